@@ -1,0 +1,59 @@
+"""What can go wrong, by what the reader should do about it.
+
+Every message is one sentence that names the thing, the numbers and the way out. ``code`` is for machines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.core.verdict import Finding
+
+
+class PipelineError(Exception):
+    """An error whose message a person can act on.
+
+    Attributes:
+        code: A short machine-readable reason, such as ``"MISSING"`` or ``"STALE"``.
+        retry: Whether the same call may succeed later without anybody changing anything.
+    """
+
+    retry = False
+
+    def __init__(self, message: str, code: str = "ERROR") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RefusedError(PipelineError):
+    """Data that must not be used. The store and the champion stay as they were; trying again changes nothing."""
+
+    def __init__(self, message: str, code: str = "REFUSED", findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message, code)
+        self.findings = tuple(findings)
+
+
+class UnavailableError(PipelineError):
+    """A server or a file that is not there now and may be later: try again."""
+
+    retry = True
+
+    def __init__(self, message: str, code: str = "UNAVAILABLE") -> None:
+        super().__init__(message, code)
+
+
+class ConflictError(PipelineError):
+    """Somebody else was first, or the ground has moved: the decision must be made anew, not repeated."""
+
+    def __init__(self, message: str, code: str = "STALE") -> None:
+        super().__init__(message, code)
+
+
+class UsageError(PipelineError):
+    """A request that cannot be carried out as it stands."""
+
+    def __init__(self, message: str, code: str = "USAGE") -> None:
+        super().__init__(message, code)

@@ -1,0 +1,130 @@
+"""Kinds of use case: what a prediction is, what it costs to be wrong, and when two predictions differ.
+
+The rest of the core never asks which kind it has; it calls these six methods. A new kind is one more class here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+class Kind(Protocol):
+    """How to score one kind of model. Arrays have one entry per unit; a NaN label has a NaN loss."""
+
+    @property
+    def target(self) -> str:
+        """The label's column."""
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called in MLflow and in reports; smaller is better."""
+
+    def predict(self, model: Any, inputs: Any) -> Floats:
+        """One number per row of ``inputs``, from a fitted scikit-learn estimator."""
+
+    def loss(self, label: Floats, prediction: Floats) -> Floats:
+        """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN."""
+
+    def decision(self, prediction: Floats) -> Ints:
+        """What the user of the prediction would do, as a small integer per unit."""
+
+    def right(self, label: Floats, prediction: Floats) -> Bools:
+        """Whether the decision was the one the label calls for; False where either is NaN."""
+
+    def valid(self, prediction: Floats) -> Bools:
+        """Whether each prediction is a number this kind can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Yes or no. A prediction is the probability of yes; the loss is the logarithmic loss in nats.
+
+    Attributes:
+        target: The label's column: 1 for yes, 0 for no.
+        threshold: From which probability on the user acts.
+    """
+
+    target: str
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"binary target '{self.target}': the threshold lies between 0 and 1, got {self.threshold}")
+
+    @property
+    def loss_name(self) -> str:
+        return "log_loss"
+
+    def predict(self, model: Any, inputs: Any) -> Floats:
+        classes = list(model.classes_)
+        probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
+        # A window with one class only gives a model that knows one class only.
+        return probabilities[:, classes.index(1)] if 1 in classes else np.zeros(len(probabilities))
+
+    def loss(self, label: Floats, prediction: Floats) -> Floats:
+        # A probability of exactly 0 or 1 is held to one in a million: a sure error costs 13.8, not infinity.
+        p = np.clip(prediction, 1e-6, 1 - 1e-6)
+        return np.asarray(-(label * np.log(p) + (1 - label) * np.log1p(-p)), dtype=np.float64)
+
+    def decision(self, prediction: Floats) -> Ints:
+        return (prediction >= self.threshold).astype(np.int64)
+
+    def right(self, label: Floats, prediction: Floats) -> Bools:
+        known = np.isfinite(label) & np.isfinite(prediction)
+        return np.asarray(known & (self.decision(prediction) == (label >= 0.5)), dtype=np.bool_)
+
+    def valid(self, prediction: Floats) -> Bools:
+        return np.asarray((prediction >= 0) & (prediction <= 1), dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """How much. The loss is the absolute error, which a single extreme day cannot dominate.
+
+    The difference of two absolute errors on one unit is at most the difference of the two predictions, so the
+    paired evidence is bounded even where the target has a heavy tail.
+
+    Attributes:
+        target: The label's column.
+        acts_at: From which predicted value on the user acts.
+        tolerance: By how much a prediction may miss and still be called right.
+    """
+
+    target: str
+    acts_at: float
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.acts_at) and self.tolerance > 0):
+            raise ValueError(
+                f"regression target '{self.target}': acts_at must be finite and the tolerance above 0, "
+                f"got {self.acts_at} and {self.tolerance}"
+            )
+
+    @property
+    def loss_name(self) -> str:
+        return "mean_absolute_error"
+
+    def predict(self, model: Any, inputs: Any) -> Floats:
+        return np.asarray(model.predict(inputs), dtype=np.float64)
+
+    def loss(self, label: Floats, prediction: Floats) -> Floats:
+        return np.asarray(np.abs(label - prediction), dtype=np.float64)
+
+    def decision(self, prediction: Floats) -> Ints:
+        return (prediction >= self.acts_at).astype(np.int64)
+
+    def right(self, label: Floats, prediction: Floats) -> Bools:
+        return np.asarray(np.abs(label - prediction) <= self.tolerance, dtype=np.bool_)
+
+    def valid(self, prediction: Floats) -> Bools:
+        return np.isfinite(prediction)

@@ -1,0 +1,234 @@
+"""What one step hands to the next, and what the ledgers keep: frozen values, to and from plain dicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+def digest(value: Any) -> str:
+    """SHA-256 in hex of a value's canonical JSON: the same value has the same digest on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Base of the records: plain fields only, so that ``to_dict`` is what Airflow's XCom carries."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote; an unknown or missing field is an error."""
+        names = {field.name for field in fields(cls)}
+        if set(data) != names:
+            raise ValueError(f"{cls.__name__} wants the fields {sorted(names)}, got {sorted(data)}")
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Record):
+    """Pinned table versions: everything a run reads.
+
+    Attributes:
+        usecase: The use case's name.
+        day: The data day, ISO format.
+        versions: Table name to store version.
+        note: What ingest has to say, such as ``"flights replaced"``; for people.
+    """
+
+    usecase: str
+    day: str
+    versions: Mapping[str, int]
+    note: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Names the data: digest of the table versions."""
+        return digest(dict(self.versions))
+
+
+@dataclass(frozen=True, slots=True)
+class Validated(Record):
+    """The data day was accepted; older days that were not are named, and nothing downstream sees them.
+
+    Attributes:
+        snapshot: What was validated, as :meth:`Snapshot.to_dict`.
+        without: Days in reach that were refused, ISO format.
+        report: Name of the file with all findings of the data day.
+    """
+
+    snapshot: Mapping[str, Any]
+    without: tuple[str, ...]
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Record):
+    """A recipe fitted as of a day.
+
+    Attributes:
+        model: Its identity: digest of use case, recipe, seed, training days and the bytes of data it learnt from.
+        recipe: The recipe's name.
+        trained_first, trained_through: First and last data day it learnt from, ISO format.
+        rows: Units it learnt from.
+        file: Name of the skops file in the file store.
+        sha256: Digest of that file; checked before it is ever loaded.
+        twin: Name of the file of the same recipe refitted with another seed on a resample: the refitting noise.
+        twin_sha256: Digest of the twin's file.
+        seconds: What the fit took.
+    """
+
+    model: str
+    recipe: str
+    trained_first: str
+    trained_through: str
+    rows: int
+    file: str
+    sha256: str
+    twin: str
+    twin_sha256: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained(Record):
+    """All candidates of a day, the fresh baseline among them.
+
+    Attributes:
+        validated: The data they learnt from, as :meth:`Validated.to_dict`.
+        scored: The scored day, ISO format; every candidate was trained on days before it.
+        candidates: :class:`Candidate` values as dicts.
+        skipped: Recipe name to the reason why it was not fitted.
+    """
+
+    validated: Mapping[str, Any]
+    scored: str
+    candidates: tuple[Mapping[str, Any], ...]
+    skipped: Mapping[str, str]
+
+    @property
+    def models(self) -> tuple[Candidate, ...]:
+        """The candidates as values."""
+        return tuple(Candidate.from_dict(candidate) for candidate in self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Record):
+    """The scored day is in the score ledger.
+
+    Attributes:
+        trained: What was scored, as :meth:`Trained.to_dict`.
+        ledger: Version of the score ledger that holds the day.
+        epoch: Epoch of the promotion ledger at that moment: whose scores stand beside the candidates'.
+    """
+
+    trained: Mapping[str, Any]
+    ledger: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Record):
+    """A verdict was reached; the whole of it lies in the file store.
+
+    Attributes:
+        usecase, day: Whose, and which data day.
+        decision: ``promote``, ``start`` or ``hold``.
+        reason: The verdict's sentence.
+        verdict: Digest of the verdict; its file is ``verdicts/<usecase>/<day>/<digest>.json``.
+        epoch: The champion's epoch it was judged against.
+        candidate: The challenger's :class:`Candidate` as a dict, or None.
+        allowed: Whether this run may promote at all (a manual run may be asked to judge only).
+    """
+
+    usecase: str
+    day: str
+    decision: str
+    reason: str
+    verdict: str
+    epoch: int
+    candidate: Mapping[str, Any] | None
+    allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Record):
+    """The day stands in the registry.
+
+    Attributes:
+        judged: As :meth:`Judged.to_dict`.
+        run: The registry's run that a person opens.
+        version: The winner's version, or None where nothing won.
+    """
+
+    judged: Mapping[str, Any]
+    run: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Record):
+    """One line of the promotion ledger: who became champion, in place of whom, why and by whom. Never changed.
+
+    Attributes:
+        usecase: Whose champion.
+        epoch: 1, 2, 3 …; the next one is taken by exactly one writer.
+        action: ``start``, ``promote``, ``rollback`` or ``lift`` (a hold ended by a person; the champion stays).
+        version, model, recipe, trained_through, sha256: The champion from this epoch on.
+        replaced: The version it replaced; None at the start.
+        day: The data day of the decision, ISO format; never earlier than the line before.
+        verdict: Digest of the verdict; empty for a rollback.
+        why: One sentence.
+        by: Who: a user name, or ``"the gates"``.
+        at: When, ISO format, UTC.
+        held: For a rollback: recipe that may not be promoted.
+        held_until: The last data day of that hold, ISO format.
+    """
+
+    usecase: str
+    epoch: int
+    action: str
+    version: int
+    model: str
+    recipe: str
+    trained_through: str
+    sha256: str
+    replaced: int | None
+    day: str
+    verdict: str
+    why: str
+    by: str
+    at: str
+    held: str = ""
+    held_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DayOutcome(Record):
+    """How a data day ended: the line of the day-by-day table. A day that is run again gets a new line.
+
+    Attributes:
+        usecase, day: Whose, and which data day.
+        outcome: ``promoted``, ``started``, ``held``, ``waiting`` (for a person), ``declined`` or ``refused``.
+        champion: The champion's version after the day, or None.
+        recipe: The champion's recipe, or empty.
+        losses: Contestant name to mean loss on the scored day.
+        reason: One sentence.
+        run: The registry's run, or empty.
+    """
+
+    usecase: str
+    day: str
+    outcome: str
+    champion: int | None
+    recipe: str
+    losses: Mapping[str, float | None]
+    reason: str
+    run: str = ""

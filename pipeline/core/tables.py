@@ -1,0 +1,162 @@
+"""Declarations of the data a use case reads: columns, daily feeds, reference tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.core.verdict import Bound
+
+_HALF_TO_DOUBLE = Bound(0.5, 2.0)
+
+#: A narwhals frame. The core never looks inside one, so it does not import narwhals.
+Frame = Any
+
+Type = Literal["string", "integer", "number", "date", "timestamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a delivered file.
+
+    Attributes:
+        name: Its header.
+        type: ``string``, ``integer``, ``number``, ``date`` (ISO) or ``timestamp`` (ISO with an offset, kept as UTC).
+        empty: Whether a value may be absent.
+        outcome: Whether its value is known only after the fact (from the feed's ``known_at`` on). Features may use
+            it for past units only; the point-in-time audit blanks it wherever it is not yet known.
+        step: For quantised measures: values are whole multiples of this. A value off the scale betrays a change
+            of unit.
+        varies: Whether a day on which all rows hold one value is a fault.
+    """
+
+    name: str
+    type: Type
+    empty: bool = False
+    outcome: bool = False
+    step: float | None = None
+    varies: bool = False
+
+
+def _check_columns(what: str, columns: Sequence[Column], key: Sequence[str]) -> None:
+    names = [column.name for column in columns]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{what} declares {', '.join(doubled)} more than once")
+    missing = [name for name in key if name not in names]
+    if not key or missing:
+        raise ValueError(f"{what} needs a key made of its own columns; not among them: {missing or 'any key'}")
+    empty = [column.name for column in columns if column.name in key and column.empty]
+    if empty:
+        raise ValueError(f"{what}: key columns can't be empty, but {', '.join(empty)} may be")
+    reserved = [name for name in names if name.startswith("_")]
+    if reserved:
+        raise ValueError(f"{what}: names that begin with '_' are the store's own: {', '.join(reserved)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A table that gets new rows each day, delivered as one file a day.
+
+    Attributes:
+        name: The table's name in the store.
+        path: Where the file of a day lies: a path below the landing folder, or an http(s) address, with
+            ``{day}`` (ISO), or ``{day:%Y%m%d}``, in it. The suffix says the format: ``.csv``, ``.jsonl``, ``.parquet``,
+            each of the texts also ``.gz`` or ``.zip``.
+        columns: The declared schema.
+        key: The columns that name a row; unique within the whole table.
+        day: The column (a date) that must equal the file's day in every row.
+        time: The column (a timestamp) of the event, if there is one; it must lie within a day and a half of the
+            file's day, so a shift of the clock or a future row is seen.
+        known_at: Adds a timestamp column ``known_at``: from when on a row's outcome columns are known. None: they
+            are known when the row's day has closed.
+        rows: How the day's row count may compare with the median of the same weekday's recent days, as a ratio.
+        bytes: The largest file that is opened at all.
+        bad_rows: The share of rows that may break the declared types and go to quarantine; more refuses the file.
+        extra_columns: ``"refuse"`` or ``"ignore"`` columns that are not declared.
+        manifest: Whether the delivery must carry ``<file>.manifest.json`` (sha256, rows, bytes).
+    """
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    day: str
+    time: str | None = None
+    known_at: Callable[[Frame], Frame] | None = None
+    rows: Bound = _HALF_TO_DOUBLE
+    bytes: int = 64_000_000
+    bad_rows: float = 0.001
+    extra_columns: Literal["refuse", "ignore"] = "refuse"
+    manifest: bool = False
+
+    def __post_init__(self) -> None:
+        what = f"feed '{self.name}'"
+        _check_columns(what, self.columns, self.key)
+        _check_delivery(what, self.path, self.bytes, self.bad_rows)
+        for column in filter(None, (self.day, self.time)):
+            if column not in {c.name for c in self.columns}:
+                raise ValueError(f"{what} has no column '{column}'")
+
+
+def _check_delivery(what: str, path: str, size: int, bad_rows: float) -> None:
+    if "{day" not in path:
+        raise ValueError(f"{what}: the path '{path}' has no {{day}} in it, so every day would read the same file")
+    if size < 1 or not 0 <= bad_rows < 1:
+        raise ValueError(f"{what}: bytes must be positive and bad_rows in [0, 1), got {size} and {bad_rows}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A slowly changing table that units are joined to by key, delivered as a whole snapshot each day.
+
+    A reference that quietly stops being refreshed starves the model of what is new, and nothing else shows it:
+    drift monitors grow *quieter*. Hence the four limits below.
+
+    Attributes:
+        name: The table's name in the store.
+        path: Where the snapshot of a day lies; as in :class:`Feed`.
+        columns: The declared schema.
+        key: The columns that name a row; unique within one snapshot.
+        refreshed: The column (a date) that says when upstream last refreshed the content; its newest value gives
+            the table's age as of the data day.
+        max_age: The age in days from which the table is refused.
+        max_unchanged: For how many days in a row the content may be the same although the date moves on.
+            None: the table rarely changes, so the check does not apply.
+        shrinkage: The share of rows (and of keys in use) that may vanish from one day to the next.
+        joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.
+        matched: How large a share of the units that have a key must find it here.
+        matched_drop: By how much that share may fall below its own recent past.
+        bytes, bad_rows, extra_columns, manifest: As in :class:`Feed`.
+    """
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    refreshed: str
+    max_age: int
+    max_unchanged: int | None
+    joined_by: tuple[str, tuple[str, ...]]
+    matched: Bound
+    matched_drop: float = 0.05
+    shrinkage: float = 0.01
+    bytes: int = 64_000_000
+    bad_rows: float = 0.0
+    extra_columns: Literal["refuse", "ignore"] = "refuse"
+    manifest: bool = False
+
+    def __post_init__(self) -> None:
+        what = f"reference table '{self.name}'"
+        _check_columns(what, self.columns, self.key)
+        _check_delivery(what, self.path, self.bytes, self.bad_rows)
+        if self.refreshed not in {column.name for column in self.columns}:
+            raise ValueError(f"{what} has no column '{self.refreshed}' to tell its age by")
+        if self.max_age < 0 or (self.max_unchanged is not None and self.max_unchanged < 1):
+            raise ValueError(f"{what}: max_age must be at least 0 and max_unchanged at least 1 (or None)")
+        if len(self.joined_by[1]) != len(self.key):
+            raise ValueError(f"{what} is joined by {self.joined_by[1]}, but its key is {self.key}")
+
+
+Table = Feed | Reference

@@ -1,0 +1,184 @@
+"""The declaration of one use case: a frozen value that refuses nonsense at import, in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.core.tables import Feed, Frame, Reference, Table
+
+if TYPE_CHECKING:
+    from pipeline.core.gates import Gate
+    from pipeline.core.kinds import Kind
+
+#: Table name to frame, all columns as declared plus ``day``; references hold each day's snapshot as of that day.
+Tables = Mapping[str, Frame]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a candidate is made: an estimator, the days it learns from, a seed.
+
+    Attributes:
+        name: Its name within the use case.
+        build: Seed to an unfitted scikit-learn estimator that takes the feature columns as a pandas frame.
+        window: How many days before the scored day it trains on.
+        at_least: With fewer labelled days than this in the window it is not fitted.
+        seed: The fixed seed.
+    """
+
+    name: str
+    build: Callable[[int], Any]
+    window: int
+    at_least: int = 7
+    seed: int = 20130101
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"recipe name '{self.name}' must be lower case letters, digits and '_'")
+        if not 1 <= self.at_least <= self.window:
+            raise ValueError(
+                f"recipe '{self.name}': at_least must lie between 1 and the window of {self.window} days, "
+                f"got {self.at_least}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """How a winner becomes champion.
+
+    Attributes:
+        approval: ``"auto"``, or ``"person"``: somebody must say yes in Airflow.
+        approvers: Airflow user names who may answer; empty: whoever may operate the DAG.
+        deadline_hours: How long a person has. Nobody answers: the champion stays, the run says so.
+    """
+
+    approval: Literal["auto", "person"] = "auto"
+    approvers: tuple[str, ...] = ()
+    deadline_hours: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.approval not in ("auto", "person"):
+            raise ValueError(f"approval is 'auto' or 'person', got '{self.approval}'")
+        if not 0 < self.deadline_hours <= 24 * 14:
+            raise ValueError(
+                f"the approval deadline must be above 0 and at most two weeks, got {self.deadline_hours} h"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the daily run starts.
+
+    Attributes:
+        cron: Five cron fields, in ``timezone``; each firing handles the data day that closed before it.
+        timezone: IANA name.
+        first: The first data day, or None: from now on.
+        last: The last data day; after it the schedule is quiet. None: for ever.
+    """
+
+    cron: str = "0 6 * * *"
+    timezone: str = "UTC"
+    first: date | None = None
+    last: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usecase:
+    """One model in production: its question, its data, its recipes, its gates.
+
+    Attributes:
+        name: Its name in Airflow, MLflow and the store.
+        question: The question a prediction answers.
+        kind: What a prediction is and what being wrong costs.
+        unit: The columns that name one unit of prediction; a subset of the first feed's key or all of it.
+        feeds: Daily tables; the first one holds the units, a row each.
+        references: Reference tables.
+        features: Tables to one row per unit, with the columns ``day``, the unit's, ``predicted_at`` (timestamp, UTC),
+            the inputs, the target, ``unlabelled`` (a word why a unit has no label, else null), the block's and
+            the slices'.
+        inputs: The feature columns that reach the estimator, in order.
+        history: How many days before a unit's own day the features look back.
+        recipes: The candidates' recipes; at least one.
+        baseline: A plain rule, as a team had before it had a model; it is the first champion.
+        block: Columns that name the units that fail together within a day; the resampling unit of intervals.
+        slices: Columns whose every value with enough rows must hold up by itself.
+        gates: The questions a candidate must pass.
+        promotion: How a winner becomes champion.
+        schedule: When the daily run starts.
+        label_delay: After how many days a unit's label is known.
+        evidence: How many days of the score ledger the gates read.
+        lookback: For how many past days ingest looks for late and corrected deliveries.
+    """
+
+    name: str
+    question: str
+    kind: Kind
+    unit: tuple[str, ...]
+    feeds: tuple[Feed, ...]
+    references: tuple[Reference, ...]
+    features: Callable[[Tables], Frame]
+    inputs: tuple[str, ...]
+    history: int
+    recipes: tuple[Recipe, ...]
+    baseline: Recipe
+    block: tuple[str, ...]
+    slices: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    promotion: Promotion = field(default_factory=Promotion)
+    schedule: Schedule = field(default_factory=Schedule)
+    label_delay: int = 0
+    evidence: int = 14
+    lookback: int = 14
+
+    def __post_init__(self) -> None:
+        def refuse(why: str) -> None:
+            raise ValueError(f"use case '{self.name}' {why}")
+
+        if not _NAME.fullmatch(self.name):
+            refuse("must be named by lower case letters, digits and '_'")
+        if not self.gates:
+            refuse("declares no gate; a model with no gate cannot ship: add one from pipeline.core.gates")
+        if not self.recipes:
+            refuse("declares no recipe; there is nothing to retrain")
+        if not self.feeds:
+            refuse("declares no feed; its first feed holds the units")
+        names = [recipe.name for recipe in (*self.recipes, self.baseline)]
+        if len(set(names)) < len(names) or "champion" in names:
+            refuse(f"needs distinct recipe names other than 'champion', got {', '.join(names)}")
+        tables = [table.name for table in self.tables]
+        if len(set(tables)) < len(tables):
+            refuse(f"needs distinct table names, got {', '.join(tables)}")
+        if not self.inputs or self.kind.target in self.inputs:
+            refuse(f"needs inputs, and its target '{self.kind.target}' can't be one of them")
+        units = {column.name: column for column in self.feeds[0].columns}
+        leaking = [name for name in self.inputs if name in units and units[name].outcome]
+        if leaking:
+            refuse(f"feeds {', '.join(leaking)} to the model, which is known only after the fact")
+        if not set(self.unit) <= set(units):
+            refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
+        if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
+            refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables, feeds first."""
+        return (*self.feeds, *self.references)
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe (or baseline) of that name; ``KeyError`` with a sentence if there is none."""
+        for recipe in (*self.recipes, self.baseline):
+            if recipe.name == name:
+                return recipe
+        known = ", ".join(recipe.name for recipe in self.recipes)
+        raise KeyError(f"use case '{self.name}' has no recipe '{name}'; it has {known}")
+
+    @property
+    def longest_window(self) -> int:
+        """The most days any recipe trains on."""
+        return max(recipe.window for recipe in (*self.recipes, self.baseline))

@@ -1,0 +1,209 @@
+"""Outcomes, bounds, findings and verdicts: the vocabulary of every check and every gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """The three answers. UNKNOWN (too few rows, a NaN, an absent slice, an empty suite) ships nothing."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Outcome:
+        """The joint answer: FAIL if any failed, else UNKNOWN if any is unknown or there is none, else PASS."""
+        seen = set(outcomes)
+        if cls.FAIL in seen:
+            return cls.FAIL
+        return cls.PASS if seen == {cls.PASS} else cls.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A closed range. NaN is in no range, so a missing number never passes."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"a bound needs low <= high, got {self.low} and {self.high}")
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.low == -math.inf:
+            return f"at most {self.high:g}"
+        if self.high == math.inf:
+            return f"at least {self.low:g}"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def _plain(value: float | None) -> float | None:
+    """A number that JSON can hold: not-a-number and the infinities become ``None``."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer to one question, with its evidence. ``str(finding)`` is the line people read everywhere.
+
+    Attributes:
+        name: The question, in a few words: ``"not worse"``, ``"planes: age"``.
+        outcome: PASS, FAIL or UNKNOWN.
+        text: What was found and what was wanted, as a sentence a person understands without the code.
+        value: The number that was judged, or None where there is none.
+        wanted: The range that ``value`` was held against.
+        low: Lower end of the value's interval, where it has one.
+        high: Upper end of the value's interval.
+        counts: How much evidence there was, such as ``{"days": 14, "units": 12914, "blocks": 1668}``.
+        about: What it speaks of: a table, a slice, a recipe; empty for the whole.
+        required: Whether this finding can stop anything. A finding that is not required informs only.
+    """
+
+    name: str
+    outcome: Outcome
+    text: str
+    value: float | None = None
+    wanted: Bound | None = None
+    low: float | None = None
+    high: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    about: str = ""
+    required: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.outcome}  {self.text}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        wanted = None if self.wanted is None else [_plain(self.wanted.low), _plain(self.wanted.high)]
+        return {
+            "name": self.name,
+            "outcome": str(self.outcome),
+            "text": self.text,
+            "value": _plain(self.value),
+            "wanted": wanted,
+            "low": _plain(self.low),
+            "high": _plain(self.high),
+            "counts": dict(self.counts),
+            "about": self.about,
+            "required": self.required,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        """Read back what :meth:`to_dict` wrote."""
+        wanted = data["wanted"]
+        bound = None
+        if wanted is not None:
+            low, high = wanted
+            bound = Bound(-math.inf if low is None else low, math.inf if high is None else high)
+        return cls(**{**data, "outcome": Outcome(data["outcome"]), "wanted": bound})
+
+
+def joint(findings: Iterable[Finding]) -> Outcome:
+    """The joint outcome of the findings that can stop something; with none of those, UNKNOWN."""
+    return Outcome.of(finding.outcome for finding in findings if finding.required)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One side of a comparison.
+
+    Attributes:
+        model: The model's identity: the digest of what it was made from.
+        recipe: The recipe it was fitted by.
+        version: Its number in the registry; None while it has none.
+        trained_through: The last data day it was trained on, ISO format.
+    """
+
+    model: str
+    recipe: str
+    trained_through: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided about one data day, with everything it was decided on.
+
+    Attributes:
+        usecase: The use case's name.
+        day: The data day, ISO format.
+        decision: ``"promote"`` (a candidate won), ``"start"`` (the baseline becomes the first champion) or ``"hold"``.
+        outcome: PASS where a model may ship, FAIL or UNKNOWN where none may.
+        reason: One sentence: why this decision.
+        champion: Who reigned when the day was judged; None before the first champion.
+        epoch: The champion's epoch in the promotion ledger when the day was judged (0: no champion yet).
+        challenger: The candidate that the decision is about; None where there was none.
+        findings: Recipe name to the findings about it; the champion's side of each comparison is ``champion``.
+        losses: Contestant name (``"champion"``, ``"baseline"``, each recipe) to its mean loss on the scored day.
+        loss_name: What the loss is called, such as ``"log_loss"``.
+        counts: Of the scored day: units, labelled, unlabelled by reason.
+        snapshot: Table name to the pinned version that everything was computed from.
+        evidence: Version of the score ledger that the gates read.
+    """
+
+    usecase: str
+    day: str
+    decision: str
+    outcome: Outcome
+    reason: str
+    champion: Contestant | None
+    epoch: int
+    challenger: Contestant | None
+    findings: Mapping[str, tuple[Finding, ...]]
+    losses: Mapping[str, float]
+    loss_name: str
+    counts: Mapping[str, int]
+    snapshot: Mapping[str, int]
+    evidence: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        return {
+            "usecase": self.usecase,
+            "day": self.day,
+            "decision": self.decision,
+            "outcome": str(self.outcome),
+            "reason": self.reason,
+            "champion": None if self.champion is None else asdict(self.champion),
+            "epoch": self.epoch,
+            "challenger": None if self.challenger is None else asdict(self.challenger),
+            "findings": {recipe: [f.to_dict() for f in found] for recipe, found in self.findings.items()},
+            "losses": {name: _plain(loss) for name, loss in self.losses.items()},
+            "loss_name": self.loss_name,
+            "counts": dict(self.counts),
+            "snapshot": dict(self.snapshot),
+            "evidence": self.evidence,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
+        """Read back what :meth:`to_dict` wrote."""
+        sides = {side: data[side] and Contestant(**data[side]) for side in ("champion", "challenger")}
+        findings = {recipe: tuple(map(Finding.from_dict, found)) for recipe, found in data["findings"].items()}
+        losses = {name: math.nan if loss is None else loss for name, loss in data["losses"].items()}
+        return cls(
+            **{**data, **sides, "outcome": Outcome(data["outcome"]), "findings": findings, "losses": losses},
+        )
+
+    def to_json(self) -> str:
+        """Canonical JSON: the same verdict is the same text."""
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of :meth:`to_json`, in hex: names this verdict in the promotion ledger."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()

@@ -1,0 +1,203 @@
+"""Where the stack lives, which ports it takes, and the environment its processes run in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stack import signin
+from stack.errors import StackError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds `pipeline`, `dags` and `stack`."""
+
+MARKER = "PIPELINE_STACK"
+"""Every process of a stack carries this variable, with the stack's home: how leftovers are found."""
+
+PRELOAD = ("numpy", "pandas", "pyarrow", "duckdb", "deltalake", "sklearn.pipeline", "mlflow.sklearn")
+"""Imported once by the scheduler before it forks its workers, so that no task pays for them again."""
+
+_FOREIGN = ("AIRFLOW", "_AIRFLOW", "MLFLOW", "_MLFLOW")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything one stack needs to know; two stacks with different homes and ports do not meet."""
+
+    home: Path
+    airflow_port: int = 8080
+    mlflow_port: int = 5000
+    dags: Path = ROOT / "dags"
+    users: Mapping[str, str] = field(default_factory=lambda: dict(signin.USERS))
+    parallelism: int = 4
+    preload: tuple[str, ...] = PRELOAD
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "home", self.home.expanduser().resolve())
+        object.__setattr__(self, "dags", self.dags.expanduser().resolve())
+        for name, port in (("PIPELINE_AIRFLOW_PORT", self.airflow_port), ("PIPELINE_MLFLOW_PORT", self.mlflow_port)):
+            if not 1 <= port <= 65535:
+                raise StackError(f"{name}={port} is no port; choose one from 1024 to 65535")
+        if self.airflow_port == self.mlflow_port:
+            raise StackError(f"Airflow and MLflow cannot both have port {self.airflow_port}; change PIPELINE_MLFLOW_PORT")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read PIPELINE_HOME, PIPELINE_AIRFLOW_PORT, PIPELINE_MLFLOW_PORT, PIPELINE_DAGS and PIPELINE_PRELOAD."""
+        preload = environ.get("PIPELINE_PRELOAD")
+        return cls(
+            home=Path(environ.get("PIPELINE_HOME") or "var"),
+            airflow_port=_port(environ, "PIPELINE_AIRFLOW_PORT", 8080),
+            mlflow_port=_port(environ, "PIPELINE_MLFLOW_PORT", 5000),
+            dags=Path(environ.get("PIPELINE_DAGS") or ROOT / "dags"),
+            preload=PRELOAD if preload is None else tuple(preload.replace(",", " ").split()),
+        )
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's database, keys, passwords and task logs."""
+        return self.home / "airflow"
+
+    @property
+    def mlflow_home(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.home / "mlflow"
+
+    @property
+    def artifacts(self) -> Path:
+        """The artifact root; give it to `create_experiment` when working without the server."""
+        return self.mlflow_home / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per supervised process."""
+        return self.home / "logs"
+
+    @property
+    def airflow_url(self) -> str:
+        """Where Airflow answers."""
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def mlflow_url(self) -> str:
+        """Where MLflow answers."""
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def mlflow_store(self) -> str:
+        """The same registry without the server."""
+        return f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
+
+    def folders(self) -> None:
+        """Make the folders below home, for their owner alone."""
+        for folder in (self.home, self.airflow_home, self.mlflow_home, self.artifacts, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of the stack, and of commands that want to work beside it.
+
+        Airflow and MLflow variables of the calling shell are left out: a stray setting of another project must
+        not open this one. `extra` is the deliberate way to change a setting.
+        """
+        self.folders()
+        keys = signin.keys(self.airflow_home)
+        signin.passwords(self.airflow_home, self.users)
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+        return inherited | _common(self) | _airflow(self, keys) | _mlflow(self) | dict(self.extra)
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal():
+        raise StackError(f"{name}={text!r} is no port; choose a number from 1024 to 65535")
+    return int(text)
+
+
+def _common(settings: Settings) -> dict[str, str]:
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    return {
+        MARKER: str(settings.home),
+        "PIPELINE_HOME": str(settings.home),
+        "PIPELINE_AIRFLOW_PORT": str(settings.airflow_port),
+        "PIPELINE_MLFLOW_PORT": str(settings.mlflow_port),
+        "PYTHONPATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _airflow(settings: Settings, keys: signin.Keys) -> dict[str, str]:
+    home, off = settings.airflow_home, "False"
+    sections: dict[str, dict[str, str]] = {
+        "core": {
+            "executor": "LocalExecutor",
+            "dags_folder": str(settings.dags),
+            "load_examples": off,
+            "parallelism": str(settings.parallelism),
+            "fernet_key": keys.fernet,
+            "test_connection": "Disabled",
+            "simple_auth_manager_all_admins": off,
+            "simple_auth_manager_users": ",".join(f"{name}:{role}" for name, role in settings.users.items()),
+            "simple_auth_manager_passwords_file": str(signin.password_file(home)),
+            "execution_api_server_url": f"{settings.airflow_url}/execution/",
+            "min_serialized_dag_update_interval": "5",
+            "hostname_callable": "stack.child.hostname",
+        },
+        "database": {
+            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            "check_migrations": off,
+        },
+        "scheduler": {
+            "scheduler_idle_sleep_time": "0.2",
+            "scheduler_health_check_threshold": "30",
+            "orphaned_tasks_check_interval": "30",
+            "task_instance_heartbeat_timeout": "90",
+            "enable_health_check": off,
+            "scheduler_health_check_server_host": "127.0.0.1",
+        },
+        "dag_processor": {
+            "refresh_interval": "10",
+            "min_file_process_interval": "30",
+            "parsing_processes": "1",
+        },
+        "api": {
+            "host": "127.0.0.1",
+            "port": str(settings.airflow_port),
+            "base_url": settings.airflow_url,
+            "workers": "1",
+            "secret_key": keys.api,
+            "enable_swagger_ui": off,
+            "expose_config": off,
+            "expose_stacktrace": off,
+        },
+        "api_auth": {"jwt_secret": keys.jwt, "jwt_issuer": "pipeline-embedded"},
+        "logging": {
+            "base_log_folder": str(home / "logs"),
+            "dag_processor_child_process_log_directory": str(home / "logs" / "dag_processor"),
+            "file_task_handler_new_folder_permissions": "0o700",
+            "file_task_handler_new_file_permissions": "0o600",
+            "colored_console_log": off,
+        },
+        "usage_data_collection": {"enabled": off},
+    }
+    options = {
+        f"AIRFLOW__{section}__{option}".upper(): value
+        for section, values in sections.items()
+        for option, value in values.items()
+    }
+    return {"AIRFLOW_HOME": str(home), "SCARF_ANALYTICS": "false"} | options
+
+
+def _mlflow(settings: Settings) -> dict[str, str]:
+    return {
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    }
