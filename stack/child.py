@@ -8,6 +8,7 @@ parser) is killed when its parent dies; and modules named in PIPELINE_PRELOAD_NO
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import os
 import runpy
@@ -26,11 +27,6 @@ def die_with(parent: int) -> None:
         os._exit(137)
 
 
-def hostname() -> str:
-    """Airflow's name for this machine: a look-up of the real one can cost seconds, and only one machine is meant."""
-    return "localhost"
-
-
 def _tie_forks() -> None:
     """Tie every forked child to its parent. Linux means the parent's thread, so only the main thread's forks count."""
     forking: list[int] = []
@@ -46,29 +42,48 @@ def _tie_forks() -> None:
     os.register_at_fork(before=before, after_in_child=child)
 
 
-def _replace_waiting_parent() -> None:
-    """`mlflow server` starts uvicorn and then only waits: become uvicorn instead, one process less to lose."""
+def _serve_in_this_process() -> None:
+    """`mlflow server` starts uvicorn and then only waits: be uvicorn instead, and import everything once."""
+    uvicorn = importlib.import_module("uvicorn.main")  # before mlflow.server, which guards itself only when served
     server = importlib.import_module("mlflow.server")
 
-    def become(command: list[str], *, extra_env: dict[str, str], **_: object) -> None:
-        os.execve(command[0], [str(part) for part in command], os.environ | extra_env)
+    def be(command: list[str], *, extra_env: dict[str, str], **_: object) -> None:
+        os.environ.update(extra_env)
+        sys.argv = [str(part) for part in command[2:]]  # [python, -m, uvicorn, ...]
+        sys.exit(uvicorn.main())
 
-    server._exec_cmd = become  # type: ignore[attr-defined]
+    server._exec_cmd = be  # type: ignore[attr-defined]
+
+
+def _collect_garbage_later(seconds: float = 15.0) -> None:
+    """Building routes and schemas makes no garbage, yet a fifth of a server's start goes into looking for it."""
+
+    def begin() -> None:
+        gc.freeze()
+        gc.enable()
+
+    gc.disable()
+    timer = threading.Timer(seconds, begin)
+    timer.daemon = True
+    timer.start()
 
 
 def main(parent: int, program: str, arguments: list[str]) -> None:
     """Tie this process to `parent`, then become `python -m program arguments`."""
     die_with(parent)
     os.umask(0o077)
-    if program == "airflow":
+    if {"api-server", "server"} & set(arguments[:1]):
+        _collect_garbage_later()
+    if program == "mlflow":
+        _serve_in_this_process()
+    else:
         _tie_forks()
-        for module in os.environ.get("PIPELINE_PRELOAD_NOW", "").split():
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                print(f"preload: {error}", flush=True)
-    elif program == "mlflow":
-        _replace_waiting_parent()
+    for module in os.environ.get("PIPELINE_PRELOAD_NOW", "").split():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            print(f"preload: {error}", flush=True)
+    sys.stdin.read()  # the launcher may hold a process back here, warmed up, until the database is ready
     sys.argv = [program, *arguments]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
 

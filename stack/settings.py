@@ -13,11 +13,15 @@ from stack.errors import StackError
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds `pipeline`, `dags` and `stack`."""
 
-MARKER = "PIPELINE_STACK"
-"""Every process of a stack carries this variable, with the stack's home: how leftovers are found."""
+PRELOAD = (
+    *("numpy", "scipy.stats", "pandas", "pyarrow", "narwhals", "duckdb", "deltalake"),
+    *("sklearn.pipeline", "sklearn.ensemble", "sklearn.linear_model", "skops.io"),
+    *("mlflow.sklearn", "great_expectations"),
+)
+"""Imported once by the scheduler before it forks its workers, so that no task pays for them again.
 
-PRELOAD = ("numpy", "pandas", "pyarrow", "duckdb", "deltalake", "sklearn.pipeline", "mlflow.sklearn")
-"""Imported once by the scheduler before it forks its workers, so that no task pays for them again."""
+Only imported, never used: importing starts no thread that a fork cannot lose (measured), using would.
+"""
 
 _FOREIGN = ("AIRFLOW", "_AIRFLOW", "MLFLOW", "_MLFLOW")
 
@@ -38,11 +42,12 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", self.home.expanduser().resolve())
         object.__setattr__(self, "dags", self.dags.expanduser().resolve())
-        for name, port in (("PIPELINE_AIRFLOW_PORT", self.airflow_port), ("PIPELINE_MLFLOW_PORT", self.mlflow_port)):
+        ports = {"PIPELINE_AIRFLOW_PORT": self.airflow_port, "PIPELINE_MLFLOW_PORT": self.mlflow_port}
+        for name, port in ports.items():
             if not 1 <= port <= 65535:
                 raise StackError(f"{name}={port} is no port; choose one from 1024 to 65535")
         if self.airflow_port == self.mlflow_port:
-            raise StackError(f"Airflow and MLflow cannot both have port {self.airflow_port}; change PIPELINE_MLFLOW_PORT")
+            raise StackError(f"Airflow and MLflow cannot share port {self.airflow_port}; change PIPELINE_MLFLOW_PORT")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -120,7 +125,6 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
 def _common(settings: Settings) -> dict[str, str]:
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     return {
-        MARKER: str(settings.home),
         "PIPELINE_HOME": str(settings.home),
         "PIPELINE_AIRFLOW_PORT": str(settings.airflow_port),
         "PIPELINE_MLFLOW_PORT": str(settings.mlflow_port),
@@ -145,7 +149,7 @@ def _airflow(settings: Settings, keys: signin.Keys) -> dict[str, str]:
             "simple_auth_manager_passwords_file": str(signin.password_file(home)),
             "execution_api_server_url": f"{settings.airflow_url}/execution/",
             "min_serialized_dag_update_interval": "5",
-            "hostname_callable": "stack.child.hostname",
+            "hostname_callable": "socket.gethostname",
         },
         "database": {
             "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
@@ -197,6 +201,7 @@ def _mlflow(settings: Settings) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

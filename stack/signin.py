@@ -8,6 +8,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from types import MappingProxyType
 from stack.errors import StackError
 
 USERS: Mapping[str, str] = MappingProxyType({"admin": "admin", "approver": "user", "viewer": "viewer"})
-"""Name to role. `user` is the least role that may trigger a DAG and answer an approval; `op` would add pools and variables."""
+"""Name to role. `user` is the least role that may trigger a DAG and answer an approval; `op` adds pools, variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,10 @@ def _publish(path: Path, value: Mapping[str, str], *, replace: bool = False) -> 
         with os.fdopen(handle, "w") as file:
             json.dump(value, file)
         if replace:
-            os.replace(name, path)
+            Path(name).replace(path)
         else:
-            try:
+            with suppress(FileExistsError):
                 os.link(name, path)
-            except FileExistsError:
-                pass
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -1,6 +1,6 @@
 """Kinds of use case: what a prediction is, what it costs to be wrong, and when two predictions differ.
 
-The rest of the core never asks which kind it has; it calls these six methods. A new kind is one more class here.
+The rest of the core never asks which kind it has; it calls these methods. A new kind is one more class here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,38 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What was predicted against what happened, in groups of units with like predictions, the smallest first.
+
+    Attributes:
+        predicted: Mean prediction of each group.
+        observed: What happened in it.
+        low, high: The range to show around ``observed``.
+        units: How many units each group holds.
+        x, y: What ``predicted`` and ``observed`` are, in words; ``y`` says what the range means.
+    """
+
+    predicted: Floats
+    observed: Floats
+    low: Floats
+    high: Floats
+    units: Ints
+    x: str
+    y: str
+
+
+def _groups(label: Floats, prediction: Floats, groups: int = 10) -> list[tuple[Floats, Floats]]:
+    """Labels and predictions of groups of about equal size; equal predictions are never parted."""
+    known = np.isfinite(label) & np.isfinite(prediction)
+    label, prediction = label[known], prediction[known]
+    if not len(label):
+        return []
+    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, groups + 1)[1:-1]))
+    place = np.searchsorted(edges, prediction, side="right")
+    return [(label[place == n], prediction[place == n]) for n in np.unique(place)]
 
 
 class Kind(Protocol):
@@ -42,6 +74,9 @@ class Kind(Protocol):
 
     def valid(self, prediction: Floats) -> Bools:
         """Whether each prediction is a number this kind can have."""
+
+    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
+        """Whether predictions mean what they say, for people; units without a label are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +119,24 @@ class Binary:
 
     def valid(self, prediction: Floats) -> Bools:
         return np.asarray((prediction >= 0) & (prediction <= 1), dtype=np.bool_)
+
+    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
+        groups = _groups(label, prediction)
+        units = np.array([len(happened) for happened, _ in groups], dtype=np.int64)
+        share = np.array([happened.mean() for happened, _ in groups], dtype=np.float64)
+        # Wilson (1927): stays within 0 and 1, also where nothing or everything happened.
+        z = 1.96
+        middle = (share + z * z / (2 * units)) / (1 + z * z / units)
+        half = z / (1 + z * z / units) * np.sqrt(share * (1 - share) / units + z * z / (4 * units * units))
+        return Reliability(
+            predicted=np.array([said.mean() for _, said in groups], dtype=np.float64),
+            observed=share,
+            low=np.asarray(middle - half, dtype=np.float64),
+            high=np.asarray(middle + half, dtype=np.float64),
+            units=units,
+            x=f"predicted probability of '{self.target}'",
+            y="share that came true (95 % interval)",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +181,16 @@ class Regression:
 
     def valid(self, prediction: Floats) -> Bools:
         return np.isfinite(prediction)
+
+    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
+        groups = _groups(label, prediction)
+        quartiles = np.array([np.quantile(happened, [0.25, 0.5, 0.75]) for happened, _ in groups]).reshape(-1, 3)
+        return Reliability(
+            predicted=np.array([said.mean() for _, said in groups], dtype=np.float64),
+            observed=quartiles[:, 1],
+            low=quartiles[:, 0],
+            high=quartiles[:, 2],
+            units=np.array([len(happened) for happened, _ in groups], dtype=np.int64),
+            x=f"predicted '{self.target}'",
+            y="median that came true (middle half)",
+        )

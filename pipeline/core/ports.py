@@ -83,7 +83,7 @@ class Files(Protocol):
     """Immutable files by name, below one root. Names are relative, with forward slashes."""
 
     def put(self, name: str, data: bytes) -> str:
-        """Write once, atomically; returns the SHA-256. The same bytes again are fine, other bytes are a ConflictError."""
+        """Write once, atomically; returns the SHA-256. The same bytes again are fine, others a ConflictError."""
 
     def get(self, name: str, sha256: str | None = None) -> bytes:
         """The bytes; ``RefusedError`` with code ``TAMPERED`` if they do not have that digest, ``MISSING`` if absent."""
@@ -143,8 +143,8 @@ class Engine(Protocol):
 class Models(Protocol):
     """Fitted estimators as files that load without running code."""
 
-    def save(self, name: str, estimator: Any) -> str:
-        """Write ``name``; returns the SHA-256 of the file."""
+    def save(self, folder: str, estimator: Any) -> tuple[str, str]:
+        """Write ``<folder>/<sha256>.skops``; returns that name and the SHA-256 of the file."""
 
     def load(self, name: str, sha256: str) -> Any:
         """The estimator; refuses a file with another digest before it opens it, and any type not on the allow-list."""
@@ -234,7 +234,11 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All ports, in one hand. Built by ``adapters.world`` from the environment, or in memory by tests."""
+    """All ports, in one hand. Built by ``adapters.world`` from the environment, or in memory by tests.
+
+    Attributes:
+        code: Digest of the product's own source: part of every model's identity.
+    """
 
     landing: Landing
     store: Store
@@ -245,3 +249,4 @@ class World:
     ledger: Ledger
     checker: Checker
     progress: Progress
+    code: str = ""

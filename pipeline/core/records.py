@@ -114,6 +114,11 @@ class Trained(Record):
     skipped: Mapping[str, str]
 
     @property
+    def day(self) -> str:
+        """The run's data day, ISO format; the scored day lies the label delay before it."""
+        return str(self.validated["snapshot"]["day"])
+
+    @property
     def models(self) -> tuple[Candidate, ...]:
         """The candidates as values."""
         return tuple(Candidate.from_dict(candidate) for candidate in self.candidates)

@@ -24,8 +24,10 @@ class Column:
         name: Its header.
         type: ``string``, ``integer``, ``number``, ``date`` (ISO) or ``timestamp`` (ISO with an offset, kept as UTC).
         empty: Whether a value may be absent.
-        outcome: Whether its value is known only after the fact (from the feed's ``known_at`` on). Features may use
-            it for past units only; the point-in-time audit blanks it wherever it is not yet known.
+        outcome: Whether its value is known only after the fact. Features may use it for past units only; the
+            point-in-time audit blanks it wherever it is not yet known.
+        known: For outcomes: the timestamp column, added by the feed's ``known_at``, from when on it is known. One row
+            may be known in parts, as a departure is known hours before the arrival.
         step: For quantised measures: values are whole multiples of this. A value off the scale betrays a change
             of unit.
         varies: Whether a day on which all rows hold one value is a fault.
@@ -35,6 +37,7 @@ class Column:
     type: Type
     empty: bool = False
     outcome: bool = False
+    known: str = "known_at"
     step: float | None = None
     varies: bool = False
 
@@ -69,8 +72,8 @@ class Feed:
         day: The column (a date) that must equal the file's day in every row.
         time: The column (a timestamp) of the event, if there is one; it must lie within a day and a half of the
             file's day, so a shift of the clock or a future row is seen.
-        known_at: Adds a timestamp column ``known_at``: from when on a row's outcome columns are known. None: they
-            are known when the row's day has closed.
+        known_at: Adds a timestamp column ``known_at``: from when on the whole row is known, and the columns that its
+            outcomes name as ``known``. None: a row is known when its day has closed.
         rows: How the day's row count may compare with the median of the same weekday's recent days, as a ratio.
         bytes: The largest file that is opened at all.
         bad_rows: The share of rows that may break the declared types and go to quarantine; more refuses the file.
@@ -98,6 +101,9 @@ class Feed:
         for column in filter(None, (self.day, self.time)):
             if column not in {c.name for c in self.columns}:
                 raise ValueError(f"{what} has no column '{column}'")
+        early = [c.name for c in self.columns if c.known != "known_at" and (self.known_at is None or not c.outcome)]
+        if early:
+            raise ValueError(f"{what}: {', '.join(early)} names when it is known, but is no outcome or no known_at adds it")
 
 
 def _check_delivery(what: str, path: str, size: int, bad_rows: float) -> None:
@@ -112,7 +118,7 @@ class Reference:
     """A slowly changing table that units are joined to by key, delivered as a whole snapshot each day.
 
     A reference that quietly stops being refreshed starves the model of what is new, and nothing else shows it:
-    drift monitors grow *quieter*. Hence the four limits below.
+    drift monitors grow *quieter*. Hence the limits below.
 
     Attributes:
         name: The table's name in the store.
@@ -125,6 +131,7 @@ class Reference:
         max_unchanged: For how many days in a row the content may be the same although the date moves on.
             None: the table rarely changes, so the check does not apply.
         shrinkage: The share of rows (and of keys in use) that may vanish from one day to the next.
+        rewritten: The share of rows whose content may change from one day to the next.
         joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.
         matched: How large a share of the units that have a key must find it here.
         matched_drop: By how much that share may fall below its own recent past.
@@ -142,6 +149,7 @@ class Reference:
     matched: Bound
     matched_drop: float = 0.05
     shrinkage: float = 0.01
+    rewritten: float = 0.2
     bytes: int = 64_000_000
     bad_rows: float = 0.0
     extra_columns: Literal["refuse", "ignore"] = "refuse"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.core.facts import Excuse, Fact, Fixed
 from pipeline.core.tables import Feed, Frame, Reference, Table
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Usecase:
         label_delay: After how many days a unit's label is known.
         evidence: How many days of the score ledger the gates read.
         lookback: For how many past days ingest looks for late and corrected deliveries.
+        facts: Identities between columns that sound data never breaks.
+        excuses: Real changes that a person has named, so that they stop no day.
     """
 
     name: str
@@ -135,6 +138,8 @@ class Usecase:
     label_delay: int = 0
     evidence: int = 14
     lookback: int = 14
+    facts: tuple[Fact | Fixed, ...] = ()
+    excuses: tuple[Excuse, ...] = ()
 
     def __post_init__(self) -> None:
         def refuse(why: str) -> None:
@@ -164,6 +169,9 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
+        strays = [fact.name for fact in self.facts if fact.about not in tables]
+        if strays:
+            refuse(f"declares facts about tables that it does not read: {', '.join(strays)}")
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -153,6 +153,7 @@ class Verdict:
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
+        fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
     """
 
     usecase: str
@@ -169,6 +170,7 @@ class Verdict:
     counts: Mapping[str, int]
     snapshot: Mapping[str, int]
     evidence: int
+    fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
@@ -187,6 +189,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
+            "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
         }
 
     @classmethod

@@ -1,0 +1,49 @@
+# make demo    the daily retraining run on real flights, under the real Airflow scheduler (make demo EXIT=1 ends by itself)
+# make test    the whole test suite, lint and types included
+# make help    everything else
+
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+VENV := .venv/bin/python
+PIPELINE_HOME ?= var
+export PIPELINE_HOME
+
+.PHONY: demo start test quick lint bench lock clean environment help
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+environment:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed and none was found: install it (apt-get install python3), or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi
+	@"$(PYTHON)" tools/environment.py
+
+demo: environment ## the daily run on real flights; Ctrl-C stops it, a second one goes on; EXIT=1 ends by itself
+	@$(VENV) -m demo $(if $(EXIT),--exit)
+
+start: environment ## Airflow and MLflow for your own use cases, on this machine only, until Ctrl-C
+	@$(VENV) -m stack
+
+test: environment ## lint, types and every test
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@$(VENV) -m mypy
+	@$(VENV) -m pytest
+
+quick: environment ## the tests that start no server
+	@$(VENV) -m pytest -m "not live"
+
+lint: environment ## put the code in order
+	@$(VENV) -m ruff check --fix .
+	@$(VENV) -m ruff format .
+	@$(VENV) -m mypy
+
+bench: environment ## what a daily run costs, step by step, and what it costs to be slow
+	@$(VENV) -m benchmarks
+
+lock: environment ## requirements.txt anew from requirements.in
+	@$(VENV) -m pip install --quiet uv
+	@$(VENV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" requirements.in -o requirements.txt
+
+clean: ## forget everything: data, models, Airflow's and MLflow's databases (the environment stays; rm -r .venv)
+	@$(PYTHON) tools/clean.py "$(PIPELINE_HOME)"

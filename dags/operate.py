@@ -1,0 +1,100 @@
+"""What a person does to the champion by hand: roll it back, or end the hold that a rollback left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, DagRunType, Param, get_current_context, task
+from common import end_with_supervisor, now, one_sentence, steps, user, world
+
+from pipeline.usecases import ALL, find
+
+NAMES = [usecase.name for usecase in ALL]
+USECASE = Param(NAMES[0], type="string", enum=NAMES, title="Use case")
+WHY = Param(type="string", minLength=3, title="Why", description="The reason, kept in the promotion ledger.")
+# Tried once: after a try that was cut short, "previous" may mean another version. A person looks, then asks again.
+ONCE: dict[str, Any] = {"multiple_outputs": False, "retries": 0, "execution_timeout": timedelta(minutes=10)}
+BY_HAND: dict[str, Any] = {
+    "schedule": None,
+    "allowed_run_types": [DagRunType.MANUAL],
+    "is_paused_upon_creation": False,
+    "default_args": {"owner": "operating"},
+    "tags": {"operating"},
+}
+
+with DAG(
+    dag_id="roll_back",
+    description="Make an earlier champion reign again, at once.",
+    doc_md="""\
+### Make an earlier champion reign again, at once
+
+The next version served is the one named here. Its rival stays away: the recipe that was rolled back may not be promoted
+for some data days, whatever it scores, until the hold ends or is lifted (`lift_hold`). Who did it, when and why is kept
+in the promotion ledger: `python -m pipeline history <use case>`. The same without Airflow:
+`python -m pipeline rollback <use case> --to previous --why …`
+""",
+    params={
+        "usecase": USECASE,
+        "to": Param(
+            "previous",
+            type="string",
+            pattern=r"^(previous|[1-9][0-9]*)$",
+            title="Roll back to",
+            description="'previous', or a version's number in MLflow.",
+        ),
+        "why": WHY,
+        "hold_days": Param(
+            7,
+            type="integer",
+            minimum=0,
+            maximum=365,
+            title="Hold for (data days)",
+            description="For how many data days the recipe that was rolled back may not be promoted.",
+        ),
+    },
+    **BY_HAND,
+):
+
+    @task(**ONCE)
+    def roll_back() -> dict[str, Any]:
+        """Writes the promotion ledger's next line, then points MLflow's aliases where it says."""
+        end_with_supervisor()
+        with one_sentence("roll_back"):
+            asked = get_current_context()["params"]
+            usecase, to, why, hold_days = find(asked["usecase"]), asked["to"], asked["why"], asked["hold_days"]
+            return steps.rollback.rollback(usecase, world(), to, why, user(), now(), hold_days).to_dict()
+
+    roll_back()
+
+with DAG(
+    dag_id="lift_hold",
+    description="Let a recipe that was rolled back be promoted again.",
+    doc_md="""\
+### Let a recipe that was rolled back be promoted again
+
+Ends the hold that a rollback has put on a recipe; the champion stays who it is. The same without Airflow:
+`python -m pipeline lift <use case> --recipe … --why …`
+""",
+    params={
+        "usecase": USECASE,
+        "recipe": Param(
+            type="string",
+            enum=sorted({recipe.name for usecase in ALL for recipe in usecase.recipes}),
+            title="Recipe",
+        ),
+        "why": WHY,
+    },
+    **BY_HAND,
+):
+
+    @task(**ONCE)
+    def lift_hold() -> dict[str, Any]:
+        """Writes the promotion ledger's next line: the hold is over, and who says so."""
+        end_with_supervisor()
+        with one_sentence("lift_hold"):
+            asked = get_current_context()["params"]
+            usecase, recipe, why = find(asked["usecase"]), asked["recipe"], asked["why"]
+            return steps.rollback.lift(usecase, world(), recipe, why, user(), now()).to_dict()
+
+    lift_hold()

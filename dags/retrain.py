@@ -1,0 +1,134 @@
+"""The daily loop, one DAG per use case: today's data is the exam, tomorrow it is the textbook."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, CronTriggerTimetable
+from common import Approval, data_day, form, links, may_promote, recipes, settle, step, steps, world
+
+from pipeline.adapters.world import calendar
+from pipeline.core.records import Judged, Record, Registered, Scored, Snapshot, Trained, Validated
+from pipeline.core.usecase import Schedule, Usecase
+from pipeline.usecases import ALL
+
+
+def retrain(usecase: Usecase) -> DAG:
+    """The loop of one use case; a run stands in Airflow under the morning after its data day."""
+    schedule, person = calendar(usecase), usecase.promotion.approval == "person"
+
+    with DAG(
+        dag_id=usecase.name,
+        description=usecase.question,
+        doc_md=about(usecase, schedule),
+        schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone),
+        start_date=morning_after(schedule.first, schedule),
+        end_date=morning_after(schedule.last, schedule, time.max),
+        catchup=schedule.first is not None,
+        # One run at a time; where a person is asked, room for runs that wait for the answer, beside the next days.
+        max_active_runs=4 + math.ceil(usecase.promotion.deadline_hours / 24) if person else 1,
+        params=form(usecase),
+        default_args={"owner": "retraining", "weight_rule": "upstream"},  # end what was begun before beginning more
+        tags={"retraining", type(usecase.kind).__name__.lower()},
+    ) as dag:
+
+        @step(usecase, minutes=60, first=True, reads_data=True)
+        def ingest() -> Record:
+            """Reads the day's deliveries into the store, one commit a table. A faulty file leaves it as it was."""
+            return steps.ingest.ingest(usecase, data_day(usecase), world())
+
+        @step(usecase, minutes=30, reads_data=True)
+        def validate(snapshot: dict) -> Record:
+            """Refuses data that must be neither learnt from nor judged on. A refusal is red, the reason on top."""
+            return steps.validate.validate(usecase, Snapshot.from_dict(snapshot), world())
+
+        @step(usecase, minutes=180)
+        def train(validated: dict) -> Record:
+            """Fits every recipe on the days before the scored day, which stays unseen."""
+            return steps.train.train(usecase, Validated.from_dict(validated), world(), recipes())
+
+        @step(usecase, minutes=60)
+        def score(trained: dict) -> Record:
+            """Scores the day with the champion, the baseline and every fresh candidate, into the score ledger."""
+            return steps.score.score(usecase, Trained.from_dict(trained), world())
+
+        @step(usecase, minutes=60)
+        def evaluate(scored: dict) -> Record:
+            """Puts the gates' questions to the ledger of the last days. Held is green: the champion is good enough."""
+            return steps.evaluate.evaluate(usecase, Scored.from_dict(scored), world(), allowed=may_promote())
+
+        @step(usecase, minutes=30)
+        def register(judged: dict) -> Record:
+            """Shows the day in MLflow; a winner, and only a winner, becomes a version."""
+            return steps.register.register(usecase, Judged.from_dict(judged), world(), links())
+
+        @step(usecase, minutes=15)
+        def promote(registered: dict, answer: dict | None = None) -> Record:
+            """Makes the winner champion, if there is one and, where a person must say yes, if one did."""
+            return settle(usecase, Registered.from_dict(registered), answer)
+
+        registered = register(evaluate(score(train(validate(ingest())))))
+        if person:
+            promote(registered, Approval(task_id="approve", usecase=usecase, registered=registered).output)
+        else:
+            promote(registered)
+    return dag
+
+
+def morning_after(day: date | None, schedule: Schedule, at: time = time.min) -> datetime | None:
+    """A moment of the date on which the run of a data day fires; none where the calendar has no such end."""
+    return day and datetime.combine(day + timedelta(1), at, ZoneInfo(schedule.timezone))
+
+
+def about(usecase: Usecase, schedule: Schedule) -> str:
+    """What an operator needs to know, with this use case's own dates."""
+    first = schedule.first or date(2026, 3, 1)
+    to = first + timedelta(29)
+    span = f"from data day {schedule.first or 'the one that closed last'} to {schedule.last or 'ever'}"
+    missed = (
+        "Days that were missed while Airflow was down are made up for, oldest first."
+        if schedule.first
+        else f"Nights missed while Airflow was down are not judged afterwards, but their files (up to {usecase.lookback} "
+        "days back) are taken in by the next run; a backfill judges them."
+    )
+    person = (
+        f"A winner waits for a person, at most {usecase.promotion.deadline_hours:g} h, under *Required Actions*; the "
+        "form shows what the gates found. No answer is a no. The next days do not wait for it.\n\n"
+        if usecase.promotion.approval == "person"
+        else ""
+    )
+    return f"""\
+### {usecase.question}
+
+**ingest → validate → train → score → evaluate → register → promote**, once for each data day. A red task is a refusal
+or a failure, its reason the first line of its log; the champion serves on. A held candidate is green.
+
+{person}**Schedule.** `{schedule.cron}` in {schedule.timezone}, {span}. A run handles the day that closed before it: the
+run of {first + timedelta(1)} judges {first}. {missed}
+
+**By hand.** *Trigger* opens a form: the data day (empty: the newest one), some of the recipes, judge without promoting.
+The logical date plays no part when a data day is given, and may be left empty.
+
+**For the past.** Days {first} to {to}, whose runs stand under the mornings after them:
+
+```
+airflow backfill create --dag-id {usecase.name} --from-date {first + timedelta(1)} --to-date {to + timedelta(2)}
+```
+
+(the same two dates in the form; `--to-date` is a midnight, so it is two days after the last data day). Judge days again
+with `--reprocess-behavior completed`. Leave *run backwards* off: a day is judged on the evidence of the days before it.
+
+**In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill is
+given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand waits
+for scheduled and backfilled runs of earlier days. Three locks hold this: the turn, kept in the promotion ledger; the
+champion's epoch, so that a verdict reached against a champion that no longer reigns is refused; and the data day, which
+never goes back: a past day run again is judged and shown, but cannot replace a champion chosen on a later day.
+
+Undo a promotion with the DAG `roll_back`.
+"""
+
+
+for each in ALL:
+    retrain(each)

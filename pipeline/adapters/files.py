@@ -1,0 +1,104 @@
+"""Immutable files below one local folder, for their owner's eyes only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from pipeline.core.errors import ConflictError, RefusedError, UsageError
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]{0,149}")
+
+
+class LocalFiles:
+    """Files by name. A file appears whole or not at all, and never changes after."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, data: bytes) -> str:
+        """Write once, atomically; returns the SHA-256.
+
+        Raises:
+            ConflictError: If the name is taken by other bytes.
+        """
+        path = self.path(name)
+        self._make_folders(path.parent)
+        if not path.exists():
+            self._write(path, data)
+        digest = hashlib.sha256(data).hexdigest()
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ConflictError(
+                f"the file '{name}' is there already with other content, and a file never changes; use another name",
+                "EXISTS",
+            )
+        return digest
+
+    def get(self, name: str, sha256: str | None = None) -> bytes:
+        """The bytes; with ``sha256`` only if they have that digest."""
+        path = self.path(name)
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise RefusedError(
+                f"the file '{name}' is not in the file store; restore it from a backup, or run the day again", "MISSING"
+            ) from None
+        found = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise RefusedError(
+                f"the file '{name}' was changed after it was written: its SHA-256 is {found[:12]}…, recorded was "
+                f"{sha256[:12]}…. It is not opened; restore it from a backup",
+                "TAMPERED",
+            )
+        return data
+
+    def path(self, name: str) -> Path:
+        """Where the file lies, or would lie.
+
+        Raises:
+            UsageError: If the name could lead out of the folder, or to one of the folder's own working files.
+        """
+        parts = name.split("/")
+        if not all(_PART.fullmatch(part) for part in parts):
+            raise UsageError(
+                f"{name!r} can't name a file: use parts of letters, digits and '_.=+-' divided by '/', none of them "
+                f"beginning with '.'"
+            )
+        path = self._root.joinpath(*parts)
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise UsageError(f"{name!r} leads out of the file store through a link; remove the link")
+        return path
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        return self.path(name).is_file()
+
+    def _make_folders(self, folder: Path) -> None:
+        missing = [folder, *folder.parents]
+        missing = missing[: next(n for n, path in enumerate(missing) if path.exists())]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        # mkstemp makes the file 0600. A working file left by a kill begins with '.', so no name can reach it.
+        handle, part = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            try:
+                # A link, not a rename: of two writers the first wins, and the second sees it.
+                os.link(part, path)
+            except FileExistsError:
+                return
+        finally:
+            Path(part).unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,277 @@
+"""The store: a Delta Lake table per name, partitioned by ``day``. A write is one atomic commit; versions never change.
+
+Every commit is a compare-and-set on the table's version: whoever finds the version taken opens the table anew and
+decides anew. So two writers of one day end with one of the two deliveries, never with both and never with a mixture.
+
+What a day's commit costs does not depend on how many days lie before it: the state is read from the last checkpoint,
+which holds one short line a day (statistics are kept of the two digests only). Nothing is ever vacuumed: a version that
+a verdict was reached on stays readable.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyarrow import fs
+
+from pipeline.adapters.content import content_of
+from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.core.ports import Commit, Rows
+from pipeline.core.windows import Days
+
+#: The store's own columns, constant within a day: digests of the delivery's bytes and of its content.
+_SHA256, _CONTENT = "_sha256", "_content"
+_DAY = "day"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,3}")
+_DIGEST_LENGTH = 64
+_ATTEMPTS = 60
+_CONFIGURATION = {
+    # One line a day is all that is needed to answer `marks`; statistics of every column would make the state grow.
+    "delta.dataSkippingStatsColumns": f"{_SHA256},{_CONTENT}",
+    "delta.checkpointInterval": "10",
+    # Old versions are evidence: the log is never cleaned up.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+class DeltaStore:
+    """A store below one folder, which is made readable by its owner only."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "tables"
+        # An open table is brought up to date in about a millisecond, opened anew in about ten. One per thread,
+        # because an open table moves on when it is refreshed.
+        self._open = threading.local()
+
+    def write_day(self, table: str, day: date, rows: Rows, sha256: str = "", content: str = "") -> Commit:
+        """Replace one day by ``rows``; the same ``sha256`` already there: nothing is written.
+
+        Without a ``sha256`` the digest of the rows themselves stands in. A column that the table does not have yet is
+        added (older days have no value in it).
+
+        Raises:
+            UsageError: If the rows do not fit the table: another type, or another day.
+            UnavailableError: If other writers were first, time and again.
+        """
+        mark = sha256 or content_of(rows)
+        fresh = self._prepare(table, day, rows, mark, content)
+        for attempt in range(_ATTEMPTS):
+            delta = self._newest(table)
+            if delta is not None:
+                there = self._marks_of(delta, Days(day, day)).get(day)
+                if (there is not None and there["sha256"] == mark) or (there is None and not fresh.num_rows):
+                    return Commit(version=delta.version(), changed=False)
+                self._check_types(table, delta, fresh)
+            try:
+                return self._commit(table, delta, day, fresh)
+            except CommitFailedError:
+                self._forget(table)
+            except (DeltaError, OSError) as error:
+                self._forget(table)
+                if delta is not None or self._newest(table) is None:
+                    raise UnavailableError(
+                        f"{table}: {day} could not be written to the store: {_short(error)}. Nothing was changed; "
+                        f"try again",
+                        "STORE",
+                    ) from error
+            # Jitter only: nothing depends on it but how soon two writers stop meeting.
+            time.sleep(random.uniform(0.002, 0.02) * min(attempt + 1, 10))  # noqa: S311
+        raise UnavailableError(
+            f"{table}: {day} could not be written because other writers were first {_ATTEMPTS} times in a row; "
+            f"nothing was changed, try again when they are done",
+            "BUSY",
+        )
+
+    def version(self, table: str) -> int | None:
+        """The newest version, or None if the table has none."""
+        delta = self._newest(table)
+        return None if delta is None else int(delta.version())
+
+    def read(self, table: str, version: int, days: Days | None = None, columns: Sequence[str] | None = None) -> Rows:
+        """The rows of these days as of that version, days in order, the rows of a day as they were written.
+
+        Raises:
+            UsageError: If there is no such table, version or column.
+        """
+        delta = self._at(table, version)
+        schema = _arrow_schema(delta)
+        wanted = [name for name in schema.names if name not in (_SHA256, _CONTENT)]
+        if columns is not None:
+            unknown = [name for name in columns if name not in wanted]
+            if unknown:
+                raise UsageError(
+                    f"{table} has no column {', '.join(unknown)} in version {version}; it has {', '.join(wanted)}"
+                )
+            wanted = list(columns)
+        format_ = pads.ParquetFileFormat()
+        local = fs.LocalFileSystem()
+        folder = self._folder(table)
+        fragments = [
+            format_.make_fragment(
+                str(folder / path),
+                filesystem=local,
+                partition_expression=pads.field(_DAY) == pa.scalar(day, pa.date32()),
+            )
+            for day, path in _files_of(delta, days)
+        ]
+        try:
+            return pads.FileSystemDataset(fragments, schema, format_, local).to_table(columns=wanted)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RefusedError(
+                f"{table}: version {version} can't be read from the store any more: {_short(error)}. Restore the "
+                f"folder '{folder.name}' of the store from a backup",
+                "CORRUPT",
+            ) from error
+
+    def marks(self, table: str, version: int, days: Days | None = None) -> Mapping[date, Mapping[str, Any]]:
+        """Day to ``{"rows": int, "sha256": str, "content": str}``, read from the log alone."""
+        return self._marks_of(self._at(table, version), days)
+
+    def _commit(self, table: str, delta: DeltaTable | None, day: date, fresh: pa.Table) -> Commit:
+        # No retries inside the library: a taken version is told at once, and the decision is made anew above.
+        options: dict[str, Any] = {
+            "commit_properties": CommitProperties(max_commit_retries=0),
+            "writer_properties": WriterProperties(compression="ZSTD", compression_level=1),
+            "target_file_size": 2**40,
+        }
+        if delta is None:
+            folder = self._folder(table)
+            if not self._root.exists():
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._root.chmod(0o700)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_deltalake(
+                folder, fresh, mode="error", partition_by=[_DAY], name=table, configuration=_CONFIGURATION, **options
+            )
+            made = self._newest(table)
+            return Commit(version=0 if made is None else int(made.version()), changed=True)
+        merge = {"schema_mode": "merge"} if set(fresh.schema.names) - set(_names(delta)) else {}
+        write_deltalake(delta, fresh, mode="overwrite", predicate=f"{_DAY} = '{day.isoformat()}'", **merge, **options)
+        return Commit(version=int(delta.version()), changed=True)
+
+    def _prepare(self, table: str, day: date, rows: pa.Table, sha256: str, content: str) -> pa.Table:
+        self._folder(table)
+        if max(len(sha256), len(content)) > _DIGEST_LENGTH:
+            raise UsageError(f"{table}: a digest has at most {_DIGEST_LENGTH} characters")
+        own = [name for name in rows.column_names if name.startswith("_")]
+        if own:
+            raise UsageError(f"{table}: columns that begin with '_' are the store's own: {', '.join(own)}")
+        if _DAY in rows.column_names:
+            if rows.schema.field(_DAY).type != pa.date32() or not pc.all(
+                pc.fill_null(pc.equal(rows[_DAY], pa.scalar(day, pa.date32())), False), min_count=0
+            ):
+                raise UsageError(f"{table}: the column '{_DAY}' must hold the date {day} in every row that is written")
+            rows = rows.drop_columns([_DAY])
+        constants = {_DAY: pa.scalar(day, pa.date32()), _SHA256: pa.scalar(sha256), _CONTENT: pa.scalar(content)}
+        for name, value in constants.items():
+            rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+        # One chunk is one file, in the order given.
+        return rows.combine_chunks()
+
+    def _check_types(self, table: str, delta: DeltaTable, fresh: pa.Table) -> None:
+        """The library would cast text to numbers in silence."""
+        present = _arrow_schema(delta)
+        for field in fresh.schema:
+            at = present.get_field_index(field.name)
+            if at >= 0 and present.field(at).type != field.type:
+                raise UsageError(
+                    f"{table}: column '{field.name}' is {present.field(at).type} in the store and {field.type} in the "
+                    f"rows to be written; a changed type needs a new table name"
+                )
+
+    def _marks_of(self, delta: DeltaTable, days: Days | None) -> dict[date, dict[str, Any]]:
+        marks: dict[date, dict[str, Any]] = {}
+        for line in _actions(delta, days):
+            mark = marks.setdefault(
+                line["partition.day"],
+                {"rows": 0, "sha256": line[f"min.{_SHA256}"], "content": line[f"min.{_CONTENT}"]},
+            )
+            mark["rows"] += line["num_records"]
+        return dict(sorted(marks.items()))
+
+    def _folder(self, table: str) -> Path:
+        if not _NAME.fullmatch(table) or ".." in table:
+            raise UsageError(
+                f"'{table}' can't name a table: use letters, digits, '_', '-' and '.', in at most four parts "
+                f"divided by '/'"
+            )
+        return self._root / table
+
+    def _at(self, table: str, version: int) -> DeltaTable:
+        delta = self._newest(table)
+        if delta is None:
+            raise UsageError(f"the store has no table '{table}'")
+        newest = int(delta.version())
+        if not 0 <= version <= newest:
+            raise UsageError(f"{table} has no version {version}; its newest is {newest}")
+        return delta if version == newest else DeltaTable(self._folder(table), version=version)
+
+    def _newest(self, table: str) -> DeltaTable | None:
+        cache: dict[str, DeltaTable] = self._open.__dict__
+        folder = self._folder(table)
+        try:
+            if table in cache:
+                cache[table].update_incremental()
+            elif (folder / "_delta_log").is_dir():
+                cache[table] = DeltaTable(folder)
+            else:
+                return None
+        except TableNotFoundError:
+            self._forget(table)
+            return None
+        except (DeltaError, OSError, ValueError) as error:
+            self._forget(table)
+            raise RefusedError(
+                f"the log of table '{table}' can't be read: {_short(error)}. Restore the folder '{folder.name}' of "
+                f"the store from a backup",
+                "CORRUPT",
+            ) from error
+        return cache[table]
+
+    def _forget(self, table: str) -> None:
+        self._open.__dict__.pop(table, None)
+
+
+def _names(delta: DeltaTable) -> list[str]:
+    return [field["name"] for field in json.loads(delta.schema().to_json())["fields"]]
+
+
+def _arrow_schema(delta: DeltaTable) -> pa.Schema:
+    return pa.schema(delta.schema().to_arrow())
+
+
+def _actions(delta: DeltaTable, days: Days | None) -> list[dict[str, Any]]:
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    if days is not None:
+        actions = actions.filter(
+            pc.and_(
+                pc.greater_equal(actions["partition.day"], pa.scalar(days.first, pa.date32())),
+                pc.less_equal(actions["partition.day"], pa.scalar(days.last, pa.date32())),
+            )
+        )
+    lines: list[dict[str, Any]] = actions.to_pylist()
+    return lines
+
+
+def _files_of(delta: DeltaTable, days: Days | None) -> list[tuple[date, str]]:
+    return sorted((line["partition.day"], line["path"]) for line in _actions(delta, days))
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]} …"

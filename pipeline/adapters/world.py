@@ -1,0 +1,92 @@
+"""The environment, read once and turned into ports. The only reader of ``os.environ`` in the package."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from datetime import date
+from pathlib import Path
+
+from pipeline.core.errors import UsageError
+from pipeline.core.ports import Progress, World
+from pipeline.core.usecase import Schedule, Usecase
+
+
+def home() -> Path:
+    """The folder of everything the product keeps: ``PIPELINE_HOME``, by default ``var`` in the working folder."""
+    return Path(os.environ.get("PIPELINE_HOME", "var")).resolve()
+
+
+def landing() -> Path:
+    """The folder where upstream delivers: ``PIPELINE_LANDING``, by default ``landing`` in the home."""
+    return Path(os.environ.get("PIPELINE_LANDING", home() / "landing")).resolve()
+
+
+def _day(name: str, default: date | None) -> date | None:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{name} must be a day such as 2013-03-08, got '{text}'") from None
+
+
+def calendar(usecase: Usecase) -> Schedule:
+    """The use case's schedule, its first and last day as ``PIPELINE_FIRST_DAY`` and ``PIPELINE_LAST_DAY`` say."""
+    schedule = usecase.schedule
+    return dataclasses.replace(
+        schedule,
+        first=_day("PIPELINE_FIRST_DAY", schedule.first),
+        last=_day("PIPELINE_LAST_DAY", schedule.last),
+    )
+
+
+def links() -> dict[str, str]:
+    """Addresses that a page may point to: where Airflow is read, if ``AIRFLOW__API__BASE_URL`` says so."""
+    base = os.environ.get("AIRFLOW__API__BASE_URL", "")
+    return {"airflow": base} if base else {}
+
+
+def code() -> str:
+    """Digest of the package's source: a model made by other code is another model."""
+    root = Path(__file__).parents[1]
+    made = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        made.update(path.relative_to(root).as_posix().encode())
+        made.update(path.read_bytes())
+    return made.hexdigest()
+
+
+def world(progress: Progress | None = None) -> World:
+    """Build the ports. Vendors are imported when a port is first used, not here where it can be helped."""
+    from pipeline.adapters.checker import GxChecker
+    from pipeline.adapters.engine import DuckEngine
+    from pipeline.adapters.files import LocalFiles
+    from pipeline.adapters.landing import FolderLanding
+    from pipeline.adapters.ledger import SqlLedger
+    from pipeline.adapters.models import SkopsModels
+    from pipeline.adapters.registry import MlflowRegistry
+    from pipeline.adapters.store import DeltaStore
+    from pipeline.report.progress import silent
+
+    root = home()
+    kept = root / "store"
+    store = DeltaStore(kept)
+    files = LocalFiles(kept / "files")
+    return World(
+        landing=FolderLanding(landing()),
+        store=store,
+        files=files,
+        engine=DuckEngine(store),
+        models=SkopsModels(files),
+        registry=MlflowRegistry(
+            os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow' / 'mlflow.db'}"),
+            artifacts=os.environ.get("PIPELINE_MLFLOW_ARTIFACTS", str(root / "mlflow" / "artifacts")),
+        ),
+        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER", f"sqlite:///{kept / 'ledger.db'}")),
+        checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS", Path(__file__).parents[2] / "expectations"))),
+        progress=progress or silent,
+        code=code(),
+    )

@@ -1,0 +1,192 @@
+"""What the gates read: champion and candidate on the same units. Arrays only; no gate sees a model or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.kinds import Bools, Floats, Ints, Kind
+from pipeline.core.stats import Clusters, numbered
+
+
+def _floats(what: str, values: Any, units: int) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (units,):
+        raise ValueError(f"{what} must hold one number for each of the {units:,} units, got the shape {array.shape}")
+    return array
+
+
+def _words(what: str, values: Any, units: int) -> NDArray[np.str_]:
+    array = np.asarray(values)
+    if array.dtype.kind != "U":
+        array = array.astype(np.str_)
+    if array.shape != (units,):
+        raise ValueError(f"{what} must hold one word for each of the {units:,} units, got the shape {array.shape}")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """The score ledger's last days, restricted to units that are labelled and were scored by both contestants.
+
+    The candidate's predictions of a day come from the fit of its recipe that had not seen that day. A number that
+    should be there and is not (NaN) is kept: the gates answer UNKNOWN to it. Arrays that do not line up are refused.
+
+    Attributes:
+        days: ``datetime64[D]`` per unit.
+        blocks: Name of the block within its day, per unit.
+        labels: The truth per unit.
+        champion, candidate, baseline: Predictions per unit.
+        slices: Slice column to its value per unit.
+    """
+
+    days: NDArray[np.datetime64]
+    blocks: NDArray[np.str_]
+    labels: Floats
+    champion: Floats
+    candidate: Floats
+    baseline: Floats
+    slices: Mapping[str, NDArray[np.str_]]
+
+    def __post_init__(self) -> None:
+        days = np.asarray(self.days, dtype="datetime64[D]")
+        if days.ndim != 1 or np.isnat(days).any():
+            raise ValueError("paired evidence needs one day per unit; some are missing")
+        put = object.__setattr__
+        put(self, "days", days)
+        put(self, "blocks", _words("blocks", self.blocks, len(days)))
+        for name in ("labels", "champion", "candidate", "baseline"):
+            put(self, name, _floats(f"paired {name}", getattr(self, name), len(days)))
+        slices = {name: _words(f"slice '{name}'", values, len(days)) for name, values in self.slices.items()}
+        put(self, "slices", slices)
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Which units fail together; worked out once for all gates."""
+        return Clusters.of(self.days, self.blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """The scored day with the very artifacts that would serve.
+
+    Attributes:
+        labels: The truth per unit; NaN where there is none.
+        blocks: Name of the unit's block.
+        champion, candidate: Predictions per unit.
+        twin: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
+        slices: Slice column to its value per unit.
+    """
+
+    labels: Floats
+    blocks: NDArray[np.str_]
+    champion: Floats
+    candidate: Floats
+    twin: Floats
+    slices: Mapping[str, NDArray[np.str_]]
+
+    def __post_init__(self) -> None:
+        units = len(self.labels)
+        put = object.__setattr__
+        put(self, "blocks", _words("blocks", self.blocks, units))
+        for name in ("labels", "champion", "candidate", "twin"):
+            put(self, name, _floats(f"exam {name}", getattr(self, name), units))
+        slices = {name: _words(f"slice '{name}'", values, units) for name, values in self.slices.items()}
+        put(self, "slices", slices)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def clusters(self) -> Ints:
+        """Number of each unit's block."""
+        return numbered(self.blocks)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """How long predictions take, in seconds; champion (first column) and candidate timed in turn, A B A B.
+
+    Attributes:
+        single: Shape (n, 2): one row at a time.
+        batch: Shape (m, 2): ``rows`` rows at a time.
+        rows: Rows in a batch.
+    """
+
+    single: Floats
+    batch: Floats
+    rows: int
+
+    def __post_init__(self) -> None:
+        for name in ("single", "batch"):
+            array = np.asarray(getattr(self, name), dtype=np.float64)
+            if array.ndim != 2 or array.shape[1] != 2:
+                raise ValueError(f"timing '{name}' needs two columns, champion and candidate, got shape {array.shape}")
+            object.__setattr__(self, name, array)
+        if self.rows < 1:
+            raise ValueError(f"a timed batch has at least one row, got {self.rows}")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything the gates may know about one candidate. A part that is None makes the gates that need it UNKNOWN.
+
+    Attributes:
+        kind: What a prediction is and costs.
+        champion, candidate: Names for people, such as ``"version 12"`` and ``"boosting_60"``.
+        paired: The ledger's last days.
+        exam: The scored day with the fresh artifacts.
+        timing: How long both take.
+        candidates: How many candidates are judged side by side today; each gets its part of the error allowed.
+        window: How many days of evidence were asked for.
+    """
+
+    kind: Kind
+    champion: str
+    candidate: str
+    paired: Paired | None = None
+    exam: Exam | None = None
+    timing: Timing | None = None
+    candidates: int = 1
+    window: int = 14
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1 or self.window < 1:
+            raise ValueError(
+                f"evidence is about at least one candidate and one day, got {self.candidates} and {self.window}"
+            )
+
+    def valid(self, predictions: Floats) -> Bools:
+        """Whether each prediction is a number that this kind can have."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.isfinite(predictions) & self.kind.valid(predictions), dtype=np.bool_)
+
+    def _loss(self, predictions: Floats) -> Floats:
+        # A kind may clip what it is given; a prediction that cannot be has no loss, whatever the clipping makes of it.
+        paired = self.paired
+        labels = paired.labels if paired is not None else np.empty(0)
+        with np.errstate(invalid="ignore"):
+            return np.where(self.valid(predictions), self.kind.loss(labels, predictions), np.nan)
+
+    @cached_property
+    def candidate_loss(self) -> Floats:
+        """Loss per paired unit; NaN where label or prediction is not a number that can be."""
+        return self._loss(self.paired.candidate if self.paired is not None else np.empty(0))
+
+    @cached_property
+    def champion_loss(self) -> Floats:
+        """Loss per paired unit; NaN as above."""
+        return self._loss(self.paired.champion if self.paired is not None else np.empty(0))
+
+    @cached_property
+    def baseline_loss(self) -> Floats:
+        """Loss per paired unit; NaN as above."""
+        return self._loss(self.paired.baseline if self.paired is not None else np.empty(0))

@@ -1,0 +1,113 @@
+"""Facts that must agree: what a use case knows of its data beyond one column's range.
+
+A unit that changed, a sign that flipped, a clock that shifted: each leaves every single column plausible and breaks
+an identity between columns. Such identities hold to the last row on sound data, so they ring on the first day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: One day's rows of one table: column to aligned values. Numbers and integers are floats with NaN where absent,
+#: strings are objects with None, dates ``datetime64[D]`` and timestamps ``datetime64[us]`` in UTC, with NaT.
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An identity within one row of a table.
+
+    Attributes:
+        name: What agrees, in a few words: ``"arrival = schedule + delay"``.
+        about: The table.
+        holds: Columns to one truth per row that the fact speaks of; rows where a part is absent are left out.
+        why: What it means when it does not hold.
+        share: How large a share of those rows must hold.
+    """
+
+    name: str
+    about: str
+    holds: Callable[[Columns], NDArray[np.bool_]]
+    why: str
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"fact '{self.name}': the share that must hold lies in (0, 1], got {self.share}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A number that its row's other columns determine, day after day: the distance of a route.
+
+    Attributes:
+        name: What is fixed, in a few words.
+        about: The table.
+        given: The columns that determine it.
+        value: The column that they determine.
+        why: What it means when it moves.
+        tolerance: By how much, relative to the value known before, it may differ.
+        share: How large a share of the rows with a known value must agree.
+        known: How large a share of the rows must have a combination of ``given`` that was seen before.
+    """
+
+    name: str
+    about: str
+    given: tuple[str, ...]
+    value: str
+    why: str
+    tolerance: float = 0.01
+    share: float = 0.99
+    known: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Excuse:
+    """A change that is real, named by a person: the finding still speaks and no longer stops the days it covers.
+
+    Attributes:
+        finding: The finding's name, such as ``"flights: values gone"``.
+        first: The first day that it may stop no longer.
+        last: The last one.
+        why: What happened in the world.
+    """
+
+    finding: str
+    first: date
+    last: date
+    why: str
+
+    def __post_init__(self) -> None:
+        if self.first > self.last or not self.why:
+            raise ValueError(f"an excuse for '{self.finding}' needs first <= last and a reason why")
+
+
+def texts(columns: Columns, names: tuple[str, ...]) -> NDArray[np.object_]:
+    """The columns' values joined into one text a row; None where any of them is absent."""
+    parts = [columns[name] for name in names]
+    absent = np.zeros(len(parts[0]), dtype=bool)
+    for part in parts:
+        absent |= missing(part)
+    joined = ["|".join(row) for row in zip(*(_words(part) for part in parts), strict=True)]
+    result = np.array(joined, dtype=object)
+    result[absent] = None
+    return result
+
+
+def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are absent."""
+    if values.dtype == object:
+        return np.array([value is None for value in values], dtype=np.bool_)
+    return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+
+
+def _words(values: NDArray[Any]) -> list[str]:
+    if values.dtype.kind == "f":
+        return [f"{value:.12g}" for value in values.tolist()]
+    return [str(value) for value in values]

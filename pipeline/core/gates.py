@@ -1,0 +1,53 @@
+"""The gates: each is one question about a candidate, and answers it with findings. Declared per use case.
+
+Write a new gate as a frozen dataclass in the module of its family, name it here, and add an example of it to
+``GATES`` in ``tests/core/test_gates.py``: the laws then hold it to what every gate promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.core.accuracy import BeatsBaseline, Better, EverySlice, NotWorse
+from pipeline.core.evidence import Evidence
+from pipeline.core.latency import Latency
+from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
+from pipeline.core.verdict import Finding, Outcome
+
+__all__ = [
+    "BeatsBaseline",
+    "Better",
+    "Churn",
+    "DecisionMix",
+    "EverySlice",
+    "Gate",
+    "Latency",
+    "NotWorse",
+    "RightToWrong",
+    "ScoreShift",
+    "Sound",
+    "judge",
+]
+
+
+class Gate(Protocol):
+    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing."""
+
+    @property
+    def name(self) -> str:
+        """The question in a few words."""
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """At least one finding that can stop the candidate; further ones may only inform."""
+
+
+def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
+    """What all gates found. A gate that found nothing which can stop the candidate did not answer: UNKNOWN."""
+    findings: list[Finding] = []
+    for gate in gates:
+        found = gate.judge(evidence)
+        if not any(finding.required for finding in found):
+            findings.append(Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"))
+        findings.extend(found)
+    return tuple(findings)

@@ -1,0 +1,262 @@
+"""What is remembered of an accepted day, so that later days can be judged against it without reading it again.
+
+A profile is bounded whatever the size of the day: counts, a sketch of the rows' digests, a sample of keys chosen by
+their hash (so the same keys are in it every day). Judging a day costs the day itself and a fixed number of profiles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.facts import Columns, Fixed, missing, texts
+from pipeline.core.tables import Feed, Reference
+
+MEMORY = 42
+"""For how many days back profiles are read: six weeks hold six of each weekday and a full scale of most measures."""
+
+FORGET = 180
+"""After how many days without being seen a key is no longer known: half a year of a fleet's rotation."""
+
+_SKETCH, _VALUES, _KEYS, _FIXED = 512, 256, 8192, 2048
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedProfile:
+    """A feed's day.
+
+    Attributes:
+        rows: How many.
+        filled: Column to its present values.
+        distinct: Column to how many different values it holds.
+        constant: Column to its value as text, where all its rows hold one.
+        values: String and integer column to value to rows; outcomes and dates left out.
+        residues: Number column to fractional part (in ten-thousandths) to values other than zero.
+        sketch: The smallest digests of the rows' content without dates: equal content, equal digest.
+        repeated: Share of rows whose content stands in the same day already.
+        fixed: Name of a :class:`Fixed` fact to what its given columns determine.
+    """
+
+    rows: int
+    filled: Mapping[str, int]
+    distinct: Mapping[str, int]
+    constant: Mapping[str, str]
+    values: Mapping[str, Mapping[str, int]]
+    residues: Mapping[str, Mapping[str, int]]
+    sketch: tuple[str, ...]
+    repeated: float
+    fixed: Mapping[str, Mapping[str, float]]
+
+    def bounded(self) -> FeedProfile:
+        """The same with at most a few hundred entries each, chosen by hash."""
+        return replace(
+            self,
+            values={name: _sample(counts, _VALUES) for name, counts in self.values.items()},
+            residues={name: _sample(counts, _VALUES) for name, counts in self.residues.items()},
+            sketch=self.sketch[:_SKETCH],
+            fixed={name: _sample(known, _FIXED) for name, known in self.fixed.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When a key was used first and last, in days before the profile's, and whether it was found then."""
+
+    first: int
+    last: int
+    found_first: bool
+    found_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceProfile:
+    """How a reference table served a day.
+
+    Attributes:
+        rows: How many it had.
+        units: Units that have a key.
+        hits: Those of them that found it.
+        known: Key in use to its :class:`Sight`, the days before included.
+        sampled: One key in this many is in ``known``; 1 for all.
+        days: Since how many days ``known`` has been kept.
+    """
+
+    rows: int
+    units: int
+    hits: int
+    known: Mapping[str, Sight]
+    sampled: int = 1
+    days: int = 0
+
+    def bounded(self) -> ReferenceProfile:
+        """The same with a sample of the keys if there are many."""
+        known, one_in = dict(self.known), self.sampled
+        while len(known) > _KEYS:
+            one_in *= 2
+            known = {key: sight for key, sight in known.items() if in_sample(key, one_in)}
+        return replace(self, known=known, sampled=one_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All tables of one accepted day."""
+
+    day: date
+    feeds: Mapping[str, FeedProfile]
+    references: Mapping[str, ReferenceProfile]
+
+    def bounded(self) -> Profile:
+        """What is kept of it."""
+        return replace(
+            self,
+            feeds={name: kept.bounded() for name, kept in self.feeds.items()},
+            references={name: kept.bounded() for name, kept in self.references.items()},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        references = {}
+        for name, kept in self.references.items():
+            known = {
+                key: [sight.first, sight.last, int(sight.found_first), int(sight.found_last)]
+                for key, sight in kept.known.items()
+            }
+            parts = {"rows": kept.rows, "units": kept.units, "hits": kept.hits, "known": known}
+            references[name] = {**parts, "sampled": kept.sampled, "days": kept.days}
+        feeds = {name: asdict(kept) for name, kept in self.feeds.items()}
+        return {"day": self.day.isoformat(), "feeds": feeds, "references": references}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Profile:
+        """Read back what :meth:`to_dict` wrote."""
+        feeds = {
+            name: FeedProfile(**{**kept, "sketch": tuple(kept["sketch"])}) for name, kept in data["feeds"].items()
+        }
+        references = {
+            name: ReferenceProfile(
+                **{**kept, "known": {k: Sight(s[0], s[1], bool(s[2]), bool(s[3])) for k, s in kept["known"].items()}}
+            )
+            for name, kept in data["references"].items()
+        }
+        return cls(date.fromisoformat(data["day"]), feeds, references)
+
+
+def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedProfile:
+    """Everything that later days may ask of this one, not yet bounded."""
+    counted = {column.name: _count(columns[column.name]) for column in feed.columns}
+    dated = [column.name for column in feed.columns if column.type in ("date", "timestamp")]
+    rows = len(columns[feed.day])
+    content = _content(feed, columns)
+    small = [c.name for c in feed.columns if c.type in ("string", "integer") and not c.outcome]
+    numbers = [c.name for c in feed.columns if c.type == "number"]
+    return FeedProfile(
+        rows=rows,
+        filled={name: int(counts.total()) for name, counts in counted.items()},
+        distinct={name: len(counts) for name, counts in counted.items()},
+        constant={
+            name: str(next(iter(counts)))
+            for name, counts in counted.items()
+            if len(counts) == 1 and name not in dated
+        },
+        values={name: {_word(value): n for value, n in counted[name].items()} for name in small},
+        residues={name: residues(columns[name]) for name in numbers},
+        sketch=tuple(sorted(set(content))),
+        repeated=1 - len(set(content)) / len(content) if content else 0.0,
+        fixed={fact.name: _determined(fact, columns) for fact in fixed},
+    )
+
+
+def reference_profile(
+    reference: Reference, day: date, columns: Columns, units: Columns, before: tuple[date, ReferenceProfile] | None
+) -> ReferenceProfile:
+    """How the snapshot serves the units of its day; ``before`` is the last accepted day and its profile."""
+    keys = set(texts(columns, reference.key).tolist()) - {None}
+    used = [key for key in texts(units, reference.joined_by[1]).tolist() if key is not None]
+    counts = Counter(used)
+    one_in = before[1].sampled if before else 1
+    passed = (day - before[0]).days if before else 0
+    known = {}
+    if before:
+        known = {
+            key: Sight(sight.first + passed, sight.last + passed, sight.found_first, sight.found_last)
+            for key, sight in before[1].known.items()
+            if sight.last + passed <= FORGET
+        }
+    for key in counts:
+        found = key in keys
+        if key in known:
+            known[key] = Sight(known[key].first, 0, known[key].found_first, found)
+        elif in_sample(key, one_in):
+            known[key] = Sight(0, 0, found, found)
+    return ReferenceProfile(
+        rows=len(columns[reference.key[0]]),
+        units=counts.total(),
+        hits=sum(n for key, n in counts.items() if key in keys),
+        known=known,
+        sampled=one_in,
+        days=before[1].days + passed if before else 0,
+    )
+
+
+def residues(values: NDArray[np.float64]) -> dict[str, int]:
+    """Fractional parts in ten-thousandths, counted over the values that are present and not zero."""
+    present = values[np.isfinite(values) & (values != 0)]
+    parts = np.round((present % 1) * 10_000).astype(np.int64) % 10_000
+    found, counts = np.unique(parts, return_counts=True)
+    return {str(part): int(n) for part, n in zip(found, counts, strict=True)}
+
+
+def in_sample(key: str, one_in: int) -> bool:
+    """Whether the key belongs to the sample of one in so many; the same answer every day."""
+    return one_in == 1 or _hash(key) % one_in == 0
+
+
+def _content(feed: Feed, columns: Columns) -> list[str]:
+    """A digest per row of all it says but when; rows that have no outcome at all (cancelled) tell nothing."""
+    said = [column.name for column in feed.columns if column.type not in ("date", "timestamp")]
+    outcomes = [column.name for column in feed.columns if column.outcome]
+    if not said:
+        return []
+    told = np.zeros(len(columns[feed.day]), dtype=bool) if outcomes else np.ones(len(columns[feed.day]), dtype=bool)
+    for name in outcomes:
+        told |= ~missing(columns[name])
+    rows = zip(*(columns[name][told].tolist() for name in said), strict=True)
+    return [hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest() for row in rows]
+
+
+def _count(values: NDArray[Any]) -> Counter[Any]:
+    return Counter(values[~missing(values)].tolist())
+
+
+def _word(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _determined(fact: Fixed, columns: Columns) -> dict[str, float]:
+    given = texts(columns, fact.given)
+    values = columns[fact.value].tolist()
+    return {key: value for key, value in zip(given, values, strict=True) if key is not None and value == value}
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _sample(entries: Mapping[str, _Value], limit: int) -> dict[str, _Value]:
+    if len(entries) <= limit:
+        return dict(entries)
+    return {key: entries[key] for key in sorted(entries, key=_hash)[:limit]}
+
+
+def between(past: Sequence[Profile], day: date, first: int, last: int) -> list[Profile]:
+    """The profiles of the days from ``first`` to ``last`` days before ``day``, ``first`` being the farther."""
+    return [kept for kept in past if last <= (day - kept.day).days <= first]

@@ -1,0 +1,197 @@
+"""Evaluate: every candidate before every gate, on the score ledger's last days and on the fresh artifact itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from pipeline.core import lifecycle
+from pipeline.core.errors import ConflictError
+from pipeline.core.evidence import Evidence, Exam
+from pipeline.core.ports import Units, World
+from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained
+from pipeline.core.usecase import Usecase
+from pipeline.core.verdict import Contestant, Finding, Verdict
+from pipeline.core.windows import Days, evidence_days
+from pipeline.steps import champion, scores
+from pipeline.steps.register import read_verdict, verdict_file
+from pipeline.steps.timing import timed
+
+
+def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = True) -> Judged:
+    """Judge the fresh candidates against the champion; the verdict and its page go to the file store.
+
+    A day whose verdict has already made a champion is not judged anew: its verdict stands.
+
+    Args:
+        usecase: The use case.
+        scored: The day, in the score ledger.
+        world: The ports.
+        allowed: False to judge without promoting.
+
+    Raises:
+        ConflictError: The champion changed since the day was scored.
+    """
+    trained = Trained.from_dict(scored.trained)
+    entries = world.ledger.entries(usecase.name)
+    settled = champion.settled(entries, trained)
+    if settled is not None:
+        verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
+        return _judged(verdict, trained, allowed)
+    head = lifecycle.champion(entries)
+    if (0 if head is None else head.epoch) != scored.epoch:
+        raise ConflictError(
+            f"{usecase.name} {trained.day}: the champion changed after the day was scored (epoch {scored.epoch}, "
+            f"now {head.epoch if head else 0}); run the day again from its score task"
+        )
+    panel = Panel(usecase, trained, scored, world, head)
+    verdict = panel.verdict(entries)
+    file = verdict_file(usecase.name, verdict.day, verdict.digest)
+    world.files.put(file, verdict.to_json().encode())
+    page = panel.page(verdict)
+    world.files.put(verdict_file(usecase.name, verdict.day, verdict.digest, "html"), page)
+    return _judged(verdict, trained, allowed)
+
+
+def _judged(verdict: Verdict, trained: Trained, allowed: bool) -> Judged:
+    models = {candidate.model: candidate for candidate in trained.models}
+    winner = models.get(verdict.challenger.model) if verdict.challenger and verdict.decision != "hold" else None
+    return Judged(
+        usecase=verdict.usecase,
+        day=verdict.day,
+        decision=verdict.decision,
+        reason=verdict.reason,
+        verdict=verdict.digest,
+        epoch=verdict.epoch,
+        candidate=None if winner is None else winner.to_dict(),
+        allowed=allowed,
+    )
+
+
+class Panel:
+    """One day's judging: what was scored, who sat, and what each gate said."""
+
+    def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
+        self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
+        self.day = date.fromisoformat(trained.scored)
+        self.version = scored.ledger
+        self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
+        self.ledger = scores.Ledger.read(
+            world.store, usecase.name, self.version, evidence_days(self.day, usecase.evidence)
+        )
+        self.contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
+        self.evidence: dict[str, Evidence] = {}
+        without = {date.fromisoformat(day) for day in trained.validated["without"]}
+        self.units: Units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
+
+    def findings(self) -> dict[str, tuple[Finding, ...]]:
+        """Recipe name to what the gates said of it; empty before the first champion."""
+        head = self.head
+        if head is None or date.fromisoformat(head.trained_through) >= self.day:
+            return {}
+        model = champion.load(self.usecase, head, self.world)
+        found: dict[str, tuple[Finding, ...]] = {}
+        with self.world.progress("evaluate", len(self.contenders)) as done:
+            for candidate in self.contenders:
+                evidence = self._evidence(candidate, head, model)
+                self.evidence[candidate.recipe] = evidence
+                found[candidate.recipe] = tuple(f for gate in self.usecase.gates for f in gate.judge(evidence))
+                done()
+        return found
+
+    def _evidence(self, candidate: Candidate, head: Entry, model: Any) -> Evidence:
+        usecase, units = self.usecase, self.units
+        fresh = self.world.models.load(candidate.file, candidate.sha256)
+        twin = self.world.models.load(candidate.twin, candidate.twin_sha256)
+        exam = Exam(
+            labels=units.labels,
+            blocks=units.blocks,
+            champion=usecase.kind.predict(model, units.inputs),
+            candidate=usecase.kind.predict(fresh, units.inputs),
+            twin=usecase.kind.predict(twin, units.inputs),
+            slices=units.slices,
+        )
+        return Evidence(
+            kind=usecase.kind,
+            champion=f"version {head.version}",
+            candidate=candidate.recipe,
+            paired=self.ledger.pair(head.model, candidate.recipe, usecase.baseline.name),
+            exam=exam,
+            timing=timed(usecase.kind, model, fresh, units.inputs),
+            candidates=max(1, len(self.contenders)),
+            window=usecase.evidence,
+        )
+
+    def verdict(self, entries: Any) -> Verdict:
+        """The day's verdict: findings, then the decision on them."""
+        usecase = self.usecase
+        findings = self.findings()
+        day = date.fromisoformat(self.trained.day)
+        decision = lifecycle.choose(
+            usecase.name,
+            day,
+            self.head,
+            self.trained.models,
+            findings,
+            lifecycle.held(entries, day),
+            baseline=usecase.baseline.name,
+            newest=champion.newest_judged(usecase, self.world),
+            skipped=self.trained.skipped,
+        )
+        chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
+        daily = self.ledger.daily_losses(usecase.kind)
+        today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
+        words = Counter(str(word) for word in self.units.unlabelled if word)
+        head = self.head
+        return Verdict(
+            usecase=usecase.name,
+            day=self.trained.day,
+            decision=decision.decision,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            champion=Contestant(head.model, head.recipe, head.trained_through, head.version) if head else None,
+            epoch=0 if head is None else head.epoch,
+            challenger=Contestant(chosen.model, chosen.recipe, chosen.trained_through) if chosen else None,
+            findings=findings,
+            losses=today,
+            loss_name=usecase.kind.loss_name,
+            counts={
+                "units": len(self.units),
+                "labelled": int(np.isfinite(self.units.labels).sum()),
+                **dict(sorted(words.items())),
+            },
+            snapshot=self.versions,
+            evidence=self.version,
+            fits=self._fits(),
+        )
+
+    def _fits(self) -> dict[str, dict[str, Any]]:
+        made: dict[str, dict[str, Any]] = {}
+        for candidate in self.trained.models:
+            recipe = self.usecase.recipe(candidate.recipe)
+            made[candidate.recipe] = {
+                "model": candidate.model,
+                "window": recipe.window,
+                "seed": recipe.seed,
+                "trained_first": candidate.trained_first,
+                "trained_through": candidate.trained_through,
+                "rows": candidate.rows,
+                "seconds": candidate.seconds,
+            }
+        return made | {recipe: {"skipped": why} for recipe, why in self.trained.skipped.items()}
+
+    def page(self, verdict: Verdict) -> bytes:
+        """The verdict's page."""
+        from pipeline.report.page import verdict_page
+
+        return verdict_page(
+            verdict,
+            self.usecase,
+            self.evidence,
+            self.ledger.daily_losses(self.usecase.kind),
+            self.trained.validated["without"],
+        )

@@ -1,0 +1,119 @@
+"""Promote: the one place where the champion changes. The ledger's next line first, the aliases after it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pipeline.core.errors import ConflictError
+from pipeline.core.lifecycle import champion, may_promote, promotion
+from pipeline.core.ports import World
+from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
+from pipeline.core.usecase import Usecase
+from pipeline.core.verdict import Verdict
+from pipeline.steps.champion import newest_judged
+from pipeline.steps.project import project
+from pipeline.steps.register import read_verdict
+
+GATES = "the gates"
+
+
+def promote(usecase: Usecase, registered: Registered, world: World, at: datetime, by: str = GATES) -> DayOutcome:
+    """Make the winner champion, or leave the champion as it is, and write how the day ended.
+
+    A second try finds the line that the first one wrote and only brings the aliases after it.
+
+    Args:
+        usecase: The use case.
+        registered: What was judged and registered.
+        world: The ports.
+        at: The moment, for the ledger.
+        by: Who decided: the gates, or a person's name.
+
+    Raises:
+        ConflictError: The verdict was judged against a champion that no longer reigns, or a later day was judged.
+    """
+    judged = Judged.from_dict(registered.judged)
+    verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
+    if registered.version is None or judged.candidate is None:
+        reason = judged.reason if judged.allowed else f"judged only, as asked: {judged.reason}"
+        return conclude(usecase, registered, world, verdict, "held", reason)
+    entries = world.ledger.entries(usecase.name)
+    head = champion(entries)
+    if head is None or head.verdict != judged.verdict:
+        try:
+            day = date.fromisoformat(judged.day)
+            may_promote(entries, judged.epoch, day, newest_judged(usecase, world))
+            head = promotion(
+                entries,
+                usecase.name,
+                Candidate.from_dict(judged.candidate),
+                version=registered.version,
+                day=day,
+                verdict=judged.verdict,
+                why=judged.reason,
+                by=by,
+                at=at.isoformat(timespec="seconds"),
+            )
+            world.ledger.append(head)
+        except ConflictError as stale:
+            conclude(usecase, registered, world, verdict, "held", str(stale))
+            raise
+    project(usecase.name, world)
+    world.registry.point(usecase.name, "candidate", None)
+    outcome = "started" if judged.decision == "start" else "promoted"
+    return conclude(usecase, registered, world, verdict, outcome, judged.reason)
+
+
+def decline(usecase: Usecase, registered: Registered, world: World, why: str, by: str) -> DayOutcome:
+    """A person said no, or nobody answered in time: the champion serves on, and the day says so."""
+    judged = Judged.from_dict(registered.judged)
+    verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
+    world.registry.point(usecase.name, "candidate", None)
+    return conclude(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
+
+
+def wait(usecase: Usecase, registered: Registered, world: World) -> DayOutcome:
+    """The winner waits for a person: the day's line says so until somebody answers."""
+    judged = Judged.from_dict(registered.judged)
+    verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
+    return conclude(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
+
+
+def asks(usecase: Usecase, registered: Registered) -> bool:
+    """Whether a person must say yes before this winner is promoted. The first champion needs nobody."""
+    return (
+        usecase.promotion.approval == "person"
+        and registered.version is not None
+        and registered.judged["decision"] == "promote"
+    )
+
+
+def question(registered: Registered, world: World) -> tuple[str, str]:
+    """Subject and body (Markdown) of the approval form: the verdict's sentence, then every finding."""
+    judged = Judged.from_dict(registered.judged)
+    verdict = read_verdict(judged.usecase, judged.day, judged.verdict, world)
+    challenger = verdict.challenger.recipe if verdict.challenger else "the candidate"
+    champion_is = "nobody" if verdict.champion is None else f"{verdict.champion.recipe} {verdict.champion.version}"
+    findings = verdict.findings.get(challenger, ())
+    lines = [verdict.reason, "", *(f"- {finding}" for finding in findings if finding.required)]
+    subject = f"{judged.usecase} {judged.day}: shall {challenger} {registered.version} replace {champion_is}?"
+    return subject, "\n".join(lines)
+
+
+def conclude(
+    usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
+) -> DayOutcome:
+    """Write the day's line, with whoever reigns now."""
+    head = champion(world.ledger.entries(usecase.name))
+    line = DayOutcome(
+        usecase=usecase.name,
+        day=verdict.day,
+        outcome=outcome,
+        champion=None if head is None else head.version,
+        recipe="" if head is None else head.recipe,
+        losses=dict(verdict.to_dict()["losses"]),
+        reason=reason,
+        run=registered.run,
+    )
+    world.ledger.conclude(line)
+    return line

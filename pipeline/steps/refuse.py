@@ -1,0 +1,62 @@
+"""Refuse: a day whose data must not be used, as people see it. The champion serves on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+
+from pipeline.core.errors import RefusedError, UnavailableError
+from pipeline.core.lifecycle import champion
+from pipeline.core.ports import Page, World
+from pipeline.core.records import DayOutcome
+from pipeline.core.usecase import Usecase
+from pipeline.steps.register import NO_LINKS, run_key
+
+
+def refuse(
+    usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
+) -> DayOutcome:
+    """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
+    head = champion(world.ledger.entries(usecase.name))
+    line = DayOutcome(
+        usecase=usecase.name,
+        day=day.isoformat(),
+        outcome="refused",
+        champion=None if head is None else head.version,
+        recipe="" if head is None else head.recipe,
+        losses={},
+        reason=str(error),
+    )
+    world.ledger.conclude(line)
+    try:
+        run = world.registry.record(usecase.name, _page(usecase, day, error, links))
+    except UnavailableError:
+        return line
+    shown = DayOutcome.from_dict({**line.to_dict(), "run": run})
+    world.ledger.conclude(shown)
+    return shown
+
+
+def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str]) -> Page:
+    from pipeline.report.page import refusal_page
+
+    findings = [finding.to_dict() for finding in error.findings]
+    return Page(
+        title=f"{usecase.name} {day}",
+        key=run_key(usecase.name, day.isoformat()),
+        tags={
+            "data_day": day.isoformat(),
+            "decision": "refused",
+            "verdict": "FAIL",
+            "reason": str(error),
+            "refusal": error.code,
+            **{f"link.{what}": where for what, where in links.items()},
+        },
+        params={},
+        metrics={"findings.failed": float(sum(f.outcome != "PASS" for f in error.findings if f.required))},
+        files={
+            "refusal.json": json.dumps(findings, indent=1, sort_keys=True).encode(),
+            "refusal.html": refusal_page(usecase.name, day.isoformat(), error.findings, str(error), links),
+        },
+    )

@@ -1,0 +1,129 @@
+"""Register: the day as people see it in the registry, and a version for a winner only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from pipeline.core.ports import Page, World
+from pipeline.core.records import Candidate, Judged, Registered, digest
+from pipeline.core.usecase import Usecase
+from pipeline.core.verdict import Finding, Verdict
+from pipeline.steps.project import project
+
+NO_LINKS: Mapping[str, str] = {}
+
+
+def verdict_file(usecase: str, day: str, verdict: str, suffix: str = "json") -> str:
+    """Name of a verdict's file in the file store."""
+    return f"verdicts/{usecase}/{day}/{verdict}.{suffix}"
+
+
+def read_verdict(usecase: str, day: str, verdict: str, world: World) -> Verdict:
+    """The verdict of that digest."""
+    return Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase, day, verdict))))
+
+
+def run_key(usecase: str, day: str) -> str:
+    """One run a data day: running the day again brings the same run up to date."""
+    return digest(["run", usecase, day])
+
+
+def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str, str] = NO_LINKS) -> Registered:
+    """Show the day in the registry; make the winner a version and point ``candidate`` at it.
+
+    The aliases are first brought to what the promotion ledger says, in case an earlier run died between the two.
+
+    Args:
+        usecase: The use case.
+        judged: The verdict.
+        world: The ports.
+        links: Name to address of what the page should lead to, such as the Airflow run.
+    """
+    project(usecase.name, world)
+    verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
+    run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
+    version = None
+    if judged.allowed and judged.decision != "hold" and judged.candidate is not None:
+        winner = Candidate.from_dict(judged.candidate)
+        tags = {
+            "recipe": winner.recipe,
+            "trained_first": winner.trained_first,
+            "trained_through": winner.trained_through,
+            "data_day": judged.day,
+            "verdict": judged.verdict,
+            "reason": judged.reason,
+            "code": world.code,
+        }
+        key = digest(["version", usecase.name, winner.model])
+        version = world.registry.register(usecase.name, key, run, world.files.path(winner.file), winner.sha256, tags)
+        world.registry.point(usecase.name, "candidate", version)
+    return Registered(judged=judged.to_dict(), run=run, version=version)
+
+
+def slug(name: str) -> str:
+    """A finding's name as a metric's: ``not worse`` becomes ``not_worse``."""
+    return re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("_")
+
+
+def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
+    made: dict[str, float] = {}
+    for finding in findings:
+        if not finding.required:
+            continue
+        name = slug(finding.name)
+        for suffix, value in (("", finding.value), ("_low", finding.low), ("_high", finding.high)):
+            if value is not None:
+                made[name + suffix] = value
+    return made
+
+
+def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, links: Mapping[str, str]) -> Page:
+    """The day's run: a nested run per recipe, the verdict as JSON and as a page, the data's own pages."""
+    name = verdict.loss_name
+    children = []
+    for recipe, fit in verdict.fits.items():
+        findings = verdict.findings.get(recipe, ())
+        loss = verdict.losses.get(recipe)
+        metrics = {**({} if loss is None else {name: loss}), **_metrics(findings)}
+        metrics |= {key: float(fit[key]) for key in ("rows", "seconds") if key in fit}
+        answer = " · ".join(f"{f.name} {f.outcome}" for f in findings if f.required) or "compared with nobody yet"
+        children.append(
+            Page(
+                title=f"{recipe} {verdict.day}",
+                key=digest(["recipe", usecase.name, verdict.day, recipe]),
+                tags={"recipe": recipe, "data_day": verdict.day, "gates": answer},
+                params={key: str(value) for key, value in fit.items() if key not in ("rows", "seconds")},
+                metrics=metrics,
+                files={},
+            )
+        )
+    champion, challenger = verdict.champion, verdict.challenger
+    tags = {
+        "data_day": verdict.day,
+        "decision": verdict.decision,
+        "verdict": str(verdict.outcome),
+        "reason": verdict.reason,
+        "verdict_digest": judged.verdict,
+        "champion": "none yet" if champion is None else f"version {champion.version} ({champion.recipe})",
+        "challenger": "none" if challenger is None else challenger.recipe,
+        "code": world.code,
+        **{f"link.{what}": where for what, where in links.items()},
+    }
+    metrics = {f"{name}.{who}": loss for who, loss in verdict.losses.items()}
+    metrics |= {f"count.{slug(what)}": float(count) for what, count in verdict.counts.items()}
+    files = {
+        "verdict.json": world.files.get(verdict_file(usecase.name, verdict.day, judged.verdict)),
+        "verdict.html": world.files.get(verdict_file(usecase.name, verdict.day, judged.verdict, "html")),
+    }
+    params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
+    return Page(
+        title=f"{usecase.name} {verdict.day}",
+        key=run_key(usecase.name, verdict.day),
+        tags=tags,
+        params=params,
+        metrics=metrics,
+        files=files,
+        children=children,
+    )

@@ -1,0 +1,85 @@
+"""Roll back: an earlier champion reigns again, at once, and what was rolled back stays away."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime
+
+from pipeline.core import lifecycle
+from pipeline.core.errors import UnavailableError
+from pipeline.core.ports import World
+from pipeline.core.records import Entry
+from pipeline.core.usecase import Usecase
+from pipeline.steps import champion
+from pipeline.steps.project import project
+
+log = logging.getLogger(__name__)
+
+
+def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: datetime, hold_days: int = 7) -> Entry:
+    """Make an earlier champion reign again. Works while the registry is down: the aliases then follow later.
+
+    The target is loaded first, its digest checked: a champion that cannot serve is no way back.
+
+    Args:
+        usecase: The use case.
+        world: The ports.
+        to: ``"previous"`` or a version that was champion.
+        why: The reason, kept in the ledger.
+        by: Who.
+        at: The moment.
+        hold_days: For how many data days the recipe of what is rolled back may not be promoted.
+
+    Raises:
+        UsageError: There is no such target, or no reason.
+        RefusedError: The target's file is missing or not the one that was promoted.
+        ConflictError: Somebody else moved the crown at the same moment.
+    """
+    entries = world.ledger.entries(usecase.name)
+    target = lifecycle.target(entries, to)
+    champion.load(usecase, target, world)
+    entry = lifecycle.rollback(
+        entries,
+        to,
+        day=_today(usecase, world),
+        why=why,
+        by=by,
+        at=at.isoformat(timespec="seconds"),
+        hold_days=hold_days,
+    )
+    world.ledger.append(entry)
+    _follow(usecase, world)
+    return entry
+
+
+def lift(usecase: Usecase, world: World, recipe: str, why: str, by: str, at: datetime) -> Entry:
+    """End the hold that a rollback has put on a recipe.
+
+    Raises:
+        UsageError: The recipe is not held.
+    """
+    entries = world.ledger.entries(usecase.name)
+    day = _today(usecase, world)
+    entry = lifecycle.lift(entries, recipe, day=day, why=why, by=by, at=at.isoformat(timespec="seconds"))
+    world.ledger.append(entry)
+    return entry
+
+
+def _today(usecase: Usecase, world: World) -> date:
+    """The newest data day the product knows of: holds are counted in data days, not by the clock."""
+    days = [outcome.day for outcome in world.ledger.outcomes(usecase.name)]
+    days += [entry.day for entry in world.ledger.entries(usecase.name)]
+    return date.fromisoformat(max(days)) if days else date.min
+
+
+def _follow(usecase: Usecase, world: World) -> None:
+    try:
+        project(usecase.name, world)
+    except UnavailableError as down:
+        log.warning(
+            "%s: the promotion ledger is changed, MLflow is not there to follow (%s); "
+            "'python -m pipeline reconcile %s' or the next run brings its aliases after it",
+            usecase.name,
+            down,
+            usecase.name,
+        )

@@ -1,0 +1,78 @@
+"""Score: the day that nobody has trained on is put before the champion, the baseline and every fresh candidate."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from pipeline.core.errors import RefusedError
+from pipeline.core.ports import Rows, World
+from pipeline.core.records import Scored, Trained, digest
+from pipeline.core.usecase import Usecase
+from pipeline.core.windows import Days
+from pipeline.steps import champion, scores
+
+
+def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
+    """Write the scored day into the score ledger, in one commit.
+
+    A champion that was trained on the scored day or later (a past day that is run again) does not sit; the gates
+    then know too little, and nothing can be promoted on it.
+
+    Raises:
+        RefusedError: The day has no unit, or a model answers with something that is not a prediction.
+    """
+    day = date.fromisoformat(trained.scored)
+    versions = trained.validated["snapshot"]["versions"]
+    without = {date.fromisoformat(refused) for refused in trained.validated["without"]}
+    units = world.engine.units(usecase, versions, Days(day, day), without)
+    if not len(units):
+        raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
+    head = champion.opponent(usecase, trained, world)
+    sittings = []
+    with world.progress("score", len(trained.models) + 1) as done:
+        if head is not None and date.fromisoformat(head.trained_through) < day:
+            model = champion.load(usecase, head, world)
+            predictions = usecase.kind.predict(model, units.inputs)
+            through = date.fromisoformat(head.trained_through)
+            sittings.append(scores.Sitting(scores.CHAMPION, head.model, head.recipe, through, predictions))
+        done()
+        for candidate in trained.models:
+            model = world.models.load(candidate.file, candidate.sha256)
+            through = date.fromisoformat(candidate.trained_through)
+            predictions = usecase.kind.predict(model, units.inputs)
+            sittings.append(scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, predictions))
+            done()
+    for sitting in sittings:
+        unsound = int(np.sum(~usecase.kind.valid(sitting.predictions)))
+        if unsound:
+            raise RefusedError(
+                f"{usecase.name}: {sitting.contestant} answers {unsound} of {len(units)} units of {day} with something "
+                f"that is no prediction; nothing was written",
+                "UNSOUND",
+            )
+    ledger = _write(
+        usecase, world, day, scores.rows_of(day, usecase.kind, units, data_of(usecase, trained, world), sittings)
+    )
+    return Scored(trained=trained.to_dict(), ledger=ledger, epoch=0 if head is None else head.epoch)
+
+
+def data_of(usecase: Usecase, trained: Trained, world: World) -> str:
+    """Digest of the scored day's own deliveries: rows of the ledger scored on other data can be told apart."""
+    day = date.fromisoformat(trained.scored)
+    versions = trained.validated["snapshot"]["versions"]
+    marks = {
+        table.name: world.store.marks(table.name, versions[table.name], Days(day, day)).get(day, {}).get("sha256", "")
+        for table in usecase.tables
+    }
+    return digest(marks)
+
+
+def _write(usecase: Usecase, world: World, day: date, rows: Rows) -> int:
+    table = scores.table(usecase.name)
+    version = world.store.version(table)
+    if version is not None and day in world.store.marks(table, version, Days(day, day)):
+        existing = world.store.read(table, version, Days(day, day))
+        rows = scores.keep_others(existing, rows)
+    return world.store.write_day(table, day, rows, sha256=scores.digest_of(rows)).version

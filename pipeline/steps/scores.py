@@ -1,0 +1,197 @@
+"""The score ledger: one row per (day, unit, contestant). Its columns, its lineage law, and its pairing live here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.evidence import Paired
+from pipeline.core.kinds import Floats, Kind
+from pipeline.core.ports import Rows, Units
+from pipeline.core.windows import Days
+
+#: Contestant name of whoever reigns.
+CHAMPION = "champion"
+
+
+def table(usecase: str) -> str:
+    """Name of the use case's score ledger in the store."""
+    return f"scores/{usecase}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One contestant's predictions for the scored day.
+
+    Attributes:
+        contestant: ``"champion"``, or the recipe's name for a fresh fit.
+        model: The model's identity.
+        recipe: Its recipe.
+        trained_through: The last day it was trained on.
+        predictions: One per unit of the day.
+    """
+
+    contestant: str
+    model: str
+    recipe: str
+    trained_through: date
+    predictions: Floats
+
+
+def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[Sitting]) -> Rows:
+    """The ledger's rows of one day.
+
+    Args:
+        day: The scored day.
+        kind: Gives the loss.
+        units: The day's units.
+        data: Digest of the day's data, so that rows scored on other data can be told apart.
+        sittings: The contestants.
+
+    Raises:
+        AssertionError: If a contestant was trained on the scored day or later. The ledger holds no such row.
+    """
+    import pyarrow as pa
+
+    parts = []
+    for sitting in sittings:
+        if not sitting.trained_through < day:
+            raise AssertionError(
+                f"lineage: {sitting.contestant} ({sitting.model[:12]}) was trained through {sitting.trained_through}, "
+                f"so it can't be scored on {day}"
+            )
+        loss = kind.loss(units.labels, sitting.predictions)
+        count = len(units)
+        parts.append(
+            pa.table(
+                {
+                    "day": pa.array([day] * count, pa.date32()),
+                    "unit": pa.array(units.keys.tolist(), pa.string()),
+                    "contestant": pa.array([sitting.contestant] * count, pa.string()),
+                    "model": pa.array([sitting.model] * count, pa.string()),
+                    "recipe": pa.array([sitting.recipe] * count, pa.string()),
+                    "trained_through": pa.array([sitting.trained_through] * count, pa.date32()),
+                    "prediction": pa.array(sitting.predictions, pa.float64()),
+                    "label": pa.array(units.labels, pa.float64(), from_pandas=True),
+                    "unlabelled": pa.array(units.unlabelled.tolist(), pa.string()),
+                    "loss": pa.array(loss, pa.float64(), from_pandas=True),
+                    "block": pa.array(units.blocks.tolist(), pa.string()),
+                    "data": pa.array([data] * count, pa.string()),
+                    **{f"slice:{name}": pa.array(v.tolist(), pa.string()) for name, v in units.slices.items()},
+                }
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def digest_of(rows: Rows) -> str:
+    """SHA-256 of the rows' values, so that writing the same day twice writes nothing."""
+    import hashlib
+
+    made = hashlib.sha256()
+    for name in rows.column_names:
+        made.update(name.encode())
+        made.update(repr(rows[name].to_pylist()).encode())
+    return made.hexdigest()
+
+
+def keep_others(existing: Rows, fresh: Rows) -> Rows:
+    """``fresh`` plus those existing rows of the same data whose contestant did not sit again.
+
+    A run that was asked for some recipes only must not lose what the others scored on that day.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sat = pa.array(sorted(set(fresh["contestant"].to_pylist())), pa.string())
+    stay = pc.and_(
+        pc.equal(existing["data"], fresh["data"][0]), pc.invert(pc.is_in(existing["contestant"], value_set=sat))
+    )
+    kept = existing.filter(stay)
+    return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
+
+
+def _text(rows: Rows, column: str) -> NDArray[np.str_]:
+    return np.asarray(rows[column].to_pylist(), dtype=np.str_)
+
+
+def _floats(rows: Rows, column: str) -> Floats:
+    return np.asarray(rows[column].to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger's rows of some days, as arrays.
+
+    Attributes:
+        days, units, contestants, models, blocks: Text or days, one per row.
+        predictions, labels: Floats, one per row.
+        slices: Slice column to its value per row.
+    """
+
+    days: NDArray[np.datetime64]
+    units: NDArray[np.str_]
+    contestants: NDArray[np.str_]
+    models: NDArray[np.str_]
+    blocks: NDArray[np.str_]
+    predictions: Floats
+    labels: Floats
+    slices: Mapping[str, NDArray[np.str_]]
+
+    @classmethod
+    def read(cls, store: Any, usecase: str, version: int, days: Days) -> Ledger:
+        """Read the rows of ``days`` as of ``version``."""
+        rows = store.read(table(usecase), version, days)
+        sliced = [name for name in rows.column_names if name.startswith("slice:")]
+        return cls(
+            days=np.asarray(rows["day"].to_pylist(), dtype="datetime64[D]"),
+            units=_text(rows, "unit"),
+            contestants=_text(rows, "contestant"),
+            models=_text(rows, "model"),
+            blocks=_text(rows, "block"),
+            predictions=_floats(rows, "prediction"),
+            labels=_floats(rows, "label"),
+            slices={name.removeprefix("slice:"): _text(rows, name) for name in sliced},
+        )
+
+    def _index(self, mask: NDArray[np.bool_]) -> dict[tuple[np.datetime64, str], int]:
+        return {(self.days[i], str(self.units[i])): int(i) for i in np.flatnonzero(mask & np.isfinite(self.labels))}
+
+    def pair(self, champion: str, recipe: str, baseline: str) -> Paired:
+        """The labelled units that the champion, the recipe's fresh fits and the fresh baseline all sat.
+
+        Args:
+            champion: The champion's model identity; its rows count whether it sat as champion or as a fresh fit.
+            recipe: The recipe that is compared with it.
+            baseline: The baseline's recipe name.
+        """
+        mine = self._index(self.models == champion)
+        theirs = self._index(self.contestants == recipe)
+        plain = self._index(self.contestants == baseline)
+        common = sorted(mine.keys() & theirs.keys() & plain.keys())
+        at = np.array([theirs[key] for key in common], dtype=np.int64)
+        return Paired(
+            days=self.days[at],
+            blocks=self.blocks[at],
+            labels=self.labels[at],
+            champion=self.predictions[[mine[key] for key in common]],
+            candidate=self.predictions[at],
+            baseline=self.predictions[[plain[key] for key in common]],
+            slices={name: values[at] for name, values in self.slices.items()},
+        )
+
+    def daily_losses(self, kind: Kind) -> dict[str, dict[str, float]]:
+        """Contestant to ISO day to its mean loss over that day's labelled units."""
+        losses = kind.loss(self.labels, self.predictions)
+        found: dict[str, dict[str, float]] = {}
+        for contestant in np.unique(self.contestants):
+            for day in np.unique(self.days):
+                of = (self.contestants == contestant) & (self.days == day) & np.isfinite(losses)
+                if of.any():
+                    found.setdefault(str(contestant), {})[str(day)] = float(losses[of].mean())
+        return found

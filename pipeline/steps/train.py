@@ -1,0 +1,138 @@
+"""Train: every recipe on the labelled days before the scored day, which stays unseen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import ConflictError, UsageError
+from pipeline.core.ports import Units, World
+from pipeline.core.records import Candidate, Trained, Validated, digest
+from pipeline.core.usecase import Recipe, Usecase
+from pipeline.core.windows import Days, scored_day, training_days
+
+
+def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequence[str] = ()) -> Trained:
+    """Fit the recipes and the fresh baseline as of the run's day; a fit that is already there is not made again.
+
+    Args:
+        usecase: The use case.
+        validated: The accepted data.
+        world: The ports.
+        recipes: Names of the recipes to fit; empty: all. The baseline is always fitted.
+
+    Raises:
+        UsageError: A recipe of that name does not exist.
+    """
+    try:
+        chosen = [usecase.recipe(name) for name in recipes] or list(usecase.recipes)
+    except KeyError as unknown:
+        raise UsageError(str(unknown.args[0]), "RECIPE") from unknown
+    scored = scored_day(date.fromisoformat(validated.snapshot["day"]), usecase.label_delay)
+    without = {date.fromisoformat(day) for day in validated.without}
+    lineage = Lineage(usecase, validated, world, scored, without)
+    candidates: list[Candidate] = []
+    skipped: dict[str, str] = {}
+    fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
+    with world.progress("train", len(fits)) as done:
+        for recipe in fits:
+            made = lineage.fit(recipe)
+            if isinstance(made, str):
+                skipped[recipe.name] = made
+            else:
+                candidates.append(made)
+            done()
+    return Trained(
+        validated=validated.to_dict(),
+        scored=scored.isoformat(),
+        candidates=tuple(candidate.to_dict() for candidate in candidates),
+        skipped=skipped,
+    )
+
+
+class Lineage:
+    """The training data of one run: read once, cut to each recipe's window."""
+
+    def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date, without: set[date]) -> None:
+        self.usecase, self.world, self.scored, self.without = usecase, world, scored, without
+        self.versions = validated.snapshot["versions"]
+        self._units: Units | None = None
+        longest = training_days(scored, usecase.longest_window)
+        self.marks = {
+            table.name: world.store.marks(table.name, self.versions[table.name], longest.back(usecase.history))
+            for table in usecase.tables
+        }
+
+    def units(self) -> Units:
+        """All labelled units of the longest window; computed when the first recipe needs them."""
+        if self._units is None:
+            days = training_days(self.scored, self.usecase.longest_window)
+            units = self.world.engine.units(self.usecase, self.versions, days, self.without)
+            self._units = units.where(np.isfinite(units.labels))
+        return self._units
+
+    def identity(self, recipe: Recipe, days: Days) -> str:
+        """What the model is: digest of its code, recipe, days and the bytes of every delivery in its reach."""
+        reach = days.back(self.usecase.history)
+        data = {
+            table: {
+                day.isoformat(): mark["sha256"]
+                for day, mark in sorted(marks.items())
+                if day in reach and day not in self.without
+            }
+            for table, marks in self.marks.items()
+        }
+        made_of = [self.usecase.name, recipe.name, recipe.window, recipe.seed, str(days), data, self.world.code]
+        return digest(made_of)
+
+    def fit(self, recipe: Recipe) -> Candidate | str:
+        """The recipe's candidate, or the reason why there is none."""
+        days = training_days(self.scored, recipe.window)
+        model = self.identity(recipe, days)
+        note = f"models/{self.usecase.name}/{model}.json"
+        if self.world.files.exists(note):
+            return Candidate.from_dict(json.loads(self.world.files.get(note)))
+        units = self.units()
+        units = units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
+        found = np.unique(units.days)
+        if len(found) < recipe.at_least:
+            return f"{len(found)} of at least {recipe.at_least} labelled days in {days}"
+        candidate = self._fit(recipe, model, units)
+        try:
+            self.world.files.put(note, json.dumps(candidate.to_dict(), sort_keys=True).encode())
+        except ConflictError:  # another try of this very task was first: its candidate is as good, and is the one
+            return Candidate.from_dict(json.loads(self.world.files.get(note)))
+        return candidate
+
+    def _fit(self, recipe: Recipe, model: str, units: Units) -> Candidate:
+        began = time.perf_counter()
+        estimator = _fitted(recipe, recipe.seed, units)
+        seconds = time.perf_counter() - began
+        folder = f"models/{self.usecase.name}"
+        file, sha256 = self.world.models.save(folder, estimator)
+        resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
+        twin, twin_sha256 = self.world.models.save(folder, _fitted(recipe, recipe.seed + 1, units, resample))
+        return Candidate(
+            model=model,
+            recipe=recipe.name,
+            trained_first=str(units.days.min()),
+            trained_through=str(units.days.max()),
+            rows=len(units),
+            file=file,
+            sha256=sha256,
+            twin=twin,
+            twin_sha256=twin_sha256,
+            seconds=round(seconds, 3),
+        )
+
+
+def _fitted(recipe: Recipe, seed: int, units: Units, rows: np.ndarray[Any, Any] | None = None) -> Any:
+    inputs, labels = units.inputs, units.labels
+    if rows is not None:
+        inputs, labels = inputs.iloc[rows], labels[rows]
+    return recipe.build(seed).fit(inputs, labels)

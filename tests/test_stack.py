@@ -1,0 +1,394 @@
+"""The embedded stack: what it refuses, what it keeps private, what survives it (nothing)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stack import Settings, Stack, StackError, preflight, signin
+from stack.client import RefusedError
+from stack.process import CRASHES, Process, members, sweep
+from stack.settings import ROOT
+
+DAGS = '''
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None)
+def seven():
+    """Seven empty tasks in a row."""
+    last = None
+    for number in range(7):
+
+        @task(task_id=f"step{number}")
+        def step():
+            return {"ok": True}
+
+        this = step()
+        if last is not None:
+            last >> this
+        last = this
+
+
+@dag(schedule=None)
+def sleeper():
+    @task
+    def sleep():
+        import time
+
+        time.sleep(600)
+
+    sleep()
+
+
+seven()
+sleeper()
+'''
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(true: Callable[[], object], seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "home", free_port(), free_port(), dags=tmp_path, preload=())
+
+
+def test_settings_come_from_the_environment_and_home_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_env({"PIPELINE_AIRFLOW_PORT": "18080"})
+    assert (settings.home, settings.airflow_port, settings.mlflow_port) == (tmp_path / "var", 18080, 5000)
+    assert settings.airflow_url == "http://127.0.0.1:18080"
+
+
+@pytest.mark.parametrize("port", ["eighty", "0", "70000", "5000"])
+def test_a_port_that_cannot_be_is_refused_by_name(port):
+    with pytest.raises(StackError, match=r"port; choose|share port 5000"):
+        Settings.from_env({"PIPELINE_AIRFLOW_PORT": port})
+
+
+def test_stray_settings_of_the_shell_do_not_reach_the_stack(settings, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    monkeypatch.setenv("AIRFLOW__API__SECRET_KEY_CMD", "echo known")
+    monkeypatch.setenv("MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE", "true")
+    environment = replace(settings, extra={"AIRFLOW__CORE__PARALLELISM": "2"}).environment()
+    assert environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
+    assert "AIRFLOW__API__SECRET_KEY_CMD" not in environment
+    assert "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE" not in environment
+    assert environment["AIRFLOW__CORE__PARALLELISM"] == "2"
+
+
+def test_secrets_are_made_once_and_for_their_owner_alone(settings):
+    first, again = settings.environment(), settings.environment()
+    assert first == again
+    for path in settings.airflow_home.glob("*.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert all(stat.S_IMODE(p.stat().st_mode) == 0o700 for p in (settings.home, settings.airflow_home, settings.logs))
+    passwords = signin.passwords(settings.airflow_home)
+    assert len(set(passwords.values())) == 3
+    assert min(map(len, passwords.values())) >= 20
+
+
+@pytest.mark.parametrize("name", ["passwords.json", "keys.json"])
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_secrets_that_others_may_read_are_refused(settings, name, mode):
+    settings.environment()
+    (settings.airflow_home / name).chmod(mode)
+    with pytest.raises(StackError, match=rf"{name} can be read by others \(mode 0{mode:o}\)"):
+        settings.environment()
+
+
+def test_a_taken_port_is_refused_before_anything_starts(settings):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", settings.mlflow_port))
+        other.listen()
+        with pytest.raises(StackError, match=f"port {settings.mlflow_port}, meant for MLflow.*PIPELINE_MLFLOW_PORT="):
+            Stack(settings).start()
+    assert members(settings.home) == []
+
+
+def test_a_full_disk_and_a_foreign_python_are_refused(settings, monkeypatch):
+    settings.folders()
+    monkeypatch.setattr("stack.preflight.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10 * 2**20}))
+    with pytest.raises(StackError, match="only 10 MB are free"):
+        preflight.check(settings)
+    monkeypatch.setattr("stack.preflight.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(StackError, match="no airflow and no mlflow"):
+        preflight.check(settings)
+
+
+def test_a_second_launcher_on_the_same_home_is_refused(settings):
+    with (
+        preflight.only_launcher(settings),
+        pytest.raises(StackError, match=f"already runs on .*process {os.getpid()}"),
+        preflight.only_launcher(settings),
+    ):
+        pass
+    with preflight.only_launcher(settings):
+        pass
+
+
+@pytest.fixture
+def web(settings: Settings) -> Iterator[Process]:
+    """A small supervised process: the standard library's web server."""
+    settings.folders()
+    command = ["http.server", "--bind", "127.0.0.1", str(settings.mlflow_port)]
+    process = Process("web", command, dict(os.environ), settings.home)
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_a_process_is_its_own_session_and_logs_for_its_owner_alone(web, settings):
+    assert os.getsid(web.pid) == web.pid != os.getsid(0)
+    assert stat.S_IMODE(web.log.stat().st_mode) == 0o600
+    assert eventually(lambda: members(settings.home) == [web.pid])
+
+
+def test_the_fifth_crash_within_ten_minutes_stops_the_restarting(web):
+    for _ in range(CRASHES - 1):
+        os.kill(web.pid, signal.SIGKILL)
+        assert eventually(lambda: not web.alive)
+        web.restart("ended")
+        assert web.alive
+    with pytest.raises(StackError, match="web failed 5 times within 10 minutes"):
+        web.restart("ended")
+
+
+def test_leftovers_are_found_by_their_mark_and_ended(web, settings):
+    assert eventually(lambda: members(settings.home))
+    assert sweep(settings.home) == [web.pid]
+    assert eventually(lambda: not web.alive)
+    assert sweep(settings.home) == []
+
+
+def test_a_forked_grandchild_dies_with_its_parent(settings, tmp_path):
+    (tmp_path / "forker.py").write_text("import os, time\nos.fork()\ntime.sleep(600)\n")
+    settings.folders()
+    process = Process("forker", ["forker"], {**os.environ, "PYTHONPATH": str(tmp_path)}, settings.home)
+    process.start()
+    assert eventually(lambda: len(members(settings.home)) == 2)
+    os.kill(process.pid, signal.SIGKILL)
+    assert eventually(lambda: not members(settings.home), 3.0)
+    process.kill()
+
+
+# --- with real servers ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "dags").mkdir()
+    (folder / "dags" / "dags.py").write_text(DAGS)
+    settings = Settings(folder / "home", free_port(), free_port(), folder / "dags", preload=())
+    with Stack(settings).running(on_progress=print) as stack:
+        stack.wait_for_dags("seven", "sleeper")
+        yield stack
+    assert members(settings.home) == []
+
+
+def trigger(stack: Stack, dag: str, user: str = "admin") -> str:
+    stack.api("PATCH", f"/dags/{dag}?update_mask=is_paused", {"is_paused": False}, user=user)
+    run = stack.api("POST", f"/dags/{dag}/dagRuns", {"logical_date": None}, user=user)
+    return f"/dags/{dag}/dagRuns/{run['dag_run_id']}"
+
+
+def state(stack: Stack, path: str) -> str:
+    return str(stack.api("GET", path)["state"])
+
+
+def busy(stack: Stack) -> bool:
+    """Four parts, four workers of the executor, and a task."""
+    return len(members(stack.settings.home)) >= 9
+
+
+def listeners(pids: list[int]) -> list[str]:
+    """The addresses, in the kernel's hexadecimal, at which these processes listen."""
+    inodes = set()
+    for pid in pids:
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                inodes.add(str(fd.readlink()).removeprefix("socket:[").removesuffix("]"))
+            except OSError:
+                continue
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6", "udp", "udp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [row[1] for row in rows if row[9] in inodes and row[3] in {"0A", "07"}]
+
+
+@pytest.mark.live
+def test_nothing_listens_beyond_loopback(live):
+    path = trigger(live, "seven", "approver")
+    assert eventually(lambda: state(live, path) == "success")
+    found = listeners(members(live.settings.home))
+    ports = {f"{port:04X}" for port in (live.settings.airflow_port, live.settings.mlflow_port)}
+    assert {address.split(":")[1] for address in found} == ports
+    assert all(address.startswith("0100007F:") for address in found), found
+
+
+@pytest.mark.live
+def test_every_file_is_its_owners_alone(live):
+    assert [p for p in live.settings.home.rglob("*") if not p.is_symlink() and p.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.live
+def test_roles_hold_and_strangers_get_nothing(live):
+    with pytest.raises(RefusedError) as refusal:
+        trigger(live, "seven", "viewer")
+    assert refusal.value.status == 403
+    for path in ("/api/v2/dags", "/api/v2/pools", "/api/v2/config", "/api/v2/connections"):
+        with pytest.raises(urllib.error.HTTPError) as answer:
+            urllib.request.urlopen(live.airflow_url + path)
+        assert answer.value.code == 401, path
+    assert b"swagger" not in urllib.request.urlopen(f"{live.airflow_url}/docs").read()
+    with pytest.raises(RefusedError) as refusal:
+        live.api("GET", "/config")
+    assert refusal.value.status == 403
+    request = urllib.request.Request(f"{live.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1")
+    assert urllib.request.urlopen(request).status == 200
+    request.add_header("Host", "10.evil.example")
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(request)
+    assert answer.value.code == 403
+
+
+@pytest.mark.live
+def test_a_pool_can_be_made_twice(live):
+    live.pool("promotion", 2)
+    live.pool("promotion", 1)
+    assert live.api("GET", "/pools/promotion")["slots"] == 1
+
+
+@pytest.mark.live
+def test_a_dag_that_is_not_there_is_named(live):
+    with pytest.raises(StackError, match="no DAG absent in"):
+        live.wait_for_dags("absent", timeout=1.0)
+
+
+ROUND_TRIP = """
+import sys
+import mlflow, numpy as np
+from mlflow import MlflowClient
+from sklearn.linear_model import LogisticRegression
+
+http, direct, root = sys.argv[1:]
+x = np.linspace(0, 1, 20).reshape(-1, 1)
+for number, (writer, reader) in enumerate(((http, direct), (direct, http), (http, direct))):
+    mlflow.set_tracking_uri(writer), mlflow.set_registry_uri(writer)
+    if number < 2:
+        where = None if writer == http else f"{root}/e{number}"
+        MlflowClient().create_experiment(f"e{number}", artifact_location=where)
+    mlflow.set_experiment(f"e{number % 2}")
+    with mlflow.start_run() as run:
+        mlflow.log_text("why", "verdict.html")
+        model = mlflow.sklearn.log_model(LogisticRegression().fit(x, x[:, 0] > 0.5), name="model", pip_requirements=[],
+                                         serialization_format="skops", registered_model_name="m")
+    version = model.registered_model_version
+    MlflowClient().set_registered_model_alias("m", "champion", version)
+    mlflow.set_tracking_uri(reader), mlflow.set_registry_uri(reader)
+    assert mlflow.sklearn.load_model("models:/m@champion").predict([[0.9]])
+    assert mlflow.artifacts.load_text(run.info.artifact_uri + "/verdict.html") == "why"
+    print("LOOK", f"/get-artifact?path=verdict.html&run_uuid={run.info.run_id}")
+    print("LOOK", f"/model-versions/get-artifact?path=MLmodel&name=m&version={version}")
+    print("LOOK", f"/ajax-api/2.0/mlflow/logged-models/{model.model_id}/artifacts/files?artifact_file_path=MLmodel")
+"""
+
+
+@pytest.mark.live
+def test_models_and_artifacts_are_the_same_with_and_without_the_server(live, tmp_path):
+    settings = live.settings
+    command = [sys.executable, "-W", "ignore", "-c", ROUND_TRIP, settings.mlflow_url, settings.mlflow_store]
+    environment = settings.environment()
+    done = subprocess.run(
+        [*command, str(settings.artifacts)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    looks = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("LOOK")]
+    assert len(looks) == 9
+    assert all(urllib.request.urlopen(settings.mlflow_url + look).status == 200 for look in looks)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", ["api-server", "dag-processor", "mlflow", "scheduler"])
+def test_a_killed_part_comes_back_and_leaves_no_orphan(live, name):
+    process = live.processes[name]
+    dead = process.pid
+    if name == "scheduler":
+        path = trigger(live, "sleeper")
+        assert eventually(lambda: state(live, path) == "running" and busy(live))
+    os.kill(dead, signal.SIGKILL)
+    assert eventually(lambda: not process.alive, 3)
+    assert eventually(lambda: not [p for p in members(live.settings.home) if os.getsid(p) == dead], 3)
+    assert live.watch_once() == [f"{name} ended with code -9: restarted"]
+    live._answered.clear()
+    assert eventually(lambda: live._note_beats() or live._answered.get(name, 0) >= process.started, 60)
+    path = trigger(live, "seven")
+    assert eventually(lambda: state(live, path) == "success", 60)
+
+
+@pytest.mark.live
+def test_a_scheduler_that_is_alive_but_stuck_is_restarted(live):
+    live.processes["scheduler"].started -= 60  # its grace at start is over
+    os.kill(live.processes["scheduler"].pid, signal.SIGSTOP)
+    began = time.monotonic()
+    assert eventually(lambda: any("scheduler was stuck" in line for line in live.watch_once()), 60)
+    assert time.monotonic() - began < 45
+    path = trigger(live, "seven")
+    assert eventually(lambda: state(live, path) == "success", 60)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("number", "within"), [(signal.SIGINT, 12.0), (signal.SIGTERM, 12.0), (signal.SIGKILL, 3.0)])
+def test_nothing_survives_the_launcher(tmp_path, number, within):
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "dags.py").write_text(DAGS)
+    ports = {"PIPELINE_AIRFLOW_PORT": str(free_port()), "PIPELINE_MLFLOW_PORT": str(free_port())}
+    mine = {"PIPELINE_HOME": str(tmp_path / "home"), "PIPELINE_DAGS": str(tmp_path / "dags"), "PIPELINE_PRELOAD": ""}
+    environment = {**os.environ, **ports, **mine}
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "stack"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    stack = Stack(Settings.from_env(environment))
+    try:
+        assert launcher.stdout is not None
+        assert any("Ready" in line for line in launcher.stdout)
+        stack.wait_for_dags("sleeper")
+        path = trigger(stack, "sleeper")
+        assert eventually(lambda: state(stack, path) == "running" and busy(stack))
+        began = time.monotonic()
+        launcher.send_signal(number)
+        assert eventually(lambda: not members(stack.settings.home), within)
+        assert launcher.wait(3) == (-9 if number == signal.SIGKILL else 0)
+        print(f"{number.name}: gone after {time.monotonic() - began:.1f} s")
+    finally:
+        launcher.kill()
+        launcher.wait()

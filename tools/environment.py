@@ -1,0 +1,121 @@
+"""Make the environment ``.venv`` from the pinned ``requirements.txt``; standard library only, any Python to start it.
+
+A bare Debian has Python without pip and without ``ensurepip``; pip itself then comes from the Python registry, as a
+wheel whose digest is written here.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+REQUIREMENTS = os.path.join(ROOT, "requirements.txt")
+STAMP = os.path.join(VENV, "made-from")
+PIP = "pip-26.3-py3-none-any.whl"
+PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+NEEDED_GB = 3
+
+
+def say(text):
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def fail(text):
+    say("environment: " + text)
+    sys.exit(2)
+
+
+def wanted():
+    """What the environment should have been made from: the requirements' bytes and this Python."""
+    with open(REQUIREMENTS, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest() + " %d.%d" % sys.version_info[:2]
+
+
+def made_from():
+    try:
+        with open(STAMP) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def index():
+    """The registry's address as pip would take it."""
+    return os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+
+
+def fetch_pip(folder):
+    """Download the pinned pip wheel from the registry, and check its digest."""
+    request = urllib.request.Request(
+        index() + "/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            files = json.load(answer)["files"]
+        where = [file["url"] for file in files if file["filename"] == PIP]
+        if not where:
+            fail("the Python registry has no %s; set PIP_INDEX_URL to one that has, or install python3-venv" % PIP)
+        address = urllib.parse.urljoin(index() + "/pip/", where[0])
+        with urllib.request.urlopen(address, timeout=120) as answer:
+            data = answer.read()
+    except (OSError, ValueError, KeyError, urllib.error.URLError) as error:
+        fail("pip could not be fetched from the Python registry (%s); check the network, or install python3-venv" % error)
+    if hashlib.sha256(data).hexdigest() != PIP_SHA256:
+        fail("the pip that the Python registry sent is not the pinned one; check PIP_INDEX_URL")
+    path = os.path.join(folder, PIP)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def run(*command):
+    if subprocess.call(command, cwd=ROOT) != 0:
+        fail("'%s' failed; the lines above say why. Run the same command again when it is mended" % " ".join(command[:5]))
+
+
+def main():
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        fail(
+            "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; install one (apt-get install python3), "
+            "or name it: make PYTHON=/path/to/python3.12 ..." % sys.version_info[:2]
+        )
+    if made_from() == wanted():
+        return
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if free < NEEDED_GB:
+        fail("%.1f GB are free at %s, the environment needs %d GB; make room and run it again" % (free, ROOT, NEEDED_GB))
+    say("Making the environment in .venv from requirements.txt (about two minutes, once) ...")
+    if os.path.exists(VENV):
+        shutil.rmtree(VENV)
+    python = os.path.join(VENV, "bin", "python")
+    try:
+        import venv
+    except ImportError:
+        fail("this Python has no venv module; install it (apt-get install python3-venv) and run it again")
+    venv.create(VENV, with_pip=False, symlinks=True)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            import ensurepip  # noqa: F401
+
+            run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
+        except ImportError:
+            wheel = fetch_pip(folder)
+            run(python, os.path.join(wheel, "pip"), "install", "--quiet", "--no-index", wheel)
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--progress-bar", "off",
+            "--require-hashes", "--only-binary", ":all:", "-r", REQUIREMENTS)  # fmt: skip
+    with open(STAMP, "w") as file:
+        file.write(wanted())
+    say("The environment is ready.")
+
+
+if __name__ == "__main__":
+    main()
