@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, DagRunType, Param, get_current_context, task
-from common import end_with_supervisor, now, one_sentence, steps, user, world
+from airflow.sdk import DAG, Param, get_current_context, task
+from loop.run import now, steps, user, world
+from loop.tasks import end_with_supervisor, one_sentence
 
 from pipeline.usecases import ALL, find
 
@@ -17,7 +18,7 @@ WHY = Param(type="string", minLength=3, title="Why", description="The reason, ke
 ONCE: dict[str, Any] = {"multiple_outputs": False, "retries": 0, "execution_timeout": timedelta(minutes=10)}
 BY_HAND: dict[str, Any] = {
     "schedule": None,
-    "allowed_run_types": [DagRunType.MANUAL],
+    "allowed_run_types": ["manual"],
     "is_paused_upon_creation": False,
     "default_args": {"owner": "operating"},
     "tags": {"operating"},

@@ -7,7 +7,9 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable
-from common import Approval, data_day, form, links, may_promote, recipes, settle, step, steps, world
+from loop.approval import Approval, settle
+from loop.run import data_day, form, links, may_promote, recipes, steps, world
+from loop.tasks import step
 
 from pipeline.adapters.world import calendar
 from pipeline.core.records import Judged, Record, Registered, Scored, Snapshot, Trained, Validated
@@ -90,8 +92,8 @@ def about(usecase: Usecase, schedule: Schedule) -> str:
     missed = (
         "Days that were missed while Airflow was down are made up for, oldest first."
         if schedule.first
-        else f"Nights missed while Airflow was down are not judged afterwards, but their files (up to {usecase.lookback} "
-        "days back) are taken in by the next run; a backfill judges them."
+        else "Nights missed while Airflow was down are not judged afterwards, but their files (up to "
+        f"{usecase.lookback} days back) are taken in by the next run; a backfill judges them."
     )
     person = (
         f"A winner waits for a person, at most {usecase.promotion.deadline_hours:g} h, under *Required Actions*; the "
@@ -120,11 +122,11 @@ airflow backfill create --dag-id {usecase.name} --from-date {first + timedelta(1
 (the same two dates in the form; `--to-date` is a midnight, so it is two days after the last data day). Judge days again
 with `--reprocess-behavior completed`. Leave *run backwards* off: a day is judged on the evidence of the days before it.
 
-**In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill is
-given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand waits
-for scheduled and backfilled runs of earlier days. Three locks hold this: the turn, kept in the promotion ledger; the
-champion's epoch, so that a verdict reached against a champion that no longer reigns is refused; and the data day, which
-never goes back: a past day run again is judged and shown, but cannot replace a champion chosen on a later day.
+**In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill
+is given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand
+waits for scheduled and backfilled runs of earlier days. Three locks hold this: the turn, kept in the promotion ledger;
+the champion's epoch, so that a verdict reached against a champion that no longer reigns is refused; and the data day,
+which never goes back: a past day run again is judged and shown, but cannot replace a champion chosen on a later day.
 
 Undo a promotion with the DAG `roll_back`.
 """

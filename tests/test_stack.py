@@ -191,10 +191,13 @@ def test_a_forked_grandchild_dies_with_its_parent(settings, tmp_path):
     settings.folders()
     process = Process("forker", ["forker"], {**os.environ, "PYTHONPATH": str(tmp_path)}, settings.home)
     process.start()
-    assert eventually(lambda: len(members(settings.home)) == 2)
-    os.kill(process.pid, signal.SIGKILL)
-    assert eventually(lambda: not members(settings.home), 3.0)
-    process.kill()
+    try:
+        assert eventually(lambda: len(members(settings.home)) == 2)
+        os.kill(process.pid, signal.SIGKILL)
+        assert eventually(lambda: not members(settings.home), 3.0)
+    finally:
+        process.kill()
+        sweep(settings.home)
 
 
 # --- with real servers ---------------------------------------------------------------------------------------------
@@ -272,9 +275,9 @@ def test_roles_hold_and_strangers_get_nothing(live):
     with pytest.raises(RefusedError) as refusal:
         live.api("GET", "/config")
     assert refusal.value.status == 403
-    request = urllib.request.Request(f"{live.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1")
-    assert urllib.request.urlopen(request).status == 200
-    request.add_header("Host", "10.evil.example")
+    page = f"{live.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert urllib.request.urlopen(page).status == 200
+    request = urllib.request.Request(page, headers={"Host": "10.evil.example"})
     with pytest.raises(urllib.error.HTTPError) as answer:
         urllib.request.urlopen(request)
     assert answer.value.code == 403

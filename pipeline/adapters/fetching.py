@@ -1,28 +1,30 @@
-"""Getting the bytes of a delivery, from a folder or over HTTP, within a size limit; and holding them to their manifest."""
+"""Getting the bytes of a delivery, from a folder or over HTTP, within a size limit; and its manifest."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
 import os
-import socket
 import stat
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import IO, Any, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.adapters.refusals import Subject
 from pipeline.core.errors import UsageError
 
 #: What a manifest's name adds to its file's.
 MANIFEST = ".manifest.json"
-_MANIFEST_BYTES = 64_000
+#: The largest manifest that is opened.
+MANIFEST_BYTES = 64_000
 _CHUNK = 1 << 20
+_T = TypeVar("_T")
 
 
 class Absent(Exception):  # noqa: N818 - not an error by itself: it says that nothing is there
@@ -35,14 +37,14 @@ class Manifest:
 
     sha256: str
     rows: int
-    bytes: int
+    size: int
 
     def check_bytes(self, subject: Subject, data: bytes, sha256: str) -> None:
         """Refuse bytes that are not those upstream wrote: cut anywhere, even at a line's end, or flipped anywhere."""
-        if len(data) != self.bytes:
-            what = "was cut short or is still being written" if len(data) < self.bytes else "was added to"
+        if len(data) != self.size:
+            what = "was cut short or is still being written" if len(data) < self.size else "was added to"
             raise subject.refused(
-                "INTEGRITY", f"has {len(data):,} bytes, but its manifest says {self.bytes:,}: it {what}"
+                "INTEGRITY", f"has {len(data):,} bytes, but its manifest says {self.size:,}: it {what}"
             )
         if sha256 != self.sha256:
             raise subject.refused(
@@ -90,6 +92,8 @@ def read_file(root: Path, name: str, limit: int, subject: Subject) -> bytes:
             after = os.fstat(source.fileno())
     except (FileNotFoundError, NotADirectoryError):
         raise Absent from None
+    except RuntimeError:
+        raise subject.refused("LINK", "is a link that leads back to itself", "deliver the file itself") from None
     except OSError as error:
         raise subject.unavailable(
             "UNREADABLE",
@@ -175,9 +179,9 @@ def answers(address: str, timeout: float, subject: Subject) -> bool:
         return False
 
 
-def _ask[T](
-    address: str, method: str, timeout: float, subject: Subject, read: Callable[[http.client.HTTPResponse], T]
-) -> T:
+def _ask(
+    address: str, method: str, timeout: float, subject: Subject, read: Callable[[http.client.HTTPResponse], _T]
+) -> _T:
     # Only http and https are installed: no file://, no ftp://, however a redirect tries.
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -189,7 +193,13 @@ def _ask[T](
         _SameManners(),
     ):
         opener.add_handler(handler)
-    request = urllib.request.Request(address, method=method, headers={"Accept-Encoding": "identity"})  # noqa: S310
+    parts = urlsplit(address)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    request = urllib.request.Request(bare, method=method, headers={"Accept-Encoding": "identity"})  # noqa: S310
+    if parts.username is not None:
+        # For the declared server only: not sent along with a redirect.
+        sign_in = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(sign_in).decode()}")
     try:
         with opener.open(request, timeout=timeout) as response:
             return read(response)
@@ -197,8 +207,10 @@ def _ask[T](
         error.close()
         if error.code in (404, 410):
             raise Absent from None
-        raise subject.unavailable("HTTP", f"was not handed out: the server answered {error.code} {error.reason}") from None
-    except (urllib.error.URLError, http.client.HTTPException, socket.timeout, OSError, ValueError) as error:
+        raise subject.unavailable(
+            "HTTP", f"was not handed out: the server answered {error.code} {error.reason}"
+        ) from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error or type(error).__name__
         raise subject.unavailable("HTTP", f"was not handed out: {reason}") from None
 
@@ -206,8 +218,3 @@ def _ask[T](
 def sha256_of(data: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
-
-
-def manifest_limit() -> int:
-    """The largest manifest that is opened."""
-    return _MANIFEST_BYTES

@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from pathlib import PurePosixPath
+from typing import IO
 
 from pipeline.adapters.refusals import Subject
 
@@ -100,7 +101,9 @@ def _unzip(data: bytes, inner: str, limit: int, subject: Subject) -> bytes:
     members = int.from_bytes(data[end + 10 : end + 12], "little")
     if members != 1:
         many = "more than 65,534" if members == 0xFFFF else f"{members:,}"
-        raise subject.refused("ARCHIVE", f"holds {many} files and must hold exactly one", "ask upstream to pack one file")
+        raise subject.refused(
+            "ARCHIVE", f"holds {many} files and must hold exactly one", "ask upstream to pack one file"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             (member,) = archive.infolist()
@@ -113,7 +116,7 @@ def _unzip(data: bytes, inner: str, limit: int, subject: Subject) -> bytes:
         raise subject.refused("DAMAGED", f"is damaged: its zip data can't be read ({error})") from None
 
 
-def _read(source: io.BufferedIOBase | zipfile.ZipExtFile, size: int, subject: Subject) -> bytes:
+def _read(source: IO[bytes], size: int, subject: Subject) -> bytes:
     plain = source.read(size + 1)
     if len(plain) != size:
         raise subject.refused("DAMAGED", f"is damaged: its zip directory says {size:,} bytes, there are others")

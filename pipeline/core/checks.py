@@ -31,6 +31,7 @@ ENOUGH = 7
 """Accepted days that a question about the past needs: one of each weekday."""
 
 _RECENT, _USUAL = 14, 5
+_LONG = 12  # days: the longest dry stretch of 2013 in New York was eleven
 
 
 def judge(
@@ -245,18 +246,16 @@ def _repeated(about: _About, now: FeedProfile, recent: Sequence[FeedProfile]) ->
 
 
 def _stuck(about: _About, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
-    """Columns that hold one value all day, on more days in a row than twice their longest such stretch."""
+    """Columns that may hold one value all day (no rain), but not on ever so many days in a row."""
     stuck: list[str] = []
     for column, value in now.constant.items():
         flags = [kept.constant.get(column) == value for kept in history]
-        if all(flags):
-            continue  # it has never been anything else
-        runs = [len(run) for run in "".join("x" if flag else " " for flag in flags).split()]
-        current = len(flags) - max(i for i, flag in enumerate(flags) if not flag) - 1
-        earlier = max([*runs[: -1 if current else None], 0])
-        if current + 1 > max(2 * earlier, 1 if earlier == 0 and now.rows >= 20 else 2 * _USUAL):
-            stuck.append(f"{column} = {value} on day {current + 1} in a row (longest before: {earlier})")
-    text = f"one value all day: {_some(stuck)}" if stuck else "no column stands still for longer than it used to"
+        *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
+        longest = max(earlier, default=0)
+        # A column that has never been anything else has nothing to be stuck at.
+        if not all(flags) and last + 1 > max(_LONG, 2 * longest):
+            stuck.append(f"{column} = {value} all day, for {last + 1} days now (longest before: {longest})")
+    text = _some(stuck) if stuck else "no column stands still for longer than it used to"
     return about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
 
 

@@ -51,6 +51,9 @@ class Landing(Protocol):
     def has(self, table: Table, day: date) -> bool:
         """Whether anything was delivered for that day."""
 
+    def digest(self, table: Table, day: date) -> str | None:
+        """SHA-256 of the delivered bytes, None if there are none, empty if they can't be read; cheaper than a fetch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:

@@ -7,6 +7,7 @@ their hash (so the same keys are in it every day). Judging a day costs the day i
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -244,7 +245,7 @@ def _word(value: Any) -> str:
 def _determined(fact: Fixed, columns: Columns) -> dict[str, float]:
     given = texts(columns, fact.given)
     values = columns[fact.value].tolist()
-    return {key: value for key, value in zip(given, values, strict=True) if key is not None and value == value}
+    return {key: value for key, value in zip(given, values, strict=True) if key is not None and math.isfinite(value)}
 
 
 def _hash(text: str) -> int:

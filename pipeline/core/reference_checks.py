@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from math import exp, lgamma
 from statistics import median
 
 import numpy as np
 
 from pipeline.core.facts import Columns, missing, texts
-from pipeline.core.profiles import ReferenceProfile, in_sample
+from pipeline.core.profiles import ReferenceProfile
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding, Outcome
 
@@ -159,7 +159,6 @@ class _Table:
     def lost_keys(self, now: ReferenceProfile, before: Before) -> Finding:
         if not before:
             return self._too_early("lost keys", 0, 1)
-        passed = (now.days - before[-1][1].days) if now.days else 0
         known = before[-1][1].known
         served = {
             key: sight.found_last
@@ -173,7 +172,6 @@ class _Table:
             f"{len(lost)} of {len(served)} keys that matched when they were last used match no longer{some} "
             f"(allowed: {wanted.high:.1%})"
         )
-        del passed
         return self._finding("lost keys", share in wanted, text, share, wanted)
 
     def new_keys(self, now: ReferenceProfile) -> Finding:
@@ -219,5 +217,3 @@ def few(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
 def _percent(bound: Bound) -> str:
     return f"{bound.low:.0%} to {min(bound.high, 1):.0%}"
 
-
-__all__ = ["check_reference", "few", "in_sample", "timedelta"]

@@ -101,9 +101,24 @@ class Feed:
         for column in filter(None, (self.day, self.time)):
             if column not in {c.name for c in self.columns}:
                 raise ValueError(f"{what} has no column '{column}'")
+        _check_dated(what, self.columns, self.day, "date")
+        if self.time is not None:
+            _check_dated(what, self.columns, self.time, "timestamp")
+        _check_partition(what, self.columns, self.day)
         early = [c.name for c in self.columns if c.known != "known_at" and (self.known_at is None or not c.outcome)]
         if early:
             raise ValueError(f"{what}: {', '.join(early)} names when it is known, but is no outcome or no known_at adds it")
+
+
+def _check_dated(what: str, columns: Sequence[Column], name: str, wanted: Type) -> None:
+    column = next(column for column in columns if column.name == name)
+    if column.type != wanted or column.empty:
+        raise ValueError(f"{what}: column '{name}' must be a {wanted} that is never empty")
+
+
+def _check_partition(what: str, columns: Sequence[Column], day: str | None) -> None:
+    if day != "day" and any(column.name == "day" for column in columns):
+        raise ValueError(f"{what}: 'day' names the file's day in the store; the declared column needs another name")
 
 
 def _check_delivery(what: str, path: str, size: int, bad_rows: float) -> None:
@@ -161,6 +176,8 @@ class Reference:
         _check_delivery(what, self.path, self.bytes, self.bad_rows)
         if self.refreshed not in {column.name for column in self.columns}:
             raise ValueError(f"{what} has no column '{self.refreshed}' to tell its age by")
+        _check_dated(what, self.columns, self.refreshed, "date")
+        _check_partition(what, self.columns, None)
         if self.max_age < 0 or (self.max_unchanged is not None and self.max_unchanged < 1):
             raise ValueError(f"{what}: max_age must be at least 0 and max_unchanged at least 1 (or None)")
         if len(self.joined_by[1]) != len(self.key):

@@ -1,4 +1,4 @@
-"""Drawing: a small SVG canvas with one horizontal and one vertical scale. Colours are classes, so the page's theme rules.
+"""Drawing: a small SVG canvas. Colours are classes, so that the page's theme rules.
 
 Every text passes through one escaping function; numbers are written with two decimals, so the same values give the
 same bytes.
@@ -51,18 +51,13 @@ class Scale:
     log: bool = False
 
     @classmethod
-    def over(
-        cls, values: Sequence[float], start: float, end: float, pad: float = 0.05, log: bool = False
-    ) -> Scale:
+    def over(cls, values: Sequence[float], start: float, end: float, pad: float = 0.05, log: bool = False) -> Scale:
         """A scale that shows all finite values with some air around them."""
         kept = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
         low, high = (min(kept), max(kept)) if kept else (0.0, 1.0)
         if log:
             low, high = math.log10(low if kept else 0.1), math.log10(high if kept else 1.0)
-        if high - low < 1e-12:
-            air = abs(high) * 0.1 or 0.5
-        else:
-            air = (high - low) * pad
+        air = abs(high) * 0.1 or 0.5 if high - low < 1e-12 else (high - low) * pad
         low, high = low - air, high + air
         return cls(10**low if log else low, 10**high if log else high, start, end, log)
 

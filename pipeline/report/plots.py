@@ -61,7 +61,7 @@ def losses(lines: Sequence[Line], loss_name: str, window: int, changes: Mapping[
     if not days:
         return Markup("")
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
-    height, left, right, top, bottom = 310.0, 52.0, WIDE - 150, 34.0, 268.0
+    height, left, right, top, bottom = 322.0, 52.0, WIDE - 150, 48.0, 282.0
     canvas = Canvas(WIDE, height, f"{loss_name} per day and contestant")
     x = Scale(-0.5, max((last - first).days, 1) + 0.5, left, right)
     y = Scale.over([v for line in lines for v in line.values.values()], bottom, top, 0.08)
@@ -72,7 +72,8 @@ def losses(lines: Sequence[Line], loss_name: str, window: int, changes: Mapping[
     begin = max((last - first).days - window + 1, 0) - 0.5
     canvas.rect(x(begin), top, right - x(begin), bottom - top, "shade")
     canvas.text(x(begin) + 6, top + 13, f"evidence: {window} days", "faint")
-    axis_y(canvas, y, left, right, f"{loss_name} (smaller is better)")
+    axis_y(canvas, y, left, right)
+    canvas.text(0, 14, f"{loss_name} (smaller is better)", "axis")
     step = max(1, math.ceil(((last - first).days + 1) / 9))
     for back in range(0, (last - first).days + 1, step):
         day = (last - timedelta(back)).isoformat()
@@ -197,20 +198,20 @@ def reliability(contestants: Sequence[tuple[str, str, Reliability]]) -> Markup:
         shift = (n - (len(shown) - 1) / 2) * 3.0
         points = [(x(float(p)) + shift, y(float(o))) for p, o in zip(r.predicted, r.observed, strict=True)]
         canvas.path(points, f"line {style}")
-        for (px, py), low, high, units, p, o in zip(points, r.low, r.high, r.units, r.predicted, r.observed, strict=True):
-            canvas.line(px, y(float(low)), px, y(float(high)), f"whisker {style}")
-            hint = f"{name}: predicted {number(float(p))}, happened {number(float(o))}, {int(units):,} units"
+        for i, (px, py) in enumerate(points):
+            canvas.line(px, y(float(r.low[i])), px, y(float(r.high[i])), f"whisker {style}")
+            said, came = number(float(r.predicted[i])), number(float(r.observed[i]))
+            hint = f"{name}: predicted {said}, happened {came}, {int(r.units[i]):,} units"
             canvas.dot(px, py, 3.2, f"dot {style}", hint)
     return canvas.render()
 
 
-def distributions(samples: Sequence[tuple[str, str, Floats]], title: str, bins: int = 40) -> Markup:
+def distributions(samples: Sequence[tuple[str, str, Floats]], title: str) -> Markup:
     """Histograms over each other, as shares, on one scale that leaves out the outermost half per cent.
 
     Args:
         samples: Name, colour class, values.
         title: What is distributed.
-        bins: How many bars.
     """
     finite = [(name, style, values[np.isfinite(values)]) for name, style, values in samples]
     finite = [(name, style, values) for name, style, values in finite if len(values)]
@@ -222,6 +223,7 @@ def distributions(samples: Sequence[tuple[str, str, Floats]], title: str, bins: 
         low, high = low - 0.5, high + 0.5
     left, right, top, bottom = 52.0, HALF - 12, 24.0, 210.0
     canvas = Canvas(HALF, 250, f"Distribution of {title}")
+    bins = int(min(40, max(8, np.sqrt(len(pooled) / len(finite)))))
     edges = np.linspace(low, high, bins + 1)
     shares = [np.histogram(np.clip(v, low, high), edges)[0] / len(v) for _, _, v in finite]
     x = Scale(low, high, left, right)

@@ -194,4 +194,9 @@ class Panel:
             self.evidence,
             self.ledger.daily_losses(self.usecase.kind),
             self.trained.validated["without"],
+            changes={
+                entry.day: f"version {entry.version}"
+                for entry in self.world.ledger.entries(self.usecase.name)
+                if entry.action != "lift"
+            },
         )

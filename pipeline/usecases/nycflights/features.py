@@ -33,12 +33,15 @@ NUMBERS = (
     *("has_plane", "plane_age", "seats", "has_airport", "altitude"),
     *("temp", "dew_gap", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
     *("carrier_late", "route_late", "flight_late", "origin_late"),
-    *("origin_delay_now", "origin_departures_now", "carrier_delay_now", "route_delay_now"),
+    *("origin_delay_now", "origin_departures_now", "carrier_delay_now", "dest_delay_now"),
     *("last_delay", "last_hours"),
 )
 INPUTS = (*WORDS, *NUMBERS)
 
 _MINUTE = timedelta(minutes=1)
+
+Expression = nw.Expr
+Words = Mapping[str, str]
 
 
 def _minutes(column: str) -> nw.Expr:
@@ -67,47 +70,45 @@ def weather_known_at(weather: Frame) -> Frame:
     return weather.with_columns(known_at=nw.col("time_hour") + timedelta(hours=1))
 
 
-def _latest(
-    units: Frame, events: Frame, by: tuple[str, ...], at: str, moment: nw.Expr, columns: Mapping[str, str]
-) -> Frame:
-    """Join to each unit the last event at or before ``moment``, renaming its ``columns`` (theirs to ours)."""
+def _latest(moments: Frame, events: Frame, by: tuple[str, ...], at: str, when: Expression, columns: Words) -> Frame:
+    """Join the last event at or before each moment, renaming its ``columns`` (theirs to ours)."""
     # Pandas wants both sides sorted; DuckDB does not mind.
     right = events.select(*by, nw.col(at).alias("_at"), *(nw.col(a).alias(b) for a, b in columns.items())).sort("_at")
-    left = units.with_columns(_moment=moment).sort("_moment")
-    joined = left.join_asof(right, left_on="_moment", right_on="_at", by=list(by), strategy="backward")
-    return joined.select(*units.collect_schema().names(), *columns.values())
+    left = moments.with_columns(_when=when).sort("_when")
+    joined = left.join_asof(right, left_on="_when", right_on="_at", by=list(by), strategy="backward")
+    return joined.select(*moments.collect_schema().names(), *columns.values())
 
 
-def _within(
-    units: Frame, events: Frame, by: tuple[str, ...], at: str, span: timedelta, sums: Mapping[str, str]
-) -> Frame:
-    """Sum the events' columns (whole numbers; theirs to ours) over the ``span`` that ends with each unit's prediction.
+def _within(units: Frame, events: Frame, by: tuple[str, ...], at: str, span: timedelta, end: str, sums: Words) -> Frame:
+    """Sum the events' columns (whole numbers; theirs to ours) over the ``span`` up to each ``end``: a row per key and end.
 
     A sum over a span is the difference of two running totals, each found by one join. Nothing in it depends on where
     the history begins, as long as it reaches back over the span.
     """
-    totals = events.group_by(*by, at).agg(*(nw.col(a).sum().cast(nw.Int64).alias(b) for a, b in sums.items()))
-    running = totals.with_columns(nw.col(b).cum_sum().over(*by, order_by=at).cast(nw.Int64) for b in sums.values())
-    for end, moment in (("_high", nw.col("predicted_at")), ("_low", nw.col("predicted_at") - span)):
-        units = _latest(units, running, by, at, moment, {name: f"{name}{end}" for name in sums.values()})
-    differences = {b: nw.col(f"{b}_high").fill_null(0) - nw.col(f"{b}_low").fill_null(0) for b in sums.values()}
-    return units.with_columns(**differences).drop(*(f"{b}{end}" for b in sums.values() for end in ("_high", "_low")))
+    totals = events.group_by(*by, at).agg(*(nw.col(a).sum().alias(b) for a, b in sums.items()))
+    ours = nw.col(*sums.values())
+    # DuckDB gives a sum of 64-bit integers 128 bits.
+    running = totals.with_columns(ours.cum_sum().over(*by, order_by=at)).with_columns(ours.cast(nw.Int64))
+    moments = units.select(*by, end).unique()
+    for edge, when in (("high", nw.col(end)), ("low", nw.col(end) - span)):
+        moments = _latest(moments, running, by, at, when, {name: f"{name}_{edge}" for name in sums.values()})
+    sums_within = {b: nw.col(f"{b}_high").fill_null(0) - nw.col(f"{b}_low").fill_null(0) for b in sums.values()}
+    return moments.select(*by, end, **sums_within)
 
 
 def _habit(units: Frame, arrivals: Frame, by: tuple[str, ...], name: str) -> Frame:
-    """The share of late arrivals among those known in the last two weeks."""
-    units = _within(units, arrivals, by, "known_at", HABIT, {"is_late": "_late", "one": "_all"})
+    """The share of late arrivals among those of the last two weeks that were known on the evening before."""
+    sums = {"is_late": "_late", "one": "_all"}
+    habit = _within(units, arrivals, by, "known_at", HABIT, "evening", sums)
     share = (nw.col("_late") + USUAL_LATE) / (nw.col("_all") + USUAL)
-    return units.with_columns(share.alias(name)).drop("_late", "_all")
+    return units.join(habit.select(*by, "evening", share.alias(name)), on=[*by, "evening"], how="left")
 
 
-def _now(units: Frame, departures: Frame, by: tuple[str, ...], name: str, count: str | None = None) -> Frame:
-    """The mean delay of the departures of the last hours; null where nothing departed."""
-    units = _within(units, departures, by, "departed_at", NOW, {"delay": "_delay", "one": "_all"})
-    mean = nw.when(nw.col("_all") > 0).then(nw.col("_delay") / nw.col("_all"))
-    if count is not None:
-        units = units.with_columns(nw.col("_all").alias(count))
-    return units.with_columns(mean.alias(name)).drop("_delay", "_all")
+def _now(units: Frame, departures: Frame, by: tuple[str, ...], name: str, count: str) -> Frame:
+    """The number of departures in the last hours and their mean delay; null where nothing departed."""
+    now = _within(units, departures, by, "departed_at", NOW, "predicted_at", {"delay": "_delay", "one": count})
+    mean = nw.when(nw.col(count) > 0).then(nw.col("_delay") / nw.col(count))
+    return units.join(now.select(*by, "predicted_at", count, mean.alias(name)), on=[*by, "predicted_at"], how="left")
 
 
 def _group(column: str, groups: Mapping[str, str]) -> nw.Expr:
@@ -148,26 +149,26 @@ def _planned() -> nw.Expr:
 
 def features(tables: Tables) -> Frame:
     """One row per scheduled flight: its name, when it is predicted, the inputs, both labels, block and slices."""
-    flights = tables["flights"].with_columns(scheduled=nw.col("time_hour") + _minutes("minute"), one=nw.lit(1))
-    flights = flights.with_columns(predicted_at=nw.col("scheduled") - AHEAD)
-    departures = flights.filter(~nw.col("departed_at").is_null()).with_columns(delay=nw.col("dep_delay").clip(-15, 180))
-    arrivals = flights.filter(~nw.col("arr_delay").is_null(), ~nw.col("known_at").is_null())
-    arrivals = arrivals.with_columns(is_late=(nw.col("arr_delay") >= LATE).cast(nw.Int64))
-    legs = (
-        departures.filter(~nw.col("tailnum").is_null())
-        .group_by("tailnum", "departed_at")
-        .agg(nw.col("dep_delay").max())
+    units = tables["flights"].with_columns(
+        predicted_at=nw.col("time_hour") + _minutes("minute") - AHEAD,
+        # Midnight UTC is the evening before in New York, and precedes every prediction of the day.
+        evening=nw.col("day").cast(nw.Datetime("us")),
+        one=nw.lit(1),
     )
+    departures = units.filter(~nw.col("departed_at").is_null()).with_columns(delay=nw.col("dep_delay").clip(-15, 180))
+    arrivals = units.filter(~nw.col("arr_delay").is_null())
+    arrivals = arrivals.with_columns(is_late=(nw.col("arr_delay") >= LATE).cast(nw.Int64))
+    legs = departures.filter(~nw.col("tailnum").is_null())
+    legs = legs.group_by("tailnum", "departed_at").agg(nw.col("dep_delay").max())
     legs = legs.with_columns(leg_at=nw.col("departed_at"))
 
-    units = flights
-    for by, name in ((("carrier",), "carrier_late"), (("origin",), "origin_late")):
-        units = _habit(units, arrivals, by, name)
+    units = _habit(units, arrivals, ("carrier",), "carrier_late")
+    units = _habit(units, arrivals, ("origin",), "origin_late")
     units = _habit(units, arrivals, ("origin", "dest"), "route_late")
     units = _habit(units, arrivals, ("carrier", "flight"), "flight_late")
     units = _now(units, departures, ("origin",), "origin_delay_now", "origin_departures_now")
-    units = _now(units, departures, ("origin", "carrier"), "carrier_delay_now")
-    units = _now(units, departures, ("dest",), "route_delay_now")
+    units = _now(units, departures, ("origin", "carrier"), "carrier_delay_now", "carrier_departures_now")
+    units = _now(units, departures, ("dest",), "dest_delay_now", "dest_departures_now")
     moment = nw.col("predicted_at")
     units = _latest(units, legs, ("tailnum",), "departed_at", moment, {"dep_delay": "leg_delay", "leg_at": "leg_at"})
     observed = ("temp", "dewp", "wind_speed", "wind_gust", "precip", "pressure", "visib")

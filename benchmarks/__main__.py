@@ -1,0 +1,24 @@
+"""``make bench``: every benchmark, one after the other, or one by name: ``python -m benchmarks daily``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+ALL = ("daily", "ingest", "silent_faults")
+
+
+def main() -> int:
+    """Run the named benchmarks, or all."""
+    names = sys.argv[1:] or list(ALL)
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names:
+        importlib.import_module(f"benchmarks.{name}").main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""What a day's ingest costs after a thousand days, against after ten. Ratios in one run: seconds differ by machine.
+
+A synthetic feed shaped like the flights of the demonstration (19 columns, about 900 rows, gzipped with a manifest) is
+delivered and ingested day by day, each day as the daily run does it, with its look at the fourteen days before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from pipeline.adapters.files import LocalFiles
+from pipeline.adapters.landing import FolderLanding
+from pipeline.adapters.store import DeltaStore
+from pipeline.core.kinds import Binary
+from pipeline.core.ports import World
+from pipeline.core.tables import Column, Feed, Reference
+from pipeline.core.usecase import Recipe, Usecase
+from pipeline.steps.ingest import ingest
+
+FIRST = date(2010, 1, 1)
+ROWS = 900
+#: So many days around the tenth and the thousandth are timed; the median is compared.
+AROUND = 9
+
+FLIGHTS = Feed(
+    name="flights",
+    path="flights/{day}.csv.gz",
+    columns=(
+        Column("day", "date"),
+        Column("carrier", "string"),
+        Column("flight", "integer"),
+        Column("origin", "string"),
+        Column("dest", "string"),
+        Column("tailnum", "string", empty=True),
+        Column("scheduled", "timestamp"),
+        *(Column(f"delay_{n}", "number", empty=True) for n in range(6)),
+        *(Column(f"minutes_{n}", "integer", empty=True) for n in range(6)),
+    ),
+    key=("flight", "scheduled"),
+    day="day",
+    time="scheduled",
+)
+
+
+def usecase() -> Usecase:
+    """The least that ingest asks of a use case."""
+    nothing = cast("Any", None)
+    return Usecase(
+        name="benchmark",
+        question="What does a day cost?",
+        kind=Binary(target="late"),
+        unit=("flight", "scheduled"),
+        feeds=(FLIGHTS,),
+        references=cast("tuple[Reference, ...]", ()),
+        features=nothing,
+        inputs=("carrier",),
+        history=14,
+        recipes=(Recipe("short", nothing, 28),),
+        baseline=Recipe("rule", nothing, 28),
+        block=("origin",),
+        slices=("origin",),
+        gates=(nothing,),
+    )
+
+
+def deliver(landing: Path, day: date) -> None:
+    """Write one day's file and its manifest."""
+    draw = random.Random(day.toordinal())  # noqa: S311 - figures for a benchmark
+    start = datetime(day.year, day.month, day.day, 5, tzinfo=UTC)
+    columns: dict[str, Any] = {
+        "day": [day.isoformat()] * ROWS,
+        "carrier": draw.choices(["UA", "AA", "B6", "DL", "EV"], k=ROWS),
+        "flight": list(range(ROWS)),
+        "origin": draw.choices(["EWR", "JFK", "LGA"], k=ROWS),
+        "dest": draw.choices([f"D{n:02}" for n in range(100)], k=ROWS),
+        "tailnum": [f"N{draw.randrange(10_000, 14_000)}" for _ in range(ROWS)],
+        "scheduled": [(start + timedelta(minutes=n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(ROWS)],
+    }
+    columns |= {f"delay_{n}": [round(draw.gauss(10, 40), 1) for _ in range(ROWS)] for n in range(6)}
+    columns |= {f"minutes_{n}": [draw.randrange(30, 400) for _ in range(ROWS)] for n in range(6)}
+    text = io.BytesIO()
+    pacsv.write_csv(pa.table(columns), text, pacsv.WriteOptions(quoting_style="needed"))
+    data = gzip.compress(text.getvalue(), compresslevel=1, mtime=0)
+    file = landing / f"flights/{day}.csv.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    told = {"sha256": hashlib.sha256(data).hexdigest(), "rows": ROWS, "bytes": len(data)}
+    file.with_name(f"{file.name}.manifest.json").write_text(json.dumps(told))
+
+
+@contextlib.contextmanager
+def _silent(_label: str, _total: int) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+def _world(root: Path) -> World:
+    nothing = cast("Any", None)
+    return World(
+        landing=FolderLanding(root / "landing"),
+        store=DeltaStore(root / "store"),
+        files=LocalFiles(root / "files"),
+        engine=nothing,
+        models=nothing,
+        registry=nothing,
+        ledger=nothing,
+        checker=nothing,
+        progress=_silent,
+    )
+
+
+def measure(days: int = 1000) -> tuple[float, float]:
+    """Seconds that ingesting one day takes after about ten days and after about ``days``: the median of nine days."""
+    case = usecase()
+    seconds: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for n in range(days + AROUND // 2 + 1):
+            day = FIRST + timedelta(n)
+            deliver(root / "landing", day)
+            # Every task of the daily run is a new process: it opens the table anew.
+            world = _world(root)
+            begun = time.perf_counter()
+            ingest(case, day, world)
+            seconds.append(time.perf_counter() - begun)
+            if n % 20 == 0 and sys.stderr.isatty():
+                print(f"\ringest: day {n:,} of {days:,}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
+    early, late = (statistics.median(seconds[n - 1 - AROUND // 2 : n + AROUND // 2]) for n in (10, days))
+    return early, late
+
+
+def main() -> int:
+    """Print the cost of day 10 and of day 1,000."""
+    early, late = measure()
+    print(f"ingest of one day ({ROWS} rows, {len(FLIGHTS.columns)} columns, 14 days looked back at)")
+    print(f"  day    10   {1000 * early:7.1f} ms")
+    print(f"  day 1,000   {1000 * late:7.1f} ms   {late / early:.2f} times day 10")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

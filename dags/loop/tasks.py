@@ -1,0 +1,124 @@
+"""A step of the loop as a task: it ends with its supervisor, waits for its turn, says in one sentence why it failed."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout
+
+from loop.run import data_day, links, steps, world
+from loop.turns import take_turn
+from pipeline.core.errors import PipelineError, RefusedError
+from pipeline.core.records import Record
+from pipeline.core.usecase import Usecase
+
+log = logging.getLogger("pipeline")
+
+
+class Stop(SystemExit):
+    """Ends a task with its sentence alone in the log: for an exit Airflow prints no traceback."""
+
+    def __init__(self, sentence: str, code: str, *, again: bool) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.again = again
+
+
+class OnlyWhatMayPass(RetryPolicy):
+    """Try again what may be there later; what will not change by itself fails at once.
+
+    A task whose process was killed never gets here: Airflow tries it again by itself.
+    """
+
+    def evaluate(  # noqa: D102
+        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
+    ) -> RetryDecision:
+        if isinstance(exception, Stop):
+            return RetryDecision.retry() if exception.again else RetryDecision.fail()
+        if isinstance(exception, AirflowException | AirflowRuntimeError):
+            return RetryDecision.default()
+        return RetryDecision.fail()
+
+
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+    "retry_policy": OnlyWhatMayPass(),
+}
+
+
+@contextmanager
+def one_sentence(what: str) -> Iterator[None]:
+    """Turn an error a person can act on into one log line, the first of the task's own."""
+    try:
+        yield
+    except PipelineError as error:
+        log.error("%s", error)
+        raise Stop(str(error), error.code, again=error.retry) from None
+    except AirflowTaskTimeout:
+        limit = get_current_context()["task"].execution_timeout
+        sentence = f"{what} took longer than {limit} and was ended; the champion serves on: see what it waited for"
+        log.error("%s", sentence)
+        raise Stop(sentence, "TIMEOUT", again=False) from None
+
+
+def end_with_supervisor() -> None:
+    """Ask the kernel to end this process when Airflow's supervisor dies: an orphan must not work beside its retry."""
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import CommsDecoder
+
+    if not isinstance(getattr(task_runner, "SUPERVISOR_COMMS", None), CommsDecoder):
+        return  # dag.test() runs tasks in its own process, which is nobody's child
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(137)
+
+
+def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False) -> Callable[..., Any]:
+    """A task that calls one step of the loop.
+
+    Args:
+        usecase: Whose loop.
+        minutes: After how long it is ended.
+        first: Whether it opens the run: then earlier days go first.
+        reads_data: Whether a refusal here is the day's outcome, to be written down.
+    """
+
+    def decorate(body: Callable[..., Record]) -> Any:
+        @wraps(body)
+        def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            end_with_supervisor()
+            with one_sentence(f"{usecase.name}: {body.__name__}"):
+                take_turn(usecase, first=first)
+                try:
+                    made = body(*args, **kwargs)
+                except RefusedError as refused:
+                    if reads_data:
+                        steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+                    raise
+            for said in ("outcome", "decision", "reason", "note"):
+                if text := getattr(made, said, ""):
+                    log.info("%s: %s", said, text)
+            return made.to_dict()
+
+        return task(
+            multiple_outputs=False,
+            show_return_value_in_logs=False,
+            execution_timeout=timedelta(minutes=minutes),
+            **RETRIES,
+        )(call)
+
+    return decorate

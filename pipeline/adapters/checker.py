@@ -1,0 +1,248 @@
+"""Great Expectations: suites held as data in ``expectations/<use case>/<table>.json``, run in this process.
+
+A suite passes only if it found something to pass on. Great Expectations itself calls it a success when a suite is
+empty, when a frame has no rows, and when a column has no values; here each of these is UNKNOWN and refuses. A column
+that may rightly be blank for a day says so in the expectation's ``meta``: ``"may_be_empty": true``. An expectation
+whose ``severity`` is not ``critical`` informs only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.adapters.expectation_words import name_of, sentence, subject_of
+from pipeline.core.ports import Checked, Rows
+from pipeline.core.verdict import Bound, Finding, Outcome
+
+_EXAMPLES = 5
+#: Nothing of an expectation of these is lost when the rows of several days lie in one frame.
+_WHOLE = ("unique", "table", "distinct", "compound")
+
+
+class GxChecker:
+    """Runs the suites below one folder. The first check imports Great Expectations, which takes seconds."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check(self, usecase: str, table: str, day: date, rows: Rows) -> Checked:
+        """Findings and the page of one day: one finding when all holds, else one more for each that does not."""
+        suite = self._suite(usecase, table)
+        if isinstance(suite, Finding):
+            return Checked((suite,), {})
+        if not rows.num_rows:
+            return Checked((_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),), {})
+        result = self._run(suite, _frame(rows))
+        if isinstance(result, Finding):
+            return Checked((replace(result, name=f"{table}: expectations", about=table),), {})
+        from pipeline.adapters.data_docs import page
+
+        parts = [(subject_of(_config(part)), str(_outcome(part)[0]), part) for part in result.results]
+        return Checked(_findings(table, result), {f"{table}.html": page(usecase, table, day, parts)})
+
+    def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
+        """The findings of many days, without pages, at a fraction of the cost of as many checks.
+
+        What speaks of single rows and tolerates no exception holds for every day if it holds for all their rows at
+        once; only the rest is asked day by day. If one day fails, each day is checked by itself.
+        """
+        suite = self._suite(usecase, table)
+        filled = {day: rows for day, rows in days.items() if rows.num_rows}
+        if isinstance(suite, Finding) or len(filled) < 2:
+            return {day: self._bare(usecase, table, day, rows) for day, rows in days.items()}
+        import pandas as pd
+
+        frames = {day: _frame(rows) for day, rows in filled.items()}
+        together, apart = _split(suite)
+        if together["expectations"]:
+            result = self._run(together, pd.concat(frames.values(), ignore_index=True))
+            columns = _columns(together)
+            fine = not isinstance(result, Finding) and all(f.outcome is Outcome.PASS for f in _findings(table, result))
+            if not (fine and all(frame[columns].notna().any().all() for frame in frames.values())):
+                return {day: self._bare(usecase, table, day, rows) for day, rows in days.items()}
+        found = {}
+        for day in days:
+            if day not in filled:
+                found[day] = self._bare(usecase, table, day, days[day])
+            elif apart["expectations"]:
+                found[day] = self._judged(table, apart, frames[day], len(together["expectations"]))
+            else:
+                found[day] = (_summary(table, len(together["expectations"]), 0, len(frames[day])),)
+        return found
+
+    def digest(self, usecase: str, tables: Iterable[str]) -> str:
+        """Names the suites: a changed suite has another digest, an absent one has its own."""
+        made = hashlib.sha256()
+        for table in sorted(tables):
+            path = self._path(usecase, table)
+            made.update(f"{table}:".encode())
+            made.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+        return made.hexdigest()
+
+    def _path(self, usecase: str, table: str) -> Path:
+        return self._root / usecase / f"{table}.json"
+
+    def _suite(self, usecase: str, table: str) -> dict[str, Any] | Finding:
+        name = f"expectations/{usecase}/{table}.json"
+        try:
+            suite = json.loads(self._path(usecase, table).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return _unknown(table, f"there is no suite {name}; write one, or the table is never checked")
+        except (OSError, ValueError) as error:
+            return _unknown(table, f"the suite {name} can't be read: {_short(error)}")
+        if not isinstance(suite, dict) or not suite.get("expectations"):
+            return _unknown(table, f"the suite {name} holds no expectation, so it would pass whatever came")
+        return {"name": f"{usecase}.{table}", "expectations": suite["expectations"]}
+
+    def _bare(self, usecase: str, table: str, day: date, rows: Rows) -> tuple[Finding, ...]:
+        suite = self._suite(usecase, table)
+        if isinstance(suite, Finding):
+            return (suite,)
+        if not rows.num_rows:
+            return (_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),)
+        return self._judged(table, suite, _frame(rows))
+
+    def _judged(self, table: str, suite: Mapping[str, Any], frame: Any, also: int = 0) -> tuple[Finding, ...]:
+        result = self._run(suite, frame)
+        if isinstance(result, Finding):
+            return (replace(result, name=f"{table}: expectations", about=table),)
+        return _findings(table, result, also)
+
+    def _run(self, suite: Mapping[str, Any], frame: Any) -> Any | Finding:
+        """Great Expectations' result, or an UNKNOWN finding if the suite itself can't be run."""
+        gx, definition = self._definition
+        try:
+            made = gx.ExpectationSuite(name=suite["name"], expectations=[dict(e) for e in suite["expectations"]])
+            batch = definition.get_batch({"dataframe": frame})
+            return batch.validate(
+                made, result_format={"result_format": "SUMMARY", "partial_unexpected_count": _EXAMPLES}
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
+            return _unknown("", f"the suite {suite['name']} can't be run: {_short(error)}")
+
+    @cached_property
+    def _definition(self) -> tuple[Any, Any]:
+        # Read by the library when it is imported, in those of its versions that report on their use at all.
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("memory").add_dataframe_asset("rows")
+        return gx, asset.add_batch_definition_whole_dataframe("day")
+
+
+def _frame(rows: Rows) -> Any:
+    return rows.to_pandas(date_as_object=False)
+
+
+def _split(suite: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The expectations that may be asked of several days' rows at once, and the others."""
+    together, apart = [], []
+    for expectation in suite["expectations"]:
+        rowwise = "_values_" in expectation["type"] and not any(word in expectation["type"] for word in _WHOLE)
+        strict = expectation["kwargs"].get("mostly", 1) == 1 and not expectation.get("meta", {}).get("may_be_empty")
+        (together if rowwise and strict else apart).append(expectation)
+    return {**suite, "expectations": together}, {**suite, "expectations": apart}
+
+
+def _columns(suite: Mapping[str, Any]) -> list[str]:
+    names: set[str] = set()
+    for expectation in suite["expectations"]:
+        names |= {value for key, value in expectation["kwargs"].items() if key in ("column", "column_A", "column_B")}
+    return sorted(names)
+
+
+def _findings(table: str, result: Any, also: int = 0) -> tuple[Finding, ...]:
+    """One finding per broken expectation; one in all when none is."""
+    broken: list[Finding] = []
+    blank = 0
+    for part in result.results:
+        expectation = _config(part)
+        meta = expectation.get("meta") or {}
+        outcome, why_not = _outcome(part)
+        if outcome is Outcome.UNKNOWN and why_not == _BLANK and meta.get("may_be_empty"):
+            blank += 1
+        elif outcome is not Outcome.PASS:
+            counted = part.result or {}
+            broken.append(
+                Finding(
+                    name=f"{table}: {name_of(expectation)}",
+                    outcome=outcome,
+                    text=why_not or sentence(expectation, counted),
+                    value=_number(counted.get("observed_value", counted.get("unexpected_count"))),
+                    wanted=_bound(expectation["kwargs"]) if "observed_value" in counted else None,
+                    counts={key: counted[key] for key in ("element_count", "unexpected_count") if key in counted},
+                    about=table,
+                    required=str(expectation.get("severity", "critical")) == "critical",
+                )
+            )
+    asked = len(result.results) - blank + also
+    if not asked:
+        return (_unknown(table, "not one expectation found a value to judge"),)
+    if any(finding.required for finding in broken):
+        return tuple(broken)
+    return (_summary(table, asked - len(broken), blank), *broken)
+
+
+def _config(part: Any) -> dict[str, Any]:
+    config: dict[str, Any] = part.expectation_config.to_json_dict()
+    return config
+
+
+_BLANK = "it found no value to judge"
+
+
+def _outcome(part: Any) -> tuple[Outcome, str]:
+    """The outcome of one expectation, and in a few words why it is unknown."""
+    info = part.exception_info or {}
+    # One exception, or one for each of several metrics by name.
+    told = [info] if "raised_exception" in info else list(info.values())
+    raised = [entry for entry in told if entry.get("raised_exception")]
+    expectation = _config(part)
+    if raised:
+        text = f"{name_of(expectation)} could not be asked: {_short(raised[0].get('exception_message'))}"
+        return Outcome.UNKNOWN, text
+    counted = part.result or {}
+    rows, absent = counted.get("element_count"), counted.get("missing_count")
+    if rows is not None and absent == rows and "null" not in expectation["type"]:
+        return Outcome.UNKNOWN, _BLANK
+    return (Outcome.PASS if part.success is True else Outcome.FAIL), ""
+
+
+def _summary(table: str, held: int, blank: int, rows: int | None = None) -> Finding:
+    text = f"{held} expectations hold" + (f", {blank} had no value to judge and may have none" if blank else "")
+    counts = {"expectations": held} | ({} if rows is None else {"rows": rows})
+    return Finding(f"{table}: expectations", Outcome.PASS, text, counts=counts, about=table)
+
+
+def _unknown(table: str, text: str) -> Finding:
+    return Finding(f"{table}: expectations", Outcome.UNKNOWN, text, about=table)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _bound(kwargs: Mapping[str, Any]) -> Bound | None:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is None and high is None:
+        return None
+    infinity = float("inf")
+    return Bound(-infinity if low is None else float(low), infinity if high is None else float(high))
+
+
+def _short(error: object, most: int = 200) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
+__all__: Sequence[str] = ("GxChecker",)

@@ -1,0 +1,99 @@
+"""What an expectation wanted and what came instead, in words for people who have never seen its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_SHOWN = 5
+_PREFIXES = ("expect_column_pair_", "expect_column_", "expect_compound_columns_", "expect_table_", "expect_")
+_FILLERS = ("values_", "value_", "to_be_", "to_", "of_type_")
+
+
+def name_of(expectation: Mapping[str, Any]) -> str:
+    """A few words: ``temp between``, ``row count between``."""
+    words = expectation["type"]
+    for prefix in _PREFIXES:
+        words = words.removeprefix(prefix)
+    for filler in _FILLERS:
+        words = words.replace(filler, "")
+    return f"{subject_of(expectation)} {words.replace('_', ' ')}".strip()
+
+
+def sentence(expectation: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """What was wanted, how far it was missed with a few examples, and why it matters."""
+    kwargs = expectation["kwargs"]
+    want = _WANTED.get(expectation["type"], _plain)(kwargs)
+    if kwargs.get("mostly", 1) < 1:
+        want += f" in {kwargs['mostly']:.0%} of the rows"
+    if "unexpected_count" in result:
+        asked = result["element_count"] - (0 if "null" in expectation["type"] else result.get("missing_count", 0))
+        got = f"{result['unexpected_count']} of {asked} are not"
+        examples = list(dict.fromkeys(_word(value) for value in result.get("partial_unexpected_list", [])))
+        if examples and "null" not in expectation["type"]:
+            got += f", such as {', '.join(examples[:_SHOWN])}"
+    else:
+        got = f"it is {_word(result.get('observed_value'))}"
+    why = (expectation.get("meta") or {}).get("why")
+    return f"wanted {want}; {got}" + (f". {why}" if why else "")
+
+
+def subject_of(expectation: Mapping[str, Any]) -> str:
+    """The column or columns it speaks of; empty for the table itself."""
+    return _subject(expectation["kwargs"])
+
+
+def _subject(kwargs: Mapping[str, Any]) -> str:
+    if "column_A" in kwargs:
+        return f"{kwargs['column_A']} and {kwargs['column_B']}"
+    if "column_list" in kwargs:
+        return " and ".join(kwargs["column_list"])
+    return str(kwargs.get("column", ""))
+
+
+def _range(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is None:
+        return f"at most {_word(high)}"
+    return f"at least {_word(low)}" if high is None else f"{_word(low)} to {_word(high)}"
+
+
+def _statistic(what: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda kwargs: f"{what} of '{kwargs['column']}' of {_range(kwargs)}"
+
+
+def _words(values: Any) -> str:
+    shown = [_word(value) for value in list(values)[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else "")
+
+
+_WANTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "expect_column_values_to_be_between": lambda k: f"'{k['column']}' of {_range(k)}",
+    "expect_column_values_to_not_be_null": lambda k: f"'{k['column']}' present",
+    "expect_column_values_to_be_unique": lambda k: f"each '{k['column']}' once",
+    "expect_compound_columns_to_be_unique": lambda k: f"each {_subject(k)} once",
+    "expect_column_values_to_be_in_set": lambda k: f"'{k['column']}' among {_words(k['value_set'])}",
+    "expect_column_distinct_values_to_contain_set": lambda k: f"{_words(k['value_set'])} all in '{k['column']}'",
+    "expect_column_distinct_values_to_be_in_set": lambda k: f"'{k['column']}' among {_words(k['value_set'])}",
+    "expect_column_values_to_match_regex": lambda k: f"'{k['column']}' of the form {k['regex']}",
+    "expect_column_pair_values_a_to_be_greater_than_b": lambda k: (
+        f"'{k['column_A']}' above '{k['column_B']}'" + (" or equal to it" if k.get("or_equal") else "")
+    ),
+    "expect_table_row_count_to_be_between": lambda k: f"{_range(k)} rows",
+    "expect_column_mean_to_be_between": _statistic("a mean"),
+    "expect_column_median_to_be_between": _statistic("a median"),
+    "expect_column_stdev_to_be_between": _statistic("a spread (standard deviation)"),
+    "expect_column_min_to_be_between": _statistic("a least value"),
+    "expect_column_max_to_be_between": _statistic("a greatest value"),
+    "expect_column_unique_value_count_to_be_between": _statistic("a number of different values"),
+}
+
+
+def _plain(kwargs: Mapping[str, Any]) -> str:
+    left = {key: value for key, value in kwargs.items() if key not in ("batch_id", "mostly")}
+    return ", ".join(f"{key} {_word(value)}" for key, value in left.items())
+
+
+def _word(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,167 @@
+"""Tables for the command line: what happened day by day, who was champion, what the gates said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.core.records import DayOutcome, Entry
+from pipeline.core.verdict import Finding, Outcome, Verdict
+
+#: How a day or a step in the ledger is shown: a sign, so that colour is never the only carrier, and a colour.
+_LOOKS = {
+    "promoted": ("▲", "bold green"),
+    "promote": ("▲", "bold green"),
+    "started": ("●", "cyan"),
+    "start": ("●", "cyan"),
+    "held": ("‖", "blue"),
+    "hold": ("‖", "blue"),
+    "waiting": ("…", "yellow"),
+    "declined": ("–", "yellow"),
+    "refused": ("✕", "bold red"),
+    "rollback": ("↶", "bold yellow"),
+    "lift": ("○", "cyan"),
+}
+_ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), Outcome.UNKNOWN: ("?", "yellow")}
+_PLAIN_WIDTH = 150
+
+
+def show(renderable: RenderableType, file: TextIO | None = None) -> None:
+    """Print it: in colour and as wide as the window in a terminal, plain and 150 columns wide elsewhere."""
+    target = file or sys.stdout
+    watched = target.isatty()
+    Console(file=target, width=None if watched else _PLAIN_WIDTH, soft_wrap=False).print(renderable)
+
+
+def days_table(outcomes: Sequence[DayOutcome], baseline: str = "") -> RenderableType:
+    """What happened day by day.
+
+    Args:
+        outcomes: The days, in the order they are to be shown.
+        baseline: The baseline's recipe name; gives its loss a column of its own.
+    """
+    if not outcomes:
+        return Text("no day was run yet", style="dim")
+    several = len({line.usecase for line in outcomes}) > 1
+    table = _table()
+    if several:
+        table.add_column("use case", no_wrap=True)
+    table.add_column("day", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("champion after it", overflow="fold")
+    table.add_column("loss: champion", justify="right", no_wrap=True)
+    if baseline:
+        table.add_column("baseline", justify="right", no_wrap=True)
+    table.add_column("best candidate", overflow="fold")
+    table.add_column("reason", ratio=1, overflow="fold")
+    for line in outcomes:
+        cells: list[RenderableType] = [Text(line.usecase)] if several else []
+        cells += [Text(line.day), _look(line.outcome), Text(_champion(line.champion, line.recipe))]
+        cells.append(Text(_loss(line.losses.get("champion"))))
+        if baseline:
+            cells.append(Text(_loss(line.losses.get(baseline))))
+        cells += [Text(_best(line, baseline)), Text(line.reason)]
+        table.add_row(*cells)
+    return table
+
+
+def outcome_line(line: DayOutcome) -> RenderableType:
+    """One day in one line, to be shown as it ends."""
+    sign, style = _LOOKS.get(line.outcome, ("·", ""))
+    champion = f"  [{_champion(line.champion, line.recipe)}]" if line.champion is not None else ""
+    parts = ((f"{sign} {line.usecase} {line.day} {line.outcome}", style), (champion, "dim"), f"  {line.reason}")
+    return Text.assemble(*parts, overflow="fold")
+
+
+def history_table(entries: Sequence[Entry]) -> RenderableType:
+    """Who was champion when, in place of whom, why and by whom."""
+    if not entries:
+        return Text("no champion yet: the first day that is judged starts with the baseline", style="dim")
+    several = len({entry.usecase for entry in entries}) > 1
+    table = _table()
+    if several:
+        table.add_column("use case", no_wrap=True)
+    for name, justify in (("epoch", "right"), ("when (UTC)", "left"), ("what", "left"), ("version", "left")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("recipe", overflow="fold")
+    table.add_column("trained through", no_wrap=True)
+    table.add_column("data day", no_wrap=True)
+    table.add_column("by", overflow="fold")
+    table.add_column("why", ratio=1, overflow="fold")
+    for entry in entries:
+        came = f"{entry.replaced} → {entry.version}" if entry.replaced not in (None, entry.version) else entry.version
+        why = entry.why
+        if entry.held:
+            why += f" ({entry.held} may not be promoted through {entry.held_until})"
+        cells: list[RenderableType] = [Text(entry.usecase)] if several else []
+        cells += [Text(str(entry.epoch)), Text(entry.at[:16].replace("T", " ")), _look(entry.action), Text(str(came))]
+        cells += [Text(entry.recipe), Text(entry.trained_through), Text(entry.day), Text(entry.by), Text(why)]
+        table.add_row(*cells)
+    return table
+
+
+def findings_table(findings: Iterable[Finding], informing: bool = False) -> RenderableType:
+    """Questions and answers.
+
+    Args:
+        findings: What was found.
+        informing: Whether to list those too that can stop nothing.
+    """
+    table = _table()
+    table.add_column("question", overflow="fold")
+    table.add_column("answer", no_wrap=True)
+    table.add_column("found, and what was wanted", ratio=1, overflow="fold")
+    for finding in findings:
+        if not (finding.required or informing):
+            continue
+        sign, style = _ANSWERS[finding.outcome]
+        answer = f"{sign} {finding.outcome}"
+        table.add_row(Text(finding.name), Text(answer, style if finding.required else "dim"), Text(finding.text))
+    return table
+
+
+def verdict_view(verdict: Verdict) -> RenderableType:
+    """The verdict's sentence, then its findings, the challenger's first."""
+    champion, challenger = verdict.champion, verdict.challenger
+    sign, style = _LOOKS[verdict.decision]
+    head = Text.assemble(
+        (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision}", style), "  ", verdict.reason, overflow="fold"
+    )
+    reigning = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
+    sides = Text(f"champion: {reigning}; challenger: {'none' if challenger is None else challenger.recipe}", "dim")
+    first = challenger.recipe if challenger is not None else ""
+    parts: list[RenderableType] = [head, sides]
+    for recipe in sorted(verdict.findings, key=lambda name: name != first):
+        parts += [Text(f"\n{recipe}", "bold"), findings_table(verdict.findings[recipe])]
+    return Group(*parts)
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1), header_style="bold")
+
+
+def _look(outcome: str) -> Text:
+    sign, style = _LOOKS.get(outcome, ("·", ""))
+    return Text(f"{sign} {outcome}", style)
+
+
+def _champion(version: int | None, recipe: str) -> str:
+    return "none" if version is None else f"version {version} {recipe}".strip()
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _best(line: DayOutcome, baseline: str) -> str:
+    others = {who: loss for who, loss in line.losses.items() if loss is not None and who not in ("champion", baseline)}
+    if not others:
+        return "–"
+    best = min(others, key=lambda who: (others[who], who))
+    return f"{_loss(others[best])} {best}"

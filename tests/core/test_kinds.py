@@ -1,0 +1,111 @@
+"""What being wrong costs, against scikit-learn, and what never counts as right."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from pipeline.core.kinds import Binary, Regression
+
+BINARY, REGRESSION = Binary("late", threshold=0.4), Regression("minutes", acts_at=15, tolerance=10)
+KINDS = pytest.mark.parametrize("kind", [BINARY, REGRESSION], ids=["binary", "regression"])
+
+
+def sample(kind, seed=0, n=500):
+    rng = np.random.default_rng(seed)
+    if kind is BINARY:
+        return (rng.random(n) < 0.3).astype(float), rng.uniform(0.01, 0.99, n)
+    return rng.normal(10, 30, n), rng.normal(10, 30, n)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None, database=None)
+def test_losses_are_scikit_learns(seed):
+    label, said = sample(BINARY, seed)
+    assert BINARY.loss(label, said).mean() == pytest.approx(metrics.log_loss(label, said, labels=[0, 1]))
+    label, said = sample(REGRESSION, seed)
+    assert REGRESSION.loss(label, said).mean() == pytest.approx(metrics.mean_absolute_error(label, said))
+
+
+@KINDS
+def test_being_nearer_to_the_truth_never_costs_more(kind):
+    label, said = sample(kind)
+    nearer = said + 0.3 * (label - said)
+    assert (kind.loss(label, nearer) <= kind.loss(label, said)).all()
+    assert (kind.loss(label, said) >= 0).all()
+
+
+@KINDS
+def test_what_is_not_a_number_has_no_loss_and_is_never_right_or_valid(kind):
+    label, said = np.array([np.nan, 1.0, np.nan]), np.array([0.5, np.nan, np.nan])
+    assert np.isnan(kind.loss(label, said)).all()
+    assert not kind.right(label, said).any()
+    assert kind.valid(said).tolist() == [True, False, False]
+
+
+def test_a_sure_error_is_dear_but_finite():
+    loss = BINARY.loss(np.array([1.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
+    assert loss == pytest.approx([13.8155, 13.8155, 1e-6], rel=1e-4)
+
+
+def test_a_probability_lies_between_0_and_1():
+    assert BINARY.valid(np.array([0, 1, -0.01, 1.01, np.inf])).tolist() == [True, True, False, False, False]
+    assert REGRESSION.valid(np.array([-5.0, np.inf, np.nan])).tolist() == [True, False, False]
+
+
+def test_decisions_begin_at_the_threshold():
+    assert BINARY.decision(np.array([0.39, 0.4, 0.9])).tolist() == [0, 1, 1]
+    assert REGRESSION.decision(np.array([14.9, 15.0])).tolist() == [0, 1]
+
+
+def test_right_is_the_decision_that_the_label_calls_for():
+    assert BINARY.right(np.array([1.0, 1, 0, 0]), np.array([0.4, 0.1, 0.4, 0.1])).tolist() == [True, False, False, True]
+    assert REGRESSION.right(np.array([0.0, 0.0]), np.array([10.0, 10.1])).tolist() == [True, False]
+
+
+def test_a_model_that_has_seen_one_class_only_still_predicts_a_probability():
+    class Seen:
+        def __init__(self, *classes):
+            self.classes_ = np.array(classes)
+
+        def predict_proba(self, inputs):
+            return np.full((len(inputs), len(self.classes_)), 1 / len(self.classes_))
+
+    assert BINARY.predict(Seen(0), [1, 2]).tolist() == [0, 0]
+    assert BINARY.predict(Seen(1), [1, 2]).tolist() == [1, 1]
+    assert BINARY.predict(Seen(0, 1), [1, 2]).tolist() == [0.5, 0.5]
+
+
+@KINDS
+def test_reliability_counts_every_labelled_unit_once_and_brackets_what_happened(kind):
+    label, said = sample(kind)
+    label[:20] = np.nan
+    found = kind.reliability(label, said)
+    assert found.units.sum() == 480
+    assert (found.low <= found.observed).all()
+    assert (found.observed <= found.high).all()
+    assert (np.diff(found.predicted) > 0).all()
+    assert "late" in found.x + found.y or "minutes" in found.x + found.y
+
+
+@KINDS
+def test_reliability_of_nothing_and_of_a_constant_is_no_error(kind):
+    nothing = kind.reliability(np.full(3, np.nan), np.full(3, 0.5))
+    assert len(nothing.units) == len(nothing.observed) == 0
+    assert kind.reliability(np.zeros(9), np.full(9, 0.5)).units.tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda: Binary("late", threshold=0),
+        lambda: Binary("late", threshold=float("nan")),
+        lambda: Regression("minutes", acts_at=float("nan"), tolerance=1),
+        lambda: Regression("minutes", acts_at=1, tolerance=0),
+        lambda: Regression("minutes", acts_at=1, tolerance=float("nan")),
+    ],
+)
+def test_a_kind_refuses_nonsense_with_its_target(nonsense):
+    with pytest.raises(ValueError, match=r"target '(late|minutes)'"):
+        nonsense()

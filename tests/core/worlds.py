@@ -1,0 +1,121 @@
+"""Made-up evidence with a known truth, for the tests of the core."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pipeline.core.evidence import Evidence, Exam, Paired, Timing
+from pipeline.core.kinds import Binary, Regression
+from pipeline.core.stats import Clusters
+
+BINARY, REGRESSION = Binary("late"), Regression("minutes", acts_at=15, tolerance=10)
+
+
+def world(
+    seed=0, *, kind=BINARY, days=8, blocks=12, per_block=15, skill=0.0, refit=0.02, candidates=1, offset=0.0
+) -> Evidence:
+    """Champion, candidate and twin of one recipe; with ``skill`` above 0 the candidate is nearer the truth."""
+    rng = np.random.default_rng(seed)
+    n = days * blocks * per_block
+    day = np.repeat(np.arange(days), blocks * per_block)
+    block = rng.integers(0, blocks, n)
+    shared = rng.normal(0, 1, (days, blocks))[day, block]
+    latent = 0.8 * shared + rng.normal(0, 1, n)
+    truth = 1 / (1 + np.exp(-latent))
+    if kind is REGRESSION:
+        truth = 20 * latent
+        labels = truth + 10 * rng.standard_t(3, n)
+    else:
+        labels = (rng.random(n) < truth).astype(float)
+    mean = truth.mean()
+    spread = truth.std()
+
+    def fit(strength):
+        scores = mean + strength * (truth - mean) + refit * spread * rng.normal(0, 1, n)
+        return scores + offset if kind is REGRESSION else np.clip(scores + offset, 0.001, 0.999)
+
+    champion, candidate, twin = fit(0.7 - 0.5 * (skill < 0)), fit(0.7 + skill), fit(0.7 + skill)
+    slices = {
+        "origin": np.array(["JFK", "LGA", "EWR"])[block % 3],
+        "carrier": np.array(["AA", "UA", "B6", "OO"])[rng.choice(4, n, p=[0.4, 0.4, 0.19, 0.01])],
+    }
+    names = np.array([f"block {number:02d}" for number in range(blocks)])[block]
+    when = np.datetime64("2013-03-01") + day
+    paired = Paired(when, names, labels, champion, candidate, np.full(n, labels.mean()), slices)
+    last = day == days - 1
+    exam = Exam(
+        labels[last],
+        names[last],
+        champion[last],
+        candidate[last],
+        twin[last],
+        {name: values[last] for name, values in slices.items()},
+    )
+    timing = Timing(rng.gamma(50, 1e-3, (60, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
+    return Evidence(kind, "version 3", "boosting_60", paired, exam, timing, candidates, 14)
+
+
+def twin_of_champion(evidence: Evidence) -> Evidence:
+    """The same evidence, had the candidate been the champion itself; timed equal, too."""
+    paired, exam, timing = evidence.paired, evidence.exam, evidence.timing
+    return replace(
+        evidence,
+        paired=replace(paired, candidate=paired.champion),
+        exam=replace(exam, candidate=exam.champion),
+        timing=replace(timing, single=timing.single[:, [0, 0]], batch=timing.batch[:, [0, 0]]),
+    )
+
+
+def shuffled(evidence: Evidence, seed: int) -> Evidence:
+    """The same units in another order."""
+    rng = np.random.default_rng(seed)
+
+    def mix(part, names):
+        order = rng.permutation(len(part))
+        fields = {name: getattr(part, name)[order] for name in names}
+        return replace(part, **fields, slices={name: values[order] for name, values in part.slices.items()})
+
+    return replace(
+        evidence,
+        paired=mix(evidence.paired, ("days", "blocks", "labels", "champion", "candidate", "baseline")),
+        exam=mix(evidence.exam, ("labels", "blocks", "champion", "candidate", "twin")),
+    )
+
+
+@st.composite
+def worlds(draw) -> Evidence:
+    """Evidence of many shapes: few and many days, either kind, good, equal and bad candidates."""
+    return world(
+        draw(st.integers(0, 10**6)),
+        kind=draw(st.sampled_from([BINARY, REGRESSION])),
+        days=draw(st.integers(1, 9)),
+        blocks=draw(st.integers(1, 12)),
+        per_block=draw(st.integers(1, 20)),
+        skill=draw(st.sampled_from([-0.5, 0.0, 0.3])),
+        refit=draw(st.sampled_from([0.0, 0.02, 0.3])),
+        candidates=draw(st.integers(1, 4)),
+    )
+
+
+def losses(rng, *, days=14, per_day=300, blocks=40, day_effect=0.0, heavy=True, unequal=0.3, rho=0.5, by=0.0):
+    """Losses of candidate and champion whose true relative difference is ``by``, and their clusters.
+
+    Units of a block share half of the variance of the difference; block sizes follow a Pareto law, day sizes a
+    log-normal one with spread ``unequal``; tails are Student's t with 3 degrees of freedom times a log-normal.
+    """
+    sizes = np.maximum(5, (per_day * np.exp(rng.normal(0, unequal, days) - unequal**2 / 2)).astype(int))
+    day = np.repeat(np.arange(days), sizes)
+    n = len(day)
+    weights = rng.pareto(2.0, (days, blocks)) + 0.2
+    weights /= weights.sum(axis=1, keepdims=True)
+    block = np.concatenate([rng.choice(blocks, size, p=w) for size, w in zip(sizes, weights, strict=True)])
+    shared = rng.normal(0, 1, (days, blocks))[day, block]
+    level = 0.5 * rng.normal(0, 1, (days, blocks))[day, block] + 0.2 * rng.normal(0, 1, days)[day]
+    champion = 5 + np.exp(0.6 * rng.normal(0, 1, n) + level)
+    own = (
+        rng.standard_t(3, n) / np.sqrt(3) * np.exp(0.7 * rng.normal(0, 1, n) - 0.245) if heavy else rng.normal(0, 1, n)
+    )
+    noise = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own + day_effect * rng.normal(0, 1, days)[day]
+    candidate = np.maximum(champion * (1 + by) + 0.3 * noise, 0)
+    return candidate, champion, Clusters.of(day, block)

@@ -1,0 +1,241 @@
+"""A small use case for tests: thirty visits a day, a shop table, three recipes that fit in milliseconds.
+
+Everything is real (files, store, features, estimators, ledger) except what a test replaces on purpose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.files import LocalFiles
+from pipeline.adapters.landing import FolderLanding
+from pipeline.adapters.ledger import SqlLedger
+from pipeline.adapters.models import SkopsModels
+from pipeline.adapters.store import DeltaStore
+from pipeline.core.gates import BeatsBaseline, Better, Sound
+from pipeline.core.kinds import Binary, Regression
+from pipeline.core.ports import Checked, Page, World
+from pipeline.core.tables import Column, Feed, Frame, Reference
+from pipeline.core.usecase import Recipe, Tables, Usecase
+from pipeline.core.verdict import Bound, Finding, Outcome
+from pipeline.report.progress import silent
+
+FIRST = date(2020, 1, 1)
+AT = datetime(2020, 6, 1, 4, tzinfo=UTC)
+
+VISITS = Feed(
+    name="visits",
+    path="visits/{day}.csv",
+    columns=(
+        Column("day", "date"),
+        Column("visit", "integer"),
+        Column("shop", "string"),
+        Column("size", "number"),
+        Column("bought", "integer", outcome=True),
+    ),
+    key=("day", "visit"),
+    day="day",
+)
+SHOPS = Reference(
+    name="shops",
+    path="shops/{day}.csv",
+    columns=(Column("shop", "string"), Column("area", "number"), Column("refreshed", "date")),
+    key=("shop",),
+    refreshed="refreshed",
+    max_age=2,
+    max_unchanged=None,
+    joined_by=("visits", ("shop",)),
+    matched=Bound(0.9, 1.0),
+)
+
+
+def features(tables: Tables) -> Frame:
+    """One row per visit; it is predicted at noon of its day."""
+    visits = tables["visits"].join(tables["shops"].select("day", "shop", "area"), on=["day", "shop"], how="left")
+    return visits.with_columns(
+        predicted_at=nw.col("day").cast(nw.Datetime("us")),
+        late=nw.col("bought").cast(nw.Float64),
+        unlabelled=nw.lit(None).cast(nw.String),
+    )
+
+
+def _logistic(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(random_state=seed)
+
+
+def _forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=5, max_depth=3, random_state=seed, n_jobs=1)
+
+
+def _constant(seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior", random_state=seed)
+
+
+SMALL = Usecase(
+    name="small",
+    question="Does this visitor buy?",
+    kind=Binary(target="late"),
+    unit=("day", "visit"),
+    feeds=(VISITS,),
+    references=(SHOPS,),
+    features=features,
+    inputs=("size", "area"),
+    history=1,
+    recipes=(
+        Recipe("linear_short", _logistic, window=5, at_least=2),
+        Recipe("linear_long", _logistic, window=9, at_least=2),
+        Recipe("forest", _forest, window=9, at_least=2),
+    ),
+    baseline=Recipe("constant", _constant, window=9, at_least=2),
+    block=("shop",),
+    slices=("shop",),
+    gates=(Sound(), BeatsBaseline(), Better()),
+    evidence=10,
+)
+
+
+def deliver(landing: Path, day: date, flip: bool = False) -> None:
+    """One day's files; ``flip`` turns the truth around, so that what was learnt before is wrong."""
+    rng = np.random.default_rng(day.toordinal())
+    size, shop = rng.normal(size=30), rng.choice(["north", "south", "west"], 30)
+    bought = (size + rng.normal(scale=0.5, size=30) > 0) != flip
+    lines = ["day,visit,shop,size,bought"]
+    lines += [f"{day},{n},{shop[n]},{size[n]:.6f},{int(bought[n])}" for n in range(30)]
+    shops = ["shop,area,refreshed", *(f"{name},{area},{day}" for name, area in (("north", 1), ("south", 2), ("west", 3)))]
+    for name, text in (("visits", lines), ("shops", shops)):
+        file = landing / name / f"{day}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(text) + "\n")
+
+
+class YesChecker:
+    """Says PASS, so that tests of other steps need not wait for Great Expectations."""
+
+    def check(self, usecase: str, table: str, day: date, rows: Any) -> Checked:
+        found = Outcome.PASS if rows.num_rows else Outcome.UNKNOWN
+        return Checked((Finding(f"{table}: expectations", found, "not asked in this test"),), {})
+
+
+class MemoryRegistry:
+    """The registry in memory, kept across worlds of one test."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Page] = {}
+        self.versions: list[tuple[str, str, bytes, dict[str, str]]] = []
+        self.alias: dict[str, int] = {}
+
+    def record(self, usecase: str, page: Page) -> str:
+        self.runs[page.key] = page
+        return page.key[:8]
+
+    def register(self, usecase: str, key: str, run: str, model: Path, sha256: str, tags: Mapping[str, str]) -> int:
+        for number, (made, *_) in enumerate(self.versions, start=1):
+            if made == key:
+                return number
+        self.versions.append((key, sha256, model.read_bytes(), dict(tags)))
+        return len(self.versions)
+
+    def aliases(self, usecase: str) -> Mapping[str, int]:
+        return dict(self.alias)
+
+    def point(self, usecase: str, alias: str, version: int | None) -> None:
+        if version is None:
+            self.alias.pop(alias, None)
+        else:
+            self.alias[alias] = version
+
+    def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
+        _, _, data, tags = self.versions[version - 1]
+        return data, tags
+
+
+def world_in(home: Path, registry: Any = None, checker: Any = None) -> World:
+    """The real adapters below ``home``; registry and checker as given, or harmless ones."""
+    store = DeltaStore(home / "store")
+    files = LocalFiles(home / "store" / "files")
+    (home / "store").mkdir(parents=True, exist_ok=True)
+    return World(
+        landing=FolderLanding(home / "landing"),
+        store=store,
+        files=files,
+        engine=DuckEngine(store),
+        models=SkopsModels(files),
+        registry=registry or MemoryRegistry(),
+        ledger=SqlLedger(f"sqlite:///{home / 'store' / 'ledger.db'}"),
+        checker=checker or YesChecker(),
+        progress=silent,
+        code="test",
+    )
+
+
+def days(count: int, start: date = FIRST) -> list[date]:
+    """``count`` days from ``start`` on."""
+    return [start + timedelta(n) for n in range(count)]
+
+
+Step = Callable[[Any], Any]
+
+
+def steps_of(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> list[tuple[str, Step]]:
+    """The daily run as named steps, each taking what the one before returned."""
+    from pipeline.steps.evaluate import evaluate
+    from pipeline.steps.ingest import ingest
+    from pipeline.steps.promote import promote
+    from pipeline.steps.register import register
+    from pipeline.steps.score import score
+    from pipeline.steps.train import train
+    from pipeline.steps.validate import validate
+
+    return [
+        ("ingest", lambda _: ingest(usecase, day, world)),
+        ("validate", lambda made: validate(usecase, made, world)),
+        ("train", lambda made: train(usecase, made, world, recipes)),
+        ("score", lambda made: score(usecase, made, world)),
+        ("evaluate", lambda made: evaluate(usecase, made, world)),
+        ("register", lambda made: register(usecase, made, world)),
+        ("promote", lambda made: promote(usecase, made, world, AT)),
+    ]
+
+
+def run_day(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> Any:
+    """The daily run in one go."""
+    made: Any = None
+    for _, step in steps_of(usecase, day, world, recipes):
+        made = step(made)
+    return made
+
+
+def regression() -> Usecase:
+    """The same data asked for a number: the size itself, so that the other kind is run as well."""
+
+    def _ridge(seed: int) -> Any:
+        from sklearn.linear_model import Ridge
+
+        return Ridge(random_state=seed)
+
+    def _median(seed: int) -> Any:
+        from sklearn.dummy import DummyRegressor
+
+        return DummyRegressor(strategy="median")
+
+    return dataclasses.replace(
+        SMALL,
+        name="small_number",
+        kind=Regression(target="late", acts_at=0.5, tolerance=0.2),
+        recipes=(Recipe("ridge", _ridge, window=9, at_least=2),),
+        baseline=Recipe("median", _median, window=9, at_least=2),
+    )

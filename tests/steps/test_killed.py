@@ -1,0 +1,165 @@
+"""A run that is killed at any of its writes, and tried again, ends as one that was not killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.ports import World
+from tests import small
+
+#: What each port writes with. A new writing method must be named here: the test below sees to it.
+WRITES = {
+    "store": ("write_day",),
+    "files": ("put",),
+    "models": ("save",),
+    "registry": ("record", "register", "point"),
+    "ledger": ("append", "conclude"),
+}
+READS = {
+    "store": {"version", "read", "marks"},
+    "files": {"get", "path", "exists"},
+    "models": {"load"},
+    "registry": {"aliases", "artifact"},
+    "ledger": {"entries", "outcomes", "take_turn"},
+}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the product may catch it."""
+
+
+class Port:
+    """A port that counts its writes and dies before or after the n-th."""
+
+    def __init__(self, port: Any, writes: tuple[str, ...], count: Callable[[str, bool], None]) -> None:
+        self._port, self._writes, self._count = port, writes, count
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if name not in self._writes:
+            return method
+
+        def write(*args: Any, **kwargs: Any) -> Any:
+            self._count(name, False)
+            made = method(*args, **kwargs)
+            self._count(name, True)
+            return made
+
+        return write
+
+
+def deadly(world: World, at: int | None, after: bool) -> tuple[World, list[str]]:
+    """A world that dies at its ``at``-th write (counted from 0), before or after it; None: it only counts."""
+    done: list[str] = []
+
+    def count(name: str, ended: bool) -> None:
+        number = len(done) - 1 if ended else len(done)
+        if not ended:
+            if number == at and not after:
+                raise Killed
+            done.append(name)
+        elif number == at and after:
+            raise Killed
+
+    ports = {name: Port(getattr(world, name), writes, count) for name, writes in WRITES.items()}
+    return dataclasses.replace(world, **ports), done
+
+
+def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
+    """What must be the same: the score ledger, the promotion ledger, versions, aliases, runs, day lines."""
+    from pipeline.core.windows import Days
+    from pipeline.steps.scores import table
+
+    name = small.SMALL.name
+    version = world.store.version(table(name))
+    rows = [] if version is None else world.store.read(table(name), version, Days(small.FIRST, small.days(40)[-1])).to_pylist()
+    return {
+        "scores": sorted(map(repr, rows)),
+        # The verdict's digest holds the measured latency, so it differs between two runs of the same day.
+        "promotions": [dataclasses.replace(e, verdict="") for e in world.ledger.entries(name)],
+        "versions": [(key, sha256) for key, sha256, *_ in registry.versions],
+        "aliases": registry.aliases(name),
+        "runs": sorted(page.title for page in registry.runs.values()),
+        "days": [dataclasses.replace(o, run="") for o in world.ledger.outcomes(name)],
+    }
+
+
+LAST = small.days(9)[-1]
+
+
+def prepared(home: Path) -> tuple[World, small.MemoryRegistry]:
+    """Eight days run, so that the ninth has a champion, evidence and a promotion."""
+    registry = small.MemoryRegistry()
+    world = small.world_in(home, registry)
+    for day in small.days(9):
+        small.deliver(home / "landing", day)
+        if day >= small.days(4)[-1] and day < LAST:
+            small.run_day(small.SMALL, day, world)
+    return world, registry
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
+    """The end state of a run that nobody kills, and the writes it made."""
+    home = tmp_path_factory.mktemp("clean")
+    world, registry = prepared(home)
+    counting, writes = deadly(world, None, False)
+    outcome = small.run_day(small.SMALL, LAST, counting)
+    assert outcome.outcome == "promoted", outcome
+    return state(world, registry), writes
+
+
+def test_the_day_under_test_writes_through_every_port(clean: tuple[dict[str, Any], list[str]]) -> None:
+    assert set(clean[1]) == {name for names in WRITES.values() for name in names}
+
+
+def test_every_method_of_a_writing_port_is_known_to_read_or_to_write() -> None:
+    from pipeline.core import ports
+
+    for name, protocol in (("store", ports.Store), ("files", ports.Files), ("models", ports.Models),
+                           ("registry", ports.Registry), ("ledger", ports.Ledger)):  # fmt: skip
+        methods = {method for method in vars(protocol) if not method.startswith("_")}
+        assert methods == READS[name] | set(WRITES[name]), name
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
+    clean: tuple[dict[str, Any], list[str]], tmp_path: Path, after: bool
+) -> None:
+    """The run's steps are tried as Airflow would: the step that died, from its start, with the same input."""
+    import shutil
+
+    expected, writes = clean
+    template, memory = tmp_path / "template", None
+    world, memory = prepared(template)
+    for at in range(len(writes)):
+        home = tmp_path / "run"
+        shutil.copytree(template, home)
+        registry = small.MemoryRegistry()
+        registry.runs, registry.versions, registry.alias = dict(memory.runs), list(memory.versions), dict(memory.alias)
+        world = small.world_in(home, registry)
+        dying, _ = deadly(world, at, after)
+        made: Any = None
+        for number, (name, step) in enumerate(small.steps_of(small.SMALL, LAST, dying)):
+            try:
+                made = step(made)
+            except Killed:
+                fresh = small.world_in(home, registry)
+                made = small.steps_of(small.SMALL, LAST, fresh)[number][1](made)
+                rest = small.steps_of(small.SMALL, LAST, fresh)[number + 1 :]
+                for _, again in rest:
+                    made = again(made)
+                break
+        else:
+            pytest.fail(f"write {at} was never reached")
+        assert state(small.world_in(home, registry), registry) == expected, f"killed {after=} at write {at}: {writes[at]}"
+        shutil.rmtree(home)

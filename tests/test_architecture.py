@@ -1,0 +1,154 @@
+"""The rooms of the house, and which may know which. A violation is planted below, so the law is seen to fail."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("core", "usecases", "steps", "adapters", "report")
+HEAVY = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "duckdb", "deltalake", "matplotlib", "skops"}
+
+
+def room(module: str) -> str:
+    """The room a module of ours lies in: ``pipeline.steps.train`` is in ``steps``."""
+    parts = module.split(".")
+    if parts[0] != "pipeline":
+        return parts[0]
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "pipeline"
+
+
+def imports(source: str, everywhere: bool = True) -> Iterator[str]:
+    """Every module a source imports; with ``everywhere`` false, only what is imported when it is itself imported."""
+    tree = ast.parse(source)
+    hidden: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        typed = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if not everywhere and (lazy or typed):
+            hidden |= set(ast.walk(node))
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            # `from pipeline import steps` imports pipeline.steps
+            yield from (f"{node.module}.{name.name}" for name in node.names if node.module == "pipeline")
+
+
+def violations(path: str, source: str) -> list[str]:
+    """What a file of ours imports and must not, a sentence each."""
+    parts = Path(path).with_suffix("").parts
+    here = parts[1] if parts[0] == "pipeline" and len(parts) > 2 else parts[0]
+    broken = []
+    for module in imports(source):
+        top, there = module.split(".")[0], room(module)
+        vendor = top not in {"pipeline", "stack", "demo", "dags", "loop", "benchmarks"}
+        rules = {
+            "core imports nothing but numpy and scipy beside the standard library": here == "core"
+            and (there != "core" if not vendor else top in HEAVY | {"narwhals", "airflow", "sqlalchemy", "rich", "jinja2"}),
+            "use cases import core only": here == "usecases" and not vendor and there not in ("core", "usecases"),
+            "steps know no adapter": here == "steps" and there == "adapters",
+            "adapters know no step": here == "adapters" and there == "steps",
+            "a report knows neither steps nor adapters": here == "report" and there in ("steps", "adapters"),
+            "airflow is known in dags only": top == "airflow" and here != "dags",
+            "mlflow is known in adapters/registry.py and report only": top == "mlflow"
+            and not path.startswith(("pipeline/adapters/registry", "pipeline/report/")),
+            "nothing imports dags": top == "dags",
+            "steps know no vendor": here == "steps" and top in (HEAVY | {"sqlalchemy"}) - {"pyarrow"},
+            "the product does not know its demonstration": top == "demo" and here not in ("demo", "benchmarks"),
+        }
+        broken += [f"{path} imports {module}: {rule}" for rule, holds in rules.items() if holds]
+    return broken
+
+
+def sources() -> list[str]:
+    return sorted(
+        file.relative_to(ROOT).as_posix()
+        for folder in ("pipeline", "dags", "stack", "demo")
+        for file in (ROOT / folder).rglob("*.py")
+    )
+
+
+def test_every_room_keeps_to_what_it_may_know() -> None:
+    broken = [line for path in sources() for line in violations(path, (ROOT / path).read_text())]
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("pipeline/core/gates.py", "import pandas"),
+        ("pipeline/core/gates.py", "from pipeline.steps import train"),
+        ("pipeline/core/gates.py", "from pipeline import adapters"),
+        ("pipeline/usecases/x/features.py", "from pipeline.adapters.store import DeltaStore"),
+        ("pipeline/steps/train.py", "from pipeline.adapters import world"),
+        ("pipeline/steps/train.py", "def f():\n    import mlflow"),
+        ("pipeline/adapters/store.py", "import pipeline.steps.train"),
+        ("pipeline/adapters/store.py", "from airflow.sdk import DAG"),
+        ("pipeline/report/page.py", "from pipeline.adapters.world import world"),
+        ("pipeline/adapters/models.py", "import mlflow"),
+        ("pipeline/__main__.py", "import dags.retrain"),
+        ("pipeline/steps/ingest.py", "from demo.upstream import deliver"),
+    ],
+)
+def test_a_planted_violation_is_found(path: str, line: str) -> None:
+    assert violations(path, line)
+
+
+def test_only_the_world_reads_the_environment() -> None:
+    readers = [
+        path
+        for path in sources()
+        if path.startswith("pipeline/") and "os.environ" in (ROOT / path).read_text().replace("``os.environ``", "")
+    ]
+    allowed = {"pipeline/adapters/world.py", "pipeline/adapters/registry.py", "pipeline/adapters/checker.py"}
+    assert set(readers) <= allowed, readers
+
+
+def test_no_clock_is_read_below_the_entrances() -> None:
+    clocks = {"datetime.now", "date.today", "datetime.utcnow", "datetime.today", "time.time"}
+    readers = [
+        f"{path}:{node.lineno}"
+        for path in sources()
+        if path.startswith(("pipeline/core", "pipeline/steps", "pipeline/usecases"))
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in clocks
+    ]
+    assert not readers
+
+
+def test_no_module_unpickles() -> None:
+    bad = {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
+    found = [
+        f"{path}: {module}"
+        for path in sources()
+        for module in imports((ROOT / path).read_text())
+        if module.split(".")[0] in bad
+    ]
+    assert not found
+
+
+def test_what_a_dag_file_imports_at_once_is_light() -> None:
+    """Follows the imports from the DAG files through our own modules; nothing heavy may be reached."""
+    todo, seen, found = [path for path in sources() if path.startswith("dags/")], set(), []
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for module in imports((ROOT / path).read_text(), everywhere=False):
+            if module.split(".")[0] in HEAVY:
+                found.append(f"{path} imports {module}")
+            for name in (module, module.rpartition(".")[0]):
+                stem = name.replace(".", "/")
+                # Airflow puts the DAG folder itself on the path, so `loop.tasks` is dags/loop/tasks.py
+                places = (f"{folder}{stem}{end}" for folder in ("", "dags/") for end in (".py", "/__init__.py"))
+                todo += [place for place in places if (ROOT / place).exists() and place not in seen]
+    assert not found, found
+    assert any(path.startswith("pipeline/usecases/") for path in seen), "the walk never reached the use cases"
