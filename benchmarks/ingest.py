@@ -6,7 +6,6 @@ delivered and ingested day by day, each day as the daily run does it, with its l
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -16,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -31,12 +30,13 @@ from pipeline.core.kinds import Binary
 from pipeline.core.ports import World
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Usecase
+from pipeline.report.progress import silent
 from pipeline.steps.ingest import ingest
 
 FIRST = date(2010, 1, 1)
 ROWS = 900
-#: So many days around the tenth and the thousandth are timed; the median is compared.
-AROUND = 9
+#: So many days around the tenth, hundredth and thousandth are timed; the medians are compared.
+AROUND = 11
 
 FLIGHTS = Feed(
     name="flights",
@@ -104,11 +104,6 @@ def deliver(landing: Path, day: date) -> None:
     file.with_name(f"{file.name}.manifest.json").write_text(json.dumps(told))
 
 
-@contextlib.contextmanager
-def _silent(_label: str, _total: int) -> Iterator[Callable[[], None]]:
-    yield lambda: None
-
-
 def _world(root: Path) -> World:
     nothing = cast("Any", None)
     return World(
@@ -120,38 +115,53 @@ def _world(root: Path) -> World:
         registry=nothing,
         ledger=nothing,
         checker=nothing,
-        progress=_silent,
+        progress=silent,
     )
 
 
-def measure(days: int = 1000) -> tuple[float, float]:
-    """Seconds that ingesting one day takes after about ten days and after about ``days``: the median of nine days."""
+def measure(at: Sequence[int] = (10, 100, 1000)) -> dict[int, float]:
+    """Seconds that ingesting one day takes when so many days are in the store: the median of the days around.
+
+    One store is filled for each depth; then a day goes into each of them in turn, so that a busy moment of the machine
+    falls on all depths alike.
+    """
     case = usecase()
-    seconds: list[float] = []
+    seconds: dict[int, list[float]] = {depth: [] for depth in at}
+
+    def take(root: Path, n: int) -> float:
+        day = FIRST + timedelta(n)
+        deliver(root / "landing", day)
+        # Every task of the daily run is a new process: it opens the table anew.
+        world = _world(root)
+        begun = time.perf_counter()
+        ingest(case, day, world)
+        return time.perf_counter() - begun
+
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for n in range(days + AROUND // 2 + 1):
-            day = FIRST + timedelta(n)
-            deliver(root / "landing", day)
-            # Every task of the daily run is a new process: it opens the table anew.
-            world = _world(root)
-            begun = time.perf_counter()
-            ingest(case, day, world)
-            seconds.append(time.perf_counter() - begun)
-            if n % 20 == 0 and sys.stderr.isatty():
-                print(f"\ringest: day {n:,} of {days:,}", end="", file=sys.stderr)
+        roots = {depth: Path(folder) / str(depth) for depth in at}
+        for depth, root in roots.items():
+            for n in range(depth - AROUND // 2):
+                take(root, n)
+                if n % 20 == 0 and sys.stderr.isatty():
+                    print(f"\ringest: day {n:,} of {depth:,}  ", end="", file=sys.stderr)
+        for k in range(AROUND):
+            for depth, root in roots.items():
+                seconds[depth].append(take(root, depth - AROUND // 2 + k))
     if sys.stderr.isatty():
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-    early, late = (statistics.median(seconds[n - 1 - AROUND // 2 : n + AROUND // 2]) for n in (10, days))
-    return early, late
+    return {depth: statistics.median(taken) for depth, taken in seconds.items()}
 
 
 def main() -> int:
-    """Print the cost of day 10 and of day 1,000."""
-    early, late = measure()
+    """Print the cost of day 10, 100 and 1,000.
+
+    The first days are cheaper by a constant: until the first checkpoint there is none to be read.
+    """
+    costs = measure()
+    first = next(iter(costs.values()))
     print(f"ingest of one day ({ROWS} rows, {len(FLIGHTS.columns)} columns, 14 days looked back at)")
-    print(f"  day    10   {1000 * early:7.1f} ms")
-    print(f"  day 1,000   {1000 * late:7.1f} ms   {late / early:.2f} times day 10")
+    for day, cost in costs.items():
+        print(f"  day {day:5,}   {1000 * cost:7.1f} ms   {cost / first:.2f} times day {min(costs)}")
     return 0
 
 

@@ -55,7 +55,7 @@ in the promotion ledger: `python -m pipeline history <use case>`. The same witho
         ),
     },
     **BY_HAND,
-):
+) as roll_back_dag:
 
     @task(**ONCE)
     def roll_back() -> dict[str, Any]:
@@ -87,7 +87,7 @@ Ends the hold that a rollback has put on a recipe; the champion stays who it is.
         "why": WHY,
     },
     **BY_HAND,
-):
+) as lift_hold_dag:
 
     @task(**ONCE)
     def lift_hold() -> dict[str, Any]:

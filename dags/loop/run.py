@@ -50,7 +50,7 @@ def form(usecase: Usecase) -> dict[str, Param]:
         ),
         "recipes": Param(
             [],
-            type="array",
+            type=["null", "array"],  # with "null" the form marks no field as required
             items={"type": "string", "enum": names},
             examples=names,
             title="Recipes",
@@ -58,7 +58,7 @@ def form(usecase: Usecase) -> dict[str, Param]:
         ),
         "judge_only": Param(
             default=False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Judge without promoting",
             description="Reach a verdict and show it in MLflow, but leave the champion as it is.",
         ),
@@ -132,7 +132,7 @@ def data_day(usecase: Usecase) -> date:
 
 def recipes() -> tuple[str, ...]:
     """The recipes asked for in the form; empty means all."""
-    return tuple(get_current_context()["params"]["recipes"])
+    return tuple(get_current_context()["params"]["recipes"] or ())
 
 
 def may_promote() -> bool:

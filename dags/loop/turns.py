@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol
 
 from airflow.sdk import get_current_context
@@ -20,6 +21,9 @@ log = logging.getLogger("pipeline")
 
 PATIENCE = timedelta(hours=24)
 """How long a run waits for its turn before it says so in red."""
+
+FEW = 4
+"""How many of the runs ahead are looked at: more make no difference to the pause."""
 
 PAUSE, LONGEST_PAUSE = 15, 60
 """Seconds between two looks, for each run ahead. Not less: Airflow takes a task that is queued again before the end of
@@ -70,21 +74,30 @@ def ahead(runs: Runs, kind: str, moment: datetime) -> list[str]:
     """The runs of earlier days that must be through before one of type ``kind`` may begin, nearest first.
 
     A run that waits for a person holds nobody up. A run that is still queued holds up only runs outside its own
-    backfill, and only if it belongs to one: it doesn't need their place to start, so nobody waits for ever.
+    backfill, and only if it belongs to one that goes forward: such a run needs nobody's place to start, so nobody
+    waits for ever.
     """
-    found: list[str] = []
-    for state in ("running", "queued"):
-        cursor = moment
-        while (run := runs.before(cursor, state)) is not None and len(found) < 12:
-            cursor = run.logical_date
-            if kind_of(run) not in (SCHEDULED, BACKFILL):
-                continue
-            if state == "running" and not asks_person(runs.tasks(run.run_id)):
-                found.append(run.run_id)
-            if state == "queued" and kind_of(run) == BACKFILL != kind:
-                found.append(run.run_id)
-                break
+    busy = (run.run_id for run in dated(runs, moment, "running") if not asks_person(runs.tasks(run.run_id)))
+    found = list(islice(busy, FEW))
+    if kind != BACKFILL:
+        queued = next((run for run in dated(runs, moment, "queued") if kind_of(run) == BACKFILL), None)
+        if queued is not None and not overtaken(runs, queued):
+            found.append(queued.run_id)
     return found
+
+
+def dated(runs: Runs, moment: datetime, state: str) -> Iterator[Any]:
+    """The runs in that state that stand for a day before ``moment``, nearest first."""
+    while (run := runs.before(moment, state)) is not None:
+        moment = run.logical_date
+        if kind_of(run) in (SCHEDULED, BACKFILL):
+            yield run
+
+
+def overtaken(runs: Runs, queued: Any) -> bool:
+    """Whether a later day of a backfill runs already: then the backfill was asked to run backwards."""
+    later = (run for run in dated(runs, now(), "running") if run.logical_date > queued.logical_date)
+    return any(kind_of(run) == BACKFILL for run in later)
 
 
 def asks_person(tasks: Mapping[str, str | None]) -> bool:

@@ -146,7 +146,8 @@ def _frame(rows: Rows) -> Any:
 
 def _split(suite: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The expectations that may be asked of several days' rows at once, and the others."""
-    together, apart = [], []
+    together: list[Any] = []
+    apart: list[Any] = []
     for expectation in suite["expectations"]:
         rowwise = "_values_" in expectation["type"] and not any(word in expectation["type"] for word in _WHOLE)
         strict = expectation["kwargs"].get("mostly", 1) == 1 and not expectation.get("meta", {}).get("may_be_empty")

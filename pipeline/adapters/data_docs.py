@@ -31,7 +31,9 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
     """One HTML page of all expectations of a table's day, the broken ones first.
 
     Args:
-        usecase, table, day: Whose result it is.
+        usecase: The use case.
+        table: The table.
+        day: Its day.
         parts: The expectation's subject (a column, or empty for the table), its outcome, the vendor's result.
     """
     from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
@@ -47,6 +49,7 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
     for subject, outcome, part in sorted(parts, key=lambda p: (p[1] == "PASS", p[0])):
         if "observed_value" in (part.result or {}):
             part.result["observed_value"] = _plain(part.result["observed_value"])
+        _forget_traces(part.exception_info)
         block = ValidationResultsTableContentBlockRenderer.render([part]).to_json_dict()
         _, expected, observed = block["table"][0]
         meta: Mapping[str, Any] = part.expectation_config.meta or {}
@@ -64,6 +67,13 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
         bad=sum(line.outcome != "PASS" and line.severity == "critical" for lines in groups.values() for line in lines),
     )
     return str(html).encode()
+
+
+def _forget_traces(info: Any) -> None:
+    """A traceback helps nobody who reads the page, and names this machine's folders; the message stays."""
+    for entry in [info, *info.values()] if isinstance(info, dict) else []:
+        if isinstance(entry, dict) and entry.get("exception_traceback"):
+            entry["exception_traceback"] = ""
 
 
 def _plain(value: Any) -> Any:

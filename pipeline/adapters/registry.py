@@ -12,22 +12,21 @@ import json
 import math
 import os
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from importlib.metadata import version as installed
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError, UsageError
+from pipeline.adapters.models import TRUSTED
+from pipeline.adapters.registry_errors import attempt, cut
+from pipeline.adapters.registry_models import MODEL_FILE, pack
+from pipeline.core.errors import ConflictError, RefusedError, UsageError
 from pipeline.core.ports import Page
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
-
-T = TypeVar("T")
 
 KEY = "retrain.key"
 """Tag of a run, a logged model or a version: the same key is the same thing."""
@@ -38,9 +37,6 @@ FAMILY = "retrain.family"
 CONTENT = "retrain.content"
 """Tag of a run: digest of the page it shows. Written before the artifacts; it counts once the run is closed."""
 
-MODEL_FILE = "model.skops"
-"""Where MLflow's scikit-learn flavour looks for the estimator."""
-
 #: A page's own words for what MLflow has a place of its own for.
 _PLACES = {
     "note": "mlflow.note.content",
@@ -49,7 +45,6 @@ _PLACES = {
     "by": "mlflow.user",
 }
 _TAG_LIMIT, _PARAM_LIMIT, _BATCH = 7_900, 5_900, 100
-_ATTEMPTS, _PATIENCE = 3, 20.0
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -72,7 +67,9 @@ class MlflowRegistry:
     Not one call blocks for more than about half a minute: three attempts within 20 seconds, 10 seconds each at most.
     """
 
-    def __init__(self, uri: str, artifacts: str | None = None, trusted: Sequence[str] = (), pause: float = 1.0) -> None:
+    def __init__(
+        self, uri: str, artifacts: str | None = None, trusted: Collection[str] = TRUSTED, pause: float = 1.0
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
@@ -82,9 +79,9 @@ class MlflowRegistry:
             trusted: Types that a model file may hold beyond those skops trusts; the allow-list is code, never the file.
             pause: Seconds before the second attempt; twice as long before the third.
         """
-        if uri.startswith("sqlite:") and artifacts is None:
+        if uri.startswith("sqlite:") and not artifacts:
             raise UsageError(f"without a server ({uri}) say where artifacts are kept: MlflowRegistry(uri, artifacts=…)")
-        self._uri, self._artifacts, self._trusted, self._pause = uri, artifacts, tuple(trusted), pause
+        self._uri, self._artifacts, self._trusted, self._pause = uri, artifacts or None, tuple(trusted), pause
         self._experiments: dict[str, str] = {}
         os.environ.update(_SETTINGS)
 
@@ -99,7 +96,7 @@ class MlflowRegistry:
         for one in (page, *page.children):
             if not one.key or "'" in one.key or '"' in one.key:
                 raise UsageError(f"a run's key is some text without quotes, got {one.key!r}")
-        return self._try(f"record '{page.title}'", lambda: self._record(usecase, page))
+        return attempt(self._uri, self._pause, f"record '{page.title}'", lambda: self._record(usecase, page))
 
     def register(  # noqa: D417 -- the port documents the arguments
         self,
@@ -127,14 +124,16 @@ class MlflowRegistry:
                 f"nothing was registered: train the day again",
                 "TAMPERED",
             )
-        return self._try(
+        return attempt(
+            self._uri,
+            self._pause,
             f"register the winner of {usecase}",
             lambda: self._register(usecase, key, run, data, sha256, dict(tags), example),
         )
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         """Alias to version; empty where nothing was ever registered."""
-        return self._try(f"read the aliases of {usecase}", lambda: self._aliases(usecase))
+        return attempt(self._uri, self._pause, f"read the aliases of {usecase}", lambda: self._aliases(usecase))
 
     def point(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None."""
@@ -146,7 +145,7 @@ class MlflowRegistry:
             elif version is not None and now.get(alias) != version:
                 self._client.set_registered_model_alias(usecase, alias, str(version))
 
-        self._try(f"point {usecase}@{alias} at version {version}", act)
+        attempt(self._uri, self._pause, f"point {usecase}@{alias} at version {version}", act)
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
         """The skops file of a version and the version's tags; the caller checks the bytes against the ledger."""
@@ -165,7 +164,7 @@ class MlflowRegistry:
                 data = Path(repository.download_artifacts(MODEL_FILE, folder)).read_bytes()
             return data, dict(found.tags)
 
-        return self._try(f"fetch version {version} of {usecase}", act)
+        return attempt(self._uri, self._pause, f"fetch version {version} of {usecase}", act)
 
     # Runs -----------------------------------------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class MlflowRegistry:
         client = self._client
         note = tags.pop("note", "")
         question = tags.pop("question", "")
-        tags = {name: _cut(value, _TAG_LIMIT) for name, value in tags.items()} | {KEY: key, "sha256": sha256}
+        tags = {name: cut(value, _TAG_LIMIT) for name, value in tags.items()} | {KEY: key, "sha256": sha256}
         versions = self._versions(usecase, key)
         if not versions:
             self._registered_model(usecase, question)
@@ -323,7 +322,7 @@ class MlflowRegistry:
             described = Model(
                 artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run, model_id=logged.model_id
             )
-            self._pack(packed, data, described, example)
+            pack(packed, data, described, example, self._trusted)
             client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
             numbers = [
                 Metric(one.key, one.value, one.timestamp, one.step, model_id=logged.model_id, run_id=run)
@@ -334,39 +333,6 @@ class MlflowRegistry:
             client.log_model_artifacts(logged.model_id, str(packed))
             client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         return str(logged.model_id)
-
-    def _pack(self, folder: Path, data: bytes, described: Any, example: Any) -> None:
-        import mlflow.sklearn
-        import skops.io
-        from mlflow.models import infer_signature
-
-        foreign = skops.io.get_untrusted_types(data=data)
-        unknown = sorted(set(foreign) - set(self._trusted))
-        if unknown:
-            raise RefusedError(
-                f"the model file holds types that are not on the allow-list: {', '.join(unknown[:10])}; build the "
-                f"recipe from listed types, or add these to the allow-list in code after reading what they do",
-                "UNTRUSTED",
-            )
-        estimator = skops.io.loads(data, trusted=list(foreign))
-        # A person who loads the model as a function gets what this package scores: the probability, where there is one.
-        answer = "predict_proba" if hasattr(estimator, "predict_proba") else "predict"
-        signature = None
-        if example is not None:
-            signature = infer_signature(example, getattr(estimator, answer)(example))
-        mlflow.sklearn.save_model(
-            estimator,
-            str(folder),
-            mlflow_model=described,
-            serialization_format="skops",
-            skops_trusted_types=list(foreign),
-            # Given, because MLflow would otherwise find them out in subprocesses.
-            pip_requirements=[f"{name}=={installed(name)}" for name in ("scikit-learn", "skops", "numpy", "pandas")],
-            pyfunc_predict_fn=answer,
-            signature=signature,
-            input_example=None if example is None else example.head(3),
-        )
-        (folder / MODEL_FILE).write_bytes(data)  # a second dump has other time stamps, hence another digest
 
     def _place(self, found: ModelVersion) -> str:
         """Where the version's files lie."""
@@ -386,8 +352,6 @@ class MlflowRegistry:
             raise
         return {alias: int(number) for alias, number in model.aliases.items()}
 
-    # Errors ---------------------------------------------------------------------------------------------------------
-
     @cached_property
     def _client(self) -> MlflowClient:
         from mlflow.tracking import MlflowClient
@@ -397,54 +361,6 @@ class MlflowRegistry:
             folder = Path(self._uri.removeprefix("sqlite:///")).parent
             folder.mkdir(parents=True, exist_ok=True)
         return MlflowClient(self._uri, self._uri)
-
-    def _try(self, what: str, action: Callable[[], T]) -> T:
-        """Carry out an action that may be repeated as a whole; every error becomes one of ours."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        began = time.monotonic()
-        attempt = 1
-        while True:
-            try:
-                return action()
-            except (MlflowException, SQLAlchemyError, OSError) as error:
-                ours = self._translate(what, error)
-                last = attempt == _ATTEMPTS or time.monotonic() - began > _PATIENCE
-                if last or not ours.retry:
-                    raise ours from error
-            time.sleep(self._pause * attempt)
-            attempt += 1
-
-    def _translate(self, what: str, error: Exception) -> PipelineError:
-        from mlflow.exceptions import MlflowException
-        from requests.exceptions import RequestException
-
-        text = _cut(" ".join(str(error).split()), 300)
-        code = error.error_code if isinstance(error, MlflowException) else ""
-        lost = text.startswith("API request to ") and " failed with " in text
-        if lost or isinstance(error, RequestException) or code in {"DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}:
-            return UnavailableError(
-                f"MLflow at {self._uri} does not answer, so I could not {what}; start it, or correct "
-                f"MLFLOW_TRACKING_URI, and try again: nothing is lost ({_why(text)})"
-            )
-        if code in {"TEMPORARILY_UNAVAILABLE", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-            return UnavailableError(f"MLflow at {self._uri} is busy, so I could not {what}; try again ({text})", "BUSY")
-        if code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
-            return UsageError(f"could not {what}: MLflow at {self._uri} knows no such thing ({text})", "MISSING")
-        if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
-            return UsageError(
-                f"could not {what}: MLflow at {self._uri} wants another user; set MLFLOW_TRACKING_USERNAME and "
-                f"MLFLOW_TRACKING_PASSWORD ({text})",
-                "DENIED",
-            )
-        if isinstance(error, OSError):
-            return UnavailableError(
-                f"could not {what}: MLflow's artifacts cannot be read or written ({text}); make room or give access, "
-                f"and try again",
-                "STORAGE",
-            )
-        return PipelineError(f"could not {what}: MLflow at {self._uri} says: {text}", "REGISTRY")
 
 
 def _read(model: Path) -> bytes:
@@ -466,28 +382,8 @@ def _about(usecase: str, question: str) -> str:
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
     """A page's tags under MLflow's own names, where it has some."""
-    named = {_PLACES.get(name, name): _cut(value, _TAG_LIMIT) for name, value in tags.items() if name != "question"}
+    named = {_PLACES.get(name, name): cut(value, _TAG_LIMIT) for name, value in tags.items() if name != "question"}
     return {"mlflow.user": "retraining"} | named
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 2] + " …"
-
-
-def _why(text: str) -> str:
-    """What went wrong with a request, without the layers it was wrapped in."""
-    for sign, meaning in (
-        ("Connection refused", "connection refused"),
-        ("timed out", "no answer within 10 seconds"),
-        ("timeout", "no answer within 10 seconds"),
-        ("Name or service not known", "no such host"),
-        ("too many", "it answers with server errors"),
-        ("Remote end closed", "it hung up without an answer"),
-        ("Connection aborted", "it hung up without an answer"),
-    ):
-        if sign in text:
-            return meaning
-    return text
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -502,7 +398,7 @@ def _metrics(page: Page) -> dict[str, float]:
 
 
 def _params(page: Page) -> dict[str, str]:
-    return {name: _cut(str(value), _PARAM_LIMIT) for name, value in page.params.items()}
+    return {name: cut(str(value), _PARAM_LIMIT) for name, value in page.params.items()}
 
 
 def _fits(run: Run, page: Page) -> bool:

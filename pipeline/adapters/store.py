@@ -10,7 +10,6 @@ a verdict was reached on stays readable.
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import threading
@@ -160,7 +159,11 @@ class DeltaStore:
             )
             made = self._newest(table)
             return Commit(version=0 if made is None else int(made.version()), changed=True)
-        merge = {"schema_mode": "merge"} if set(fresh.schema.names) - set(_names(delta)) else {}
+        # Columns are matched by name, in the table's order; new ones come last.
+        present = _arrow_schema(delta).names
+        known = [name for name in present if name in fresh.column_names]
+        fresh = fresh.select([*known, *(name for name in fresh.column_names if name not in known)])
+        merge = {} if fresh.column_names == present else {"schema_mode": "merge"}
         write_deltalake(delta, fresh, mode="overwrite", predicate=f"{_DAY} = '{day.isoformat()}'", **merge, **options)
         return Commit(version=int(delta.version()), changed=True)
 
@@ -245,10 +248,6 @@ class DeltaStore:
 
     def _forget(self, table: str) -> None:
         self._open.__dict__.pop(table, None)
-
-
-def _names(delta: DeltaTable) -> list[str]:
-    return [field["name"] for field in json.loads(delta.schema().to_json())["fields"]]
 
 
 def _arrow_schema(delta: DeltaTable) -> pa.Schema:

@@ -104,7 +104,7 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values are absent."""
     if values.dtype == object:
         return np.array([value is None for value in values], dtype=np.bool_)
-    return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+    return np.asarray(np.isnat(values) if values.dtype.kind == "M" else np.isnan(values), dtype=np.bool_)
 
 
 def _words(values: NDArray[Any]) -> list[str]:

@@ -227,6 +227,12 @@ class Checker(Protocol):
     def check(self, usecase: str, table: str, day: date, rows: Rows) -> Checked:
         """An absent or empty suite, or no rows, is one UNKNOWN finding."""
 
+    def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
+        """The findings of each of many days, without pages: cheaper than as many checks."""
+
+    def digest(self, usecase: str, tables: Iterable[str]) -> str:
+        """Names the suites of these tables: a changed suite has another digest."""
+
 
 class Progress(Protocol):
     """Shows how far long work has come."""

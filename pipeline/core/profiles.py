@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,16 +69,6 @@ class FeedProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """When a key was used first and last, in days before the profile's, and whether it was found then."""
-
-    first: int
-    last: int
-    found_first: bool
-    found_last: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ReferenceProfile:
     """How a reference table served a day.
 
@@ -86,25 +76,11 @@ class ReferenceProfile:
         rows: How many it had.
         units: Units that have a key.
         hits: Those of them that found it.
-        known: Key in use to its :class:`Sight`, the days before included.
-        sampled: One key in this many is in ``known``; 1 for all.
-        days: Since how many days ``known`` has been kept.
     """
 
     rows: int
     units: int
     hits: int
-    known: Mapping[str, Sight]
-    sampled: int = 1
-    days: int = 0
-
-    def bounded(self) -> ReferenceProfile:
-        """The same with a sample of the keys if there are many."""
-        known, one_in = dict(self.known), self.sampled
-        while len(known) > _KEYS:
-            one_in *= 2
-            known = {key: sight for key, sight in known.items() if in_sample(key, one_in)}
-        return replace(self, known=known, sampled=one_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,38 +93,67 @@ class Profile:
 
     def bounded(self) -> Profile:
         """What is kept of it."""
-        return replace(
-            self,
-            feeds={name: kept.bounded() for name, kept in self.feeds.items()},
-            references={name: kept.bounded() for name, kept in self.references.items()},
-        )
+        return replace(self, feeds={name: kept.bounded() for name, kept in self.feeds.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
-        references = {}
-        for name, kept in self.references.items():
-            known = {
-                key: [sight.first, sight.last, int(sight.found_first), int(sight.found_last)]
-                for key, sight in kept.known.items()
-            }
-            parts = {"rows": kept.rows, "units": kept.units, "hits": kept.hits, "known": known}
-            references[name] = {**parts, "sampled": kept.sampled, "days": kept.days}
-        feeds = {name: asdict(kept) for name, kept in self.feeds.items()}
-        return {"day": self.day.isoformat(), "feeds": feeds, "references": references}
+        return {
+            "day": self.day.isoformat(),
+            "feeds": {name: asdict(kept) for name, kept in self.feeds.items()},
+            "references": {name: asdict(kept) for name, kept in self.references.items()},
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
-        feeds = {
-            name: FeedProfile(**{**kept, "sketch": tuple(kept["sketch"])}) for name, kept in data["feeds"].items()
-        }
-        references = {
-            name: ReferenceProfile(
-                **{**kept, "known": {k: Sight(s[0], s[1], bool(s[2]), bool(s[3])) for k, s in kept["known"].items()}}
-            )
-            for name, kept in data["references"].items()
-        }
+        feeds = {name: FeedProfile(**{**kept, "sketch": tuple(kept["sketch"])}) for name, kept in data["feeds"].items()}
+        references = {name: ReferenceProfile(**kept) for name, kept in data["references"].items()}
         return cls(date.fromisoformat(data["day"]), feeds, references)
+
+
+class Sight(NamedTuple):
+    """When a key was used first and last, in days before its book's, and whether it was found then."""
+
+    first: int
+    last: int
+    found_first: bool
+    found_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBook:
+    """Which keys units have used, carried from accepted day to accepted day. Only the newest is ever read.
+
+    Attributes:
+        day: The day it was brought up to.
+        known: Key to its :class:`Sight`.
+        sampled: One key in this many is in ``known``; 1 for all.
+        days: For how many days it has been kept.
+    """
+
+    day: date
+    known: Mapping[str, Sight]
+    sampled: int = 1
+    days: int = 0
+
+    def bounded(self) -> KeyBook:
+        """The same with a sample of the keys if there are many."""
+        known, one_in = dict(self.known), self.sampled
+        while len(known) > _KEYS:
+            one_in *= 2
+            known = {key: sight for key, sight in known.items() if in_sample(key, one_in)}
+        return replace(self, known=known, sampled=one_in)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        known = {key: [int(part) for part in sight] for key, sight in self.known.items()}
+        return {"day": self.day.isoformat(), "known": known, "sampled": self.sampled, "days": self.days}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> KeyBook:
+        """Read back what :meth:`to_dict` wrote."""
+        known = {key: Sight(s[0], s[1], bool(s[2]), bool(s[3])) for key, s in data["known"].items()}
+        return cls(date.fromisoformat(data["day"]), known, data["sampled"], data["days"])
 
 
 def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedProfile:
@@ -164,9 +169,7 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
         filled={name: int(counts.total()) for name, counts in counted.items()},
         distinct={name: len(counts) for name, counts in counted.items()},
         constant={
-            name: str(next(iter(counts)))
-            for name, counts in counted.items()
-            if len(counts) == 1 and name not in dated
+            name: str(next(iter(counts))) for name, counts in counted.items() if len(counts) == 1 and name not in dated
         },
         values={name: {_word(value): n for value, n in counted[name].items()} for name in small},
         residues={name: residues(columns[name]) for name in numbers},
@@ -177,35 +180,26 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
 
 
 def reference_profile(
-    reference: Reference, day: date, columns: Columns, units: Columns, before: tuple[date, ReferenceProfile] | None
-) -> ReferenceProfile:
-    """How the snapshot serves the units of its day; ``before`` is the last accepted day and its profile."""
-    keys = set(texts(columns, reference.key).tolist()) - {None}
-    used = [key for key in texts(units, reference.joined_by[1]).tolist() if key is not None]
-    counts = Counter(used)
-    one_in = before[1].sampled if before else 1
-    passed = (day - before[0]).days if before else 0
-    known = {}
-    if before:
-        known = {
-            key: Sight(sight.first + passed, sight.last + passed, sight.found_first, sight.found_last)
-            for key, sight in before[1].known.items()
-            if sight.last + passed <= FORGET
-        }
-    for key in counts:
+    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyBook | None
+) -> tuple[ReferenceProfile, KeyBook]:
+    """How the snapshot serves the units of its day, and the book of the last accepted day brought up to this one."""
+    keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
+    used = Counter(key for key in texts(units, reference.joined_by[1]).tolist() if key is not None)
+    one_in = book.sampled if book else 1
+    passed = (day - book.day).days if book else 0
+    known: dict[str, Sight] = {}
+    for key, sight in book.known.items() if book else ():
+        if sight.last + passed <= FORGET:
+            known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
+    for key in used:
         found = key in keys
         if key in known:
-            known[key] = Sight(known[key].first, 0, known[key].found_first, found)
+            known[key] = known[key]._replace(last=0, found_last=found)
         elif in_sample(key, one_in):
             known[key] = Sight(0, 0, found, found)
-    return ReferenceProfile(
-        rows=len(columns[reference.key[0]]),
-        units=counts.total(),
-        hits=sum(n for key, n in counts.items() if key in keys),
-        known=known,
-        sampled=one_in,
-        days=before[1].days + passed if before else 0,
-    )
+    hits = sum(n for key, n in used.items() if key in keys)
+    profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
+    return profile, KeyBook(day, known, one_in, book.days + passed if book else 0)
 
 
 def residues(values: NDArray[np.float64]) -> dict[str, int]:

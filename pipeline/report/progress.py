@@ -41,6 +41,7 @@ def bars(file: TextIO | None = None) -> Iterator[Progress]:
             try:
                 yield lambda: shown.advance(task)
             finally:
+                shown.refresh()
                 shown.remove_task(task)
 
         def progress(label: str, total: int) -> AbstractContextManager[Callable[[], None]]:

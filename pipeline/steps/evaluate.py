@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.core import lifecycle
 from pipeline.core.errors import ConflictError
 from pipeline.core.evidence import Evidence, Exam
+from pipeline.core.gates import judge
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
@@ -99,7 +100,7 @@ class Panel:
             for candidate in self.contenders:
                 evidence = self._evidence(candidate, head, model)
                 self.evidence[candidate.recipe] = evidence
-                found[candidate.recipe] = tuple(f for gate in self.usecase.gates for f in gate.judge(evidence))
+                found[candidate.recipe] = judge(self.usecase.gates, evidence)
                 done()
         return found
 

@@ -26,7 +26,7 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
     moved: dict[str, tuple[int | None, int | None]] = {}
     for alias, version in wanted.items():
         if found.get(alias) != version:
-            log.warning("%s: alias %s was %s, the promotion ledger says %s", usecase, alias, found.get(alias), version)
+            log.info("%s: alias %s moves from version %s to %s", usecase, alias, found.get(alias), version)
             world.registry.point(usecase, alias, version)
             moved[alias] = (found.get(alias), version)
     return moved

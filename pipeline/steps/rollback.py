@@ -27,7 +27,7 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
         to: ``"previous"`` or a version that was champion.
         why: The reason, kept in the ledger.
         by: Who.
-        at: The moment.
+        at: The moment of the request; a second try with the same moment does not roll back twice.
         hold_days: For how many data days the recipe of what is rolled back may not be promoted.
 
     Raises:
@@ -36,6 +36,11 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
         ConflictError: Somebody else moved the crown at the same moment.
     """
     entries = world.ledger.entries(usecase.name)
+    moment = at.isoformat(timespec="seconds")
+    head = lifecycle.champion(entries)
+    if head is not None and (head.action, head.at, head.by, head.why) == ("rollback", moment, by, why):
+        _follow(usecase, world)  # a second try of this very request: the ledger's line is there already
+        return head
     target = lifecycle.target(entries, to)
     champion.load(usecase, target, world)
     entry = lifecycle.rollback(
@@ -44,8 +49,9 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
         day=_today(usecase, world),
         why=why,
         by=by,
-        at=at.isoformat(timespec="seconds"),
+        at=moment,
         hold_days=hold_days,
+        epoch=entries[-1].epoch,
     )
     world.ledger.append(entry)
     _follow(usecase, world)

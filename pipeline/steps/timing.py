@@ -11,7 +11,8 @@ import numpy as np
 from pipeline.core.evidence import Timing
 from pipeline.core.kinds import Floats, Kind
 
-SINGLE, BATCH = 40, 8
+#: How often: enough for the latency gate to tell 20 % from nothing on a quiet machine.
+SINGLE, BATCH = 100, 20
 
 
 def timed(kind: Kind, champion: Any, candidate: Any, inputs: Any, seed: int = 0) -> Timing:

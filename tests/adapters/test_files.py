@@ -80,6 +80,24 @@ def test_a_full_disk_leaves_no_file_under_the_name(tmp_path: Path, monkeypatch: 
     files.put("a/model.skops", b"x")
 
 
+def test_a_writer_that_is_overtaken_after_its_look_does_not_overwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LocalFiles(tmp_path)
+    real = os.fsync
+
+    def overtaken(handle: int) -> None:
+        real(handle)
+        if not files.exists("verdict.json"):
+            (tmp_path / "verdict.json").write_bytes(b"hold")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", overtaken)
+        with pytest.raises(ConflictError):
+            files.put("verdict.json", b"promote")
+    assert files.get("verdict.json") == b"hold"
+
+
 def _put(root: Path, number: int) -> bool:
     try:
         LocalFiles(root).put("same", str(number).encode() * 10_000)

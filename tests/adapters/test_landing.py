@@ -9,6 +9,8 @@ import os
 import resource
 import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +26,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.adapters.conforming import conform, read_cell
+from pipeline.adapters.fetching import _SameManners
 from pipeline.adapters.landing import FolderLanding
 from pipeline.adapters.sheet import Sheet
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
@@ -535,7 +538,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(kind=st.sampled_from(["integer", "number", "date", "timestamp"]), text=CELLS)
 @example("integer", "0x1F")
 @example("integer", "9223372036854775808")
@@ -623,6 +626,13 @@ def endless(handler: Any) -> None:
 
 def silent(handler: Any) -> None:
     time.sleep(1.5)
+
+
+@pytest.mark.parametrize(("old", "new"), [("https", "http"), ("http", "ftp"), ("http", "file"), ("https", "gopher")])
+def test_a_redirect_to_a_lesser_or_other_kind_of_address_is_not_followed(old: str, new: str) -> None:
+    request = urllib.request.Request(f"{old}://a.example/x.csv")
+    with pytest.raises(urllib.error.URLError, match="not followed"):
+        _SameManners().redirect_request(request, io.BytesIO(), 302, "", {}, f"{new}://a.example/x.csv")
 
 
 def test_files_come_over_http_within_limits_and_without_their_secrets_in_the_sentence(upstream: Any) -> None:

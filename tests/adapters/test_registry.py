@@ -61,7 +61,8 @@ def model(tmp_path_factory, boosted):
 
 @pytest.fixture
 def usecase(request):
-    return request.node.name.split("[")[0][5:45] + str(abs(hash(request.node.name)) % 1000)
+    name = request.node.name
+    return f"{name.split('[')[0][5:40]}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def page(usecase, **more):
@@ -319,6 +320,13 @@ def test_a_server_that_is_down_is_one_clear_sentence_in_bounded_time(usecase):
     assert time.monotonic() - began < 5
     assert caught.value.retry
     assert "\n" not in str(caught.value)
+
+
+def test_no_error_shows_a_password(usecase):
+    absent = MlflowRegistry(f"http://ada:s3cret@127.0.0.1:{_free_port()}", "/nowhere", pause=0.01)
+    with pytest.raises(UnavailableError) as caught:
+        absent.aliases(usecase)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_server_that_never_answers_is_given_up(usecase, monkeypatch):

@@ -264,6 +264,15 @@ def test_the_error_allowed_is_split_among_the_candidates_judged_side_by_side():
     assert "one-sided 99 %" in among.text
 
 
+def test_the_baseline_is_not_the_champion():
+    evidence = world(4, days=14, blocks=40, skill=0.3)
+    paired = evidence.paired
+    strong_rule = replace(paired, baseline=(paired.candidate + paired.labels) / 2)
+    assert outcome(BeatsBaseline(), replace(evidence, paired=strong_rule)) is FAIL
+    strong_champion = replace(paired, champion=(paired.candidate + paired.labels) / 2)
+    assert outcome(BeatsBaseline(), replace(evidence, paired=strong_champion)) is PASS
+
+
 def test_better_by_asks_for_more_than_better():
     evidence = world(4, days=14, blocks=40, skill=0.3)
     shown = -Better().judge(evidence)[0].high
@@ -366,6 +375,12 @@ def test_latency_passes_the_equal_refuses_the_slow_and_admits_when_noise_hides_i
     assert "time more pairs" in Latency(1.25).judge(timed(1.25, noise=0.5))[0].text
 
 
+def test_a_ratio_that_looks_fine_but_is_not_shown_to_be_is_unknown():
+    for finding in Latency(1.25).judge(timed(1.2, noise=0.3)):
+        assert finding.value < 1.25 < finding.high or finding.low < 1.25 < finding.value
+        assert finding.outcome is UNKNOWN
+
+
 def test_what_is_fast_enough_for_anybody_passes_whatever_the_ratio():
     findings = Latency(1.25, always_fine_ms=20, batch_always_fine_ms=200).judge(timed(4.0, base=0.002))
     assert [finding.outcome for finding in findings] == [PASS] * 4
@@ -426,6 +441,37 @@ def test_the_mix_of_decisions_is_judged_per_slice_too():
     assert whole.outcome is PASS
     assert summary.outcome is FAIL
     assert [finding.about for finding in slices if finding.outcome is FAIL] == ["carrier=B6"]
+
+
+def test_churn_that_looks_fine_but_is_not_shown_to_be_is_unknown():
+    finding = Churn(0.1).judge(moved_world())[0]
+    between = (finding.value + finding.high) / 2
+    assert Churn(between).judge(moved_world())[0].outcome is UNKNOWN
+    assert Churn(finding.high + 1e-9).judge(moved_world())[0].outcome is PASS
+
+
+def test_right_to_wrong_counts_what_the_candidate_spoils_beyond_what_refitting_it_spoils():
+    n = 200
+    labels = np.ones(n)
+    champion, candidate, twin = np.full(n, 0.9), np.full(n, 0.9), np.full(n, 0.9)
+    candidate[:30] = 0.1  # spoilt by the candidate
+    champion[30:40] = 0.1  # mended by it
+    twin[40:50] = 0.1  # spoilt by refitting
+    exam = Exam(labels, np.arange(n).astype(str), champion, candidate, twin, {})
+    finding = RightToWrong(0.05).judge(Evidence(BINARY, "a", "b", exam=exam))[0]
+    assert finding.value == pytest.approx(0.15 - 0.05)
+    assert "15 % went from right to wrong, 5 % from wrong to right; refitting alone spoils 5 %" in finding.text
+
+
+def test_a_wide_net_of_slices_rarely_rings_by_chance_about_the_mix_either():
+    rings = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        champion, candidate, twin = rng.uniform(0.3, 0.7, (3, 3000))
+        words = np.arange(3000).astype(str)
+        exam = Exam(champion, words, champion, candidate, twin, {"carrier": rng.integers(0, 20, 3000).astype(str)})
+        rings += DecisionMix(0.01).judge(Evidence(BINARY, "a", "b", exam=exam))[1].outcome is FAIL
+    assert rings <= 100 * 0.05 + 3 * np.sqrt(100 * 0.05 * 0.95)
 
 
 def test_right_to_wrong_needs_labels():

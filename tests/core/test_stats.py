@@ -229,6 +229,13 @@ def test_the_interval_of_an_excess_of_changes_holds_95_times_in_100():
     assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400) <= np.mean([f.low <= truth <= f.high for f in found]) <= 0.995
 
 
+def test_units_that_fail_together_count_as_one():
+    values = np.repeat(np.random.default_rng(0).choice([-1.0, 0, 1], 50), 40)
+    together, apart = mean_interval(values, np.repeat(np.arange(50), 40)), mean_interval(values, np.arange(2000))
+    assert together.estimate == apart.estimate
+    assert together.high - together.low > 5 * (apart.high - apart.low)
+
+
 def test_nothing_changed_among_few_units_is_not_a_proof_that_nothing_changes():
     few = mean_interval(np.zeros(20), np.arange(20))
     many = mean_interval(np.zeros(20_000), np.arange(20_000))

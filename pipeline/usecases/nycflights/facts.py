@@ -19,12 +19,12 @@ Bools = NDArray[np.bool_]
 
 
 def _present(columns: Columns, *names: str) -> Bools:
-    return np.all([np.isfinite(columns[name]) for name in names], axis=0)
+    return np.asarray(np.all([np.isfinite(columns[name]) for name in names], axis=0), dtype=np.bool_)
 
 
 def _clock(times: NDArray[Any]) -> NDArray[Any]:
     """Minutes since midnight of a time written as 1745."""
-    return times // 100 * 60 + times % 100
+    return np.asarray(times // 100 * 60 + times % 100)
 
 
 def _adds_up(columns: Columns, scheduled: str, delay: str, actual: str) -> Bools:

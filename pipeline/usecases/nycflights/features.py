@@ -33,7 +33,7 @@ NUMBERS = (
     *("has_plane", "plane_age", "seats", "has_airport", "altitude"),
     *("temp", "dew_gap", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
     *("carrier_late", "route_late", "flight_late", "origin_late"),
-    *("origin_delay_now", "origin_departures_now", "carrier_delay_now", "dest_delay_now"),
+    *("origin_delay", "origin_departures", "carrier_delay", "carrier_departures", "dest_delay"),
     *("last_delay", "last_hours"),
 )
 INPUTS = (*WORDS, *NUMBERS)
@@ -79,36 +79,41 @@ def _latest(moments: Frame, events: Frame, by: tuple[str, ...], at: str, when: E
     return joined.select(*moments.collect_schema().names(), *columns.values())
 
 
-def _within(units: Frame, events: Frame, by: tuple[str, ...], at: str, span: timedelta, end: str, sums: Words) -> Frame:
-    """Sum the events' columns (whole numbers; theirs to ours) over the ``span`` up to each ``end``: a row per key and end.
+def _within(
+    flights: Frame, events: Frame, by: tuple[str, ...], at: str, span: timedelta, end: str, sums: Words
+) -> Frame:
+    """Sum the events' columns (whole numbers; theirs to ours) over the ``span`` to each ``end``: a row per key and end.
 
-    A sum over a span is the difference of two running totals, each found by one join. Nothing in it depends on where
+    A sum over a span is the difference of two running totals, both found by one join. Nothing in it depends on where
     the history begins, as long as it reaches back over the span.
     """
     totals = events.group_by(*by, at).agg(*(nw.col(a).sum().alias(b) for a, b in sums.items()))
     ours = nw.col(*sums.values())
     # DuckDB gives a sum of 64-bit integers 128 bits.
     running = totals.with_columns(ours.cum_sum().over(*by, order_by=at)).with_columns(ours.cast(nw.Int64))
-    moments = units.select(*by, end).unique()
-    for edge, when in (("high", nw.col(end)), ("low", nw.col(end) - span)):
-        moments = _latest(moments, running, by, at, when, {name: f"{name}_{edge}" for name in sums.values()})
-    sums_within = {b: nw.col(f"{b}_high").fill_null(0) - nw.col(f"{b}_low").fill_null(0) for b in sums.values()}
-    return moments.select(*by, end, **sums_within)
+    ends = flights.select(*by, end).unique()
+    edges = ends.with_columns(_edge=nw.col(end), _sign=nw.lit(1))
+    starts = ends.with_columns(_edge=nw.col(end) - span, _sign=nw.lit(-1))
+    found = _latest(
+        nw.concat([edges, starts]), running, by, at, nw.col("_edge"), {name: name for name in sums.values()}
+    )
+    return found.with_columns(ours.fill_null(0) * nw.col("_sign")).group_by(*by, end).agg(ours.sum())
 
 
-def _habit(units: Frame, arrivals: Frame, by: tuple[str, ...], name: str) -> Frame:
+def _habit(flights: Frame, arrivals: Frame, by: tuple[str, ...], name: str) -> Frame:
     """The share of late arrivals among those of the last two weeks that were known on the evening before."""
     sums = {"is_late": "_late", "one": "_all"}
-    habit = _within(units, arrivals, by, "known_at", HABIT, "evening", sums)
+    habit = _within(flights, arrivals, by, "known_at", HABIT, "evening", sums)
     share = (nw.col("_late") + USUAL_LATE) / (nw.col("_all") + USUAL)
-    return units.join(habit.select(*by, "evening", share.alias(name)), on=[*by, "evening"], how="left")
+    return habit.select(*by, "evening", share.alias(name))
 
 
-def _now(units: Frame, departures: Frame, by: tuple[str, ...], name: str, count: str) -> Frame:
-    """The number of departures in the last hours and their mean delay; null where nothing departed."""
-    now = _within(units, departures, by, "departed_at", NOW, "predicted_at", {"delay": "_delay", "one": count})
+def _now(flights: Frame, departures: Frame, by: tuple[str, ...], name: str) -> Frame:
+    """The number of departures in the last hours (``<name>_departures``) and their mean delay (``<name>_delay``)."""
+    count = f"{name}_departures"
+    now = _within(flights, departures, by, "departed_at", NOW, "predicted_at", {"delay": "_delay", "one": count})
     mean = nw.when(nw.col(count) > 0).then(nw.col("_delay") / nw.col(count))
-    return units.join(now.select(*by, "predicted_at", count, mean.alias(name)), on=[*by, "predicted_at"], how="left")
+    return now.select(*by, "predicted_at", count, mean.alias(f"{name}_delay"))
 
 
 def _group(column: str, groups: Mapping[str, str]) -> nw.Expr:
@@ -149,34 +154,41 @@ def _planned() -> nw.Expr:
 
 def features(tables: Tables) -> Frame:
     """One row per scheduled flight: its name, when it is predicted, the inputs, both labels, block and slices."""
-    units = tables["flights"].with_columns(
+    flights = tables["flights"].with_columns(
         predicted_at=nw.col("time_hour") + _minutes("minute") - AHEAD,
         # Midnight UTC is the evening before in New York, and precedes every prediction of the day.
         evening=nw.col("day").cast(nw.Datetime("us")),
         one=nw.lit(1),
     )
-    departures = units.filter(~nw.col("departed_at").is_null()).with_columns(delay=nw.col("dep_delay").clip(-15, 180))
-    arrivals = units.filter(~nw.col("arr_delay").is_null())
+    departures = flights.filter(~nw.col("departed_at").is_null())
+    departures = departures.with_columns(delay=nw.col("dep_delay").clip(-15, 180), leg_at=nw.col("departed_at"))
+    arrivals = flights.filter(~nw.col("arr_delay").is_null())
     arrivals = arrivals.with_columns(is_late=(nw.col("arr_delay") >= LATE).cast(nw.Int64))
     legs = departures.filter(~nw.col("tailnum").is_null())
-    legs = legs.group_by("tailnum", "departed_at").agg(nw.col("dep_delay").max())
-    legs = legs.with_columns(leg_at=nw.col("departed_at"))
+    legs = legs.group_by("tailnum", "departed_at", "leg_at").agg(nw.col("dep_delay").max())
 
-    units = _habit(units, arrivals, ("carrier",), "carrier_late")
-    units = _habit(units, arrivals, ("origin",), "origin_late")
-    units = _habit(units, arrivals, ("origin", "dest"), "route_late")
-    units = _habit(units, arrivals, ("carrier", "flight"), "flight_late")
-    units = _now(units, departures, ("origin",), "origin_delay_now", "origin_departures_now")
-    units = _now(units, departures, ("origin", "carrier"), "carrier_delay_now", "carrier_departures_now")
-    units = _now(units, departures, ("dest",), "dest_delay_now", "dest_departures_now")
     moment = nw.col("predicted_at")
-    units = _latest(units, legs, ("tailnum",), "departed_at", moment, {"dep_delay": "leg_delay", "leg_at": "leg_at"})
+    units = _latest(flights, legs, ("tailnum",), "departed_at", moment, {"dep_delay": "leg_delay", "leg_at": "leg_at"})
+    # Each part is computed from the flights alone and joined once: a plan in which a frame meets itself at every step
+    # would double with every step.
     observed = ("temp", "dewp", "wind_speed", "wind_gust", "precip", "pressure", "visib")
     weather = tables["weather"].with_columns(observed_at=nw.col("known_at"))
     columns = {name: name for name in (*observed, "observed_at")}
-    units = _latest(units, weather, ("origin",), "known_at", moment, columns)
-    units = units.join(_planes(tables["planes"]), on=["day", "tailnum"], how="left")
-    units = units.join(_airports(tables["airports"]), on=["day", "dest"], how="left")
+    moments = flights.select("origin", "predicted_at").unique()
+    parts = (
+        (_latest(moments, weather, ("origin",), "known_at", moment, columns), ("origin", "predicted_at")),
+        (_now(flights, departures, ("origin",), "origin"), ("origin", "predicted_at")),
+        (_now(flights, departures, ("origin", "carrier"), "carrier"), ("origin", "carrier", "predicted_at")),
+        (_now(flights, departures, ("dest",), "dest"), ("dest", "predicted_at")),
+        (_habit(flights, arrivals, ("carrier",), "carrier_late"), ("carrier", "evening")),
+        (_habit(flights, arrivals, ("origin",), "origin_late"), ("origin", "evening")),
+        (_habit(flights, arrivals, ("origin", "dest"), "route_late"), ("origin", "dest", "evening")),
+        (_habit(flights, arrivals, ("carrier", "flight"), "flight_late"), ("carrier", "flight", "evening")),
+        (_planes(tables["planes"]), ("day", "tailnum")),
+        (_airports(tables["airports"]), ("day", "dest")),
+    )
+    for part, on in parts:
+        units = units.join(part, on=list(on), how="left")
 
     fresh = nw.col("observed_at") >= moment - OLD_WEATHER
     recent = nw.col("leg_at") >= moment - OLD_LEG

@@ -1,0 +1,264 @@
+"""The promotion ledger: who reigns, who reigned before, what rollbacks hold back, and what the next line says.
+
+It is a list of :class:`~pipeline.core.records.Entry`, oldest first. Nothing here writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import pairwise
+
+from pipeline.core.errors import ConflictError, UsageError
+from pipeline.core.records import Candidate, Entry
+from pipeline.core.words import shorten
+
+#: The longest reason, in characters, for holding something back.
+_LONGEST = 200
+
+
+def champion(entries: Sequence[Entry]) -> Entry | None:
+    """The line that says who reigns, or None before the first champion."""
+    return entries[-1] if entries else None
+
+
+def previous(entries: Sequence[Entry]) -> Entry | None:
+    """The line of the champion before the present one: what ``rollback --to previous`` goes back to.
+
+    Goes back reign by reign along ``replaced``. A model that was itself rolled back is passed over, so that
+    asking twice in one incident does not bring the bad model back.
+    """
+    head = champion(entries)
+    if head is None:
+        return None
+    barred = _rolled_back(entries)
+    for index in range(len(entries) - 1, 0, -1):
+        before = _crowning(entries[:index], entries[index].replaced)
+        if before is not None and before.model not in barred and before.model != head.model:
+            return before
+    return None
+
+
+def target(entries: Sequence[Entry], to: str) -> Entry:
+    """The line of the champion that ``to`` names: ``"previous"`` or a version such as ``"13"``.
+
+    Raises:
+        UsageError: There is none, or it reigns already; the message says what there is.
+    """
+    head = champion(entries)
+    if head is None:
+        raise UsageError("there is no champion yet, so there is nothing to roll back", code="NO_CHAMPION")
+    if to == "previous":
+        found = previous(entries)
+        if found is None:
+            raise UsageError(
+                f"version {head.version} has no predecessor to go back to that was not itself rolled back; "
+                "name a version that was champion",
+                code="NO_TARGET",
+            )
+        return found
+    reigned = sorted({entry.version for entry in entries})
+    if not to.isascii() or not to.isdigit() or int(to) not in reigned:
+        known = ", ".join(map(str, reigned[-10:]))
+        raise UsageError(f"'{to}' is neither 'previous' nor a version that was champion ({known})", code="NO_TARGET")
+    if int(to) == head.version:
+        raise UsageError(f"version {to} is the champion already", code="NO_TARGET")
+    found = _crowning(entries, int(to))
+    assert found is not None  # noqa: S101 - it is among those that reigned
+    return found
+
+
+def _crowning(entries: Sequence[Entry], version: int | None) -> Entry | None:
+    """The newest line that made this version champion."""
+    lines = (entry for entry in reversed(entries) if entry.version == version and entry.action != "lift")
+    return next(lines, None)
+
+
+def _rolled_back(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Model to the line that rolled it back, unless somebody has made it champion again since."""
+    barred: dict[str, Entry] = {}
+    for before, line in pairwise(entries):
+        if line.action == "rollback":
+            barred[before.model] = line
+        barred.pop(line.model, None)
+    return barred
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What may not be promoted on a data day, and why, as clauses.
+
+    Attributes:
+        recipes: Recipe to the reason why none of its candidates may be promoted that day.
+        models: Model identity to the reason why this very model may not be promoted on any day.
+    """
+
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    def why(self, candidate: Candidate) -> str:
+        """Why this candidate may not be promoted; empty if it may."""
+        return self.models.get(candidate.model) or self.recipes.get(candidate.recipe, "")
+
+
+def held(entries: Sequence[Entry], day: date) -> Held:
+    """What rollbacks hold back on ``day``.
+
+    The very model that was rolled back is barred for ever; only a person who rolls back to it, by its version, ends
+    that. Its recipe is held through ``held_until``, unless a later line lifts it.
+    """
+    recipes: dict[str, str] = {}
+    for entry in entries:
+        if entry.action == "lift":
+            recipes.pop(entry.held, None)
+        elif entry.action == "rollback" and entry.held and day <= date.fromisoformat(entry.held_until):
+            why = f"held through {entry.held_until}, since {entry.by} rolled it back on {entry.day}: {entry.why}"
+            recipes[entry.held] = shorten(why, _LONGEST)
+    models = {
+        model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST)
+        for model, line in _rolled_back(entries).items()
+    }
+    return Held(recipes, models)
+
+
+def promotion(
+    entries: Sequence[Entry],
+    usecase: str,
+    candidate: Candidate,
+    *,
+    version: int,
+    day: date,
+    verdict: str,
+    why: str,
+    by: str,
+    at: str,
+) -> Entry:
+    """The next line of the ledger: ``candidate`` becomes champion as ``version``; the first such line is a ``start``.
+
+    Raises:
+        ConflictError: The day is earlier than the champion's.
+        UsageError: No reason, no author, or the version reigns already.
+    """
+    head = _next(entries, day, why, by, epoch=None)
+    if head is not None and head.version == version:
+        raise UsageError(f"version {version} of {usecase} is the champion already", code="REIGNS")
+    return Entry(
+        usecase=usecase,
+        epoch=1 if head is None else head.epoch + 1,
+        action="start" if head is None else "promote",
+        version=version,
+        model=candidate.model,
+        recipe=candidate.recipe,
+        trained_through=candidate.trained_through,
+        sha256=candidate.sha256,
+        replaced=None if head is None else head.version,
+        day=day.isoformat(),
+        verdict=verdict,
+        why=why,
+        by=by,
+        at=at,
+    )
+
+
+def rollback(
+    entries: Sequence[Entry],
+    to: str,
+    *,
+    day: date,
+    why: str,
+    by: str,
+    at: str,
+    hold_days: int = 14,
+    epoch: int | None = None,
+) -> Entry:
+    """The next line of the ledger: an earlier champion reigns again, and what it replaces is held back.
+
+    Args:
+        entries: The promotion ledger.
+        to: ``"previous"`` or a version that was champion.
+        day: The newest data day; the hold counts from it.
+        why: A person's reason.
+        by: Who.
+        at: When, ISO format, UTC.
+        hold_days: For how many data days after ``day`` the recipe of what is rolled back may not be promoted; 0: it
+            may, but not the very model.
+        epoch: The epoch that the person saw; if the ledger has moved on since, nothing is rolled back. A retry
+            that passes it cannot roll back twice.
+
+    Raises:
+        UsageError: No such target, or no reason.
+        ConflictError: The ledger is not at ``epoch``.
+    """
+    if not 0 <= hold_days <= 3650:
+        raise UsageError(f"a rollback holds for 0 to 3650 days, got {hold_days}")
+    head = _next(entries, day, why, by, epoch)
+    back = target(entries, to)
+    assert head is not None  # noqa: S101 - there is a target, so there is a champion
+    # Even where the target is an earlier fit of the same recipe: whether the fit or the recipe was bad nobody can know
+    # at night, so the recipe is held, and a person may lift that.
+    return Entry(
+        usecase=head.usecase,
+        epoch=head.epoch + 1,
+        action="rollback",
+        version=back.version,
+        model=back.model,
+        recipe=back.recipe,
+        trained_through=back.trained_through,
+        sha256=back.sha256,
+        replaced=head.version,
+        day=day.isoformat(),
+        verdict="",
+        why=why,
+        by=by,
+        at=at,
+        held=head.recipe if hold_days else "",
+        held_until=(day + timedelta(hold_days)).isoformat() if hold_days else "",
+    )
+
+
+def lift(
+    entries: Sequence[Entry], recipe: str, *, day: date, why: str, by: str, at: str, epoch: int | None = None
+) -> Entry:
+    """The next line of the ledger: the hold on ``recipe`` ends; the champion stays, so it replaces itself.
+
+    Raises:
+        UsageError: The recipe is not held on ``day``, or there is no reason.
+        ConflictError: The ledger is not at ``epoch``.
+    """
+    head = _next(entries, day, why, by, epoch)
+    holds = held(entries, day).recipes
+    if head is None or recipe not in holds:
+        known = ", ".join(sorted(holds)) or "none"
+        raise UsageError(f"recipe '{recipe}' is not held on {day}; held are: {known}", code="NOT_HELD")
+    return Entry(
+        usecase=head.usecase,
+        epoch=head.epoch + 1,
+        action="lift",
+        version=head.version,
+        model=head.model,
+        recipe=head.recipe,
+        trained_through=head.trained_through,
+        sha256=head.sha256,
+        replaced=head.version,
+        day=day.isoformat(),
+        verdict="",
+        why=why,
+        by=by,
+        at=at,
+        held=recipe,
+        held_until=day.isoformat(),
+    )
+
+
+def _next(entries: Sequence[Entry], day: date, why: str, by: str, epoch: int | None) -> Entry | None:
+    """The present head, after what every new line must satisfy."""
+    head = champion(entries)
+    if not why.strip() or not by.strip():
+        raise UsageError("a line of the promotion ledger needs a reason (--why) and who decided it", code="NO_REASON")
+    now = head.epoch if head is not None else 0
+    if epoch is not None and epoch != now:
+        raise ConflictError(f"the promotion ledger is at epoch {now}, not at {epoch} any more: look again, then decide")
+    if head is not None and day < date.fromisoformat(head.day):
+        raise ConflictError(f"the promotion ledger has reached {head.day}; a line about the earlier {day} can't follow")
+    return head

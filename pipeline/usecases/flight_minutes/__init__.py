@@ -1,0 +1,51 @@
+"""By how many minutes will this flight arrive late? Predicted two hours before its scheduled departure."""
+
+from __future__ import annotations
+
+from pipeline.core.gates import (
+    BeatsBaseline,
+    Better,
+    Churn,
+    DecisionMix,
+    EverySlice,
+    Latency,
+    RightToWrong,
+    ScoreShift,
+    Sound,
+)
+from pipeline.core.kinds import Regression
+from pipeline.core.usecase import Schedule, Usecase
+from pipeline.usecases.flight_minutes.recipes import RECIPES, USUAL
+from pipeline.usecases.nycflights.facts import FACTS
+from pipeline.usecases.nycflights.features import INPUTS, features
+from pipeline.usecases.nycflights.tables import AIRLINES, AIRPORTS, FLIGHTS, PLANES, WEATHER
+
+FLIGHT_MINUTES = Usecase(
+    name="flight_minutes",
+    question="By how many minutes will this flight arrive late?",
+    # Minutes late, negative when early. A quarter of an hour is what the airlines themselves count as late.
+    kind=Regression(target="minutes", acts_at=15.0, tolerance=15.0),
+    unit=("carrier", "flight", "origin"),
+    feeds=(FLIGHTS, WEATHER),
+    references=(PLANES, AIRPORTS, AIRLINES),
+    features=features,
+    inputs=INPUTS,
+    history=15,
+    recipes=RECIPES,
+    baseline=USUAL,
+    block=("origin", "hour"),
+    slices=("origin", "carrier", "known_plane"),
+    gates=(
+        Sound(),
+        Better(),
+        BeatsBaseline(),
+        EverySlice(margin=0.10),
+        Latency(p95_ratio=1.5, always_fine_ms=50),
+        Churn(limit=0.30),
+        RightToWrong(limit=0.15),
+        ScoreShift(limit=1.0),
+        DecisionMix(limit=0.20),
+    ),
+    schedule=Schedule(cron="0 6 * * *", timezone="America/New_York"),
+    facts=FACTS,
+)

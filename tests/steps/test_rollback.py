@@ -1,0 +1,95 @@
+"""Undo: at once, without the registry if need be, and it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.core.ports import World
+from pipeline.steps.champion import file_of
+from pipeline.steps.project import project
+from pipeline.steps.rollback import lift, rollback
+from tests import small
+
+
+def back(world: World, **changes: Any) -> Any:
+    asked: dict[str, Any] = {"to": "previous", "why": "complaints from the gate", "by": "ada", "at": small.AT, **changes}
+    return rollback(small.SMALL, world, **asked)
+
+
+class Down:
+    """A registry that answers nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise UnavailableError("MLflow does not answer")
+
+        return refuse
+
+
+def test_a_rollback_makes_the_previous_champion_reign_at_once(promoted: World) -> None:
+    entry = back(promoted)
+    assert (entry.action, entry.version, entry.replaced, entry.by) == ("rollback", 1, 2, "ada")
+    assert promoted.registry.aliases("small")["champion"] == 1
+
+
+def test_what_was_rolled_back_is_not_promoted_again_while_the_hold_lasts(promoted: World) -> None:
+    gone = promoted.ledger.entries("small")[-1]
+    back(promoted, hold_days=30)
+    outcomes = [small.run_day(small.SMALL, day, promoted) for day in small.days(12)[8:]]
+    crowned = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
+    assert all(entry.recipe != gone.recipe and entry.model != gone.model for entry in crowned)
+    assert any(outcome.outcome == "promoted" for outcome in outcomes), "another recipe may well win"
+
+
+def test_without_the_hold_it_would_have_been_promoted_again(promoted: World) -> None:
+    """The fault planted: the test above can fail."""
+    gone = promoted.ledger.entries("small")[-1]
+    back(promoted, hold_days=30)
+    lift(small.SMALL, promoted, gone.recipe, "it was the data", "ada", small.AT)
+    for day in small.days(12)[8:]:
+        small.run_day(small.SMALL, day, promoted)
+    crowned = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
+    assert any(entry.recipe == gone.recipe for entry in crowned)
+
+
+def test_a_second_try_of_the_same_request_does_not_roll_back_twice(promoted: World) -> None:
+    first = back(promoted)
+    assert back(promoted) == first
+    assert len(promoted.ledger.entries("small")) == 3
+
+
+def test_it_works_while_the_registry_is_down_and_the_aliases_follow_later(promoted: World) -> None:
+    entry = back(dataclasses.replace(promoted, registry=Down()))  # type: ignore[arg-type]
+    assert promoted.ledger.entries("small")[-1] == entry
+    assert promoted.registry.aliases("small")["champion"] == 2
+    moved: Mapping[str, Any] = project("small", promoted)
+    assert moved["champion"] == (2, 1)
+    assert project("small", promoted) == {}
+
+
+def test_a_target_whose_file_was_changed_is_refused_and_the_champion_stays(promoted: World) -> None:
+    first = promoted.ledger.entries("small")[0]
+    path = promoted.files.path(file_of("small", first.sha256))
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(RefusedError, match="SHA-256"):
+        back(promoted)
+    assert len(promoted.ledger.entries("small")) == 2
+
+
+def test_a_target_that_left_the_file_store_is_fetched_from_the_registry(promoted: World) -> None:
+    first = promoted.ledger.entries("small")[0]
+    promoted.files.path(file_of("small", first.sha256)).unlink()
+    assert back(promoted).version == 1
+
+
+@pytest.mark.parametrize(("to", "why"), [("7", "x"), ("2", "x"), ("yesterday", "x"), ("previous", "  ")])
+def test_a_rollback_that_makes_no_sense_is_a_sentence(promoted: World, to: str, why: str) -> None:
+    with pytest.raises(UsageError):
+        back(promoted, to=to, why=why)
+    assert len(promoted.ledger.entries("small")) == 2
