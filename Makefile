@@ -2,7 +2,9 @@
 # make test    the whole test suite, lint and types included
 # make help    everything else
 
-PYTHON ?= $(firstword $(foreach p,python3.12 python3.13 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first Python that is new enough and really runs.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.12 python3.13 python3.11; do "$$p" -c "$(SUITS)" 2>/dev/null && { command -v "$$p"; break; }; done)
 VENV := .venv/bin/python
 PIPELINE_HOME ?= var
 export PIPELINE_HOME

@@ -121,6 +121,8 @@ airflow backfill create --dag-id {usecase.name} --from-date {first + timedelta(1
 
 (the same two dates in the form; `--to-date` is a midnight, so it is two days after the last data day). Judge days again
 with `--reprocess-behavior completed`. Leave *run backwards* off: a day is judged on the evidence of the days before it.
+After a backfill the schedule goes on from the newest day that either has reached. Airflow on SQLite may answer a backfill
+with *database is locked*: send it again.
 
 **In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill
 is given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand

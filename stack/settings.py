@@ -130,6 +130,9 @@ def _common(settings: Settings) -> dict[str, str]:
         "PIPELINE_MLFLOW_PORT": str(settings.mlflow_port),
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",
+        # Tasks are forked from a process that has loaded OpenMP already, so what they use is settled here.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "DO_NOT_TRACK": "1",
     }
 

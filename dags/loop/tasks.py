@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -101,6 +102,8 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
         @wraps(body)
         def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
             end_with_supervisor()
+            # skops, when imported, asks every loaded module for a few hundred names; Airflow's warn of each.
+            warnings.filterwarnings("ignore", message=r"The `airflow\.")
             with one_sentence(f"{usecase.name}: {body.__name__}"):
                 take_turn(usecase, first=first)
                 try:

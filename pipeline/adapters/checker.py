@@ -121,6 +121,11 @@ class GxChecker:
         gx, definition = self._definition
         try:
             made = gx.ExpectationSuite(name=suite["name"], expectations=[dict(e) for e in suite["expectations"]])
+            # It drops what it does not understand, and would then pass without it.
+            if len(made.expectations) != len(suite["expectations"]):
+                known = {expectation.expectation_type for expectation in made.expectations}
+                lost = [e["type"] for e in suite["expectations"] if e["type"] not in known] or ["one of them"]
+                return _unknown("", f"the suite {suite['name']} can't be run: {lost[0]} is no valid expectation")
             batch = definition.get_batch({"dataframe": frame})
             return batch.validate(
                 made, result_format={"result_format": "SUMMARY", "partial_unexpected_count": _EXAMPLES}

@@ -12,7 +12,9 @@ _FILLERS = ("values_", "value_", "to_be_", "to_", "of_type_")
 
 def name_of(expectation: Mapping[str, Any]) -> str:
     """A few words: ``temp between``, ``row count between``."""
-    words = expectation["type"]
+    words, kwargs = expectation["type"], expectation["kwargs"]
+    if words == "expect_column_pair_values_a_to_be_greater_than_b":
+        return f"{kwargs['column_A']} above {kwargs['column_B']}"
     for prefix in _PREFIXES:
         words = words.removeprefix(prefix)
     for filler in _FILLERS:
@@ -95,5 +97,7 @@ def _plain(kwargs: Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " against ".join(_word(part) for part in value)
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

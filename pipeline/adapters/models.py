@@ -63,12 +63,13 @@ class SkopsModels:
                 not there, ``UNTRUSTED`` if it holds a type that is not on the list, ``UNREADABLE`` if it is no model.
         """
         import skops.io
+        from sklearn.exceptions import InconsistentVersionWarning
 
         data = self._files.get(name, sha256)
         _check_types(data, name)
         with warnings.catch_warnings():
-            # A model fitted under another release says so by a warning; here the release is pinned, so it is an error.
-            warnings.simplefilter("error")
+            # scikit-learn only warns of a model fitted under another release; its predictions may differ all the same.
+            warnings.simplefilter("error", InconsistentVersionWarning)
             try:
                 return skops.io.loads(data, trusted=sorted(TRUSTED))
             except Exception as error:
@@ -113,7 +114,7 @@ def _same_bytes(data: bytes) -> bytes:
             return [walk(item) for item in node]
         if not isinstance(node, dict):
             return node
-        made = {}
+        made: dict[str, Any] = {}
         for key, value in node.items():
             if key == "__id__" and isinstance(value, int):
                 made[key] = numbers.setdefault(value, len(numbers) + 1)

@@ -71,6 +71,10 @@ def world(progress: Progress | None = None) -> World:
     from pipeline.adapters.store import DeltaStore
     from pipeline.report.progress import silent
 
+    # One thread a process: a fit is the same to the last bit, a single row is not slowed by waking threads, and on a
+    # busy machine two processes with two threads each wait for one another. Whoever sets the variable decides.
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
     root = home()
     kept = root / "store"
     store = DeltaStore(kept)

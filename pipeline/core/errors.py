@@ -29,11 +29,19 @@ class PipelineError(Exception):
 
 
 class RefusedError(PipelineError):
-    """Data that must not be used. The store and the champion stay as they were; trying again changes nothing."""
+    """Data that must not be used. The store and the champion stay as they were; trying again changes nothing.
 
-    def __init__(self, message: str, code: str = "REFUSED", findings: Sequence[Finding] = ()) -> None:
+    Attributes:
+        findings: Everything that was asked, as far as the checks came.
+        report: Name of the validation's report in the file store; empty where there is none.
+    """
+
+    def __init__(
+        self, message: str, code: str = "REFUSED", findings: Sequence[Finding] = (), report: str = ""
+    ) -> None:
         super().__init__(message, code)
         self.findings = tuple(findings)
+        self.report = report
 
 
 class UnavailableError(PipelineError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from math import exp, lgamma
-from statistics import median
+from math import exp, lgamma, sqrt
+from statistics import median, stdev
 
 import numpy as np
 
@@ -118,11 +118,13 @@ class ReferenceCheck:
         recent = [kept.hits / kept.units for then, kept in before if (self.day - then).days <= 28 and kept.units]
         if len(recent) < ENOUGH or not now.units:
             return self.about.too_early("matched drop", min(len(recent), ENOUGH))
-        usual = median(recent)
-        drop, wanted = usual - now.hits / now.units, Bound(high=self.reference.matched_drop)
+        usual, share = median(recent), now.hits / now.units
+        # A share of few units moves by chance; four of its own standard deviations are no news.
+        noise = 4 * max(stdev(recent), sqrt(usual * (1 - usual) / now.units))
+        drop, wanted = usual - share, Bound(high=max(self.reference.matched_drop, noise))
         text = (
-            f"{now.hits / now.units:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} "
-            f"days (a drop of at most {100 * wanted.high:g} points is allowed)"
+            f"{share:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} days "
+            f"(a drop of at most {100 * wanted.high:.2g} points is allowed)"
         )
         return self.about.finding("matched drop", drop in wanted, text, drop, wanted)
 

@@ -107,7 +107,9 @@ class Feed:
         _check_partition(what, self.columns, self.day)
         early = [c.name for c in self.columns if c.known != "known_at" and (self.known_at is None or not c.outcome)]
         if early:
-            raise ValueError(f"{what}: {', '.join(early)} names when it is known, but is no outcome or no known_at adds it")
+            raise ValueError(
+                f"{what}: {', '.join(early)} names when it is known, but is no outcome or no known_at adds it"
+            )
 
 
 def _check_dated(what: str, columns: Sequence[Column], name: str, wanted: Type) -> None:
@@ -149,7 +151,7 @@ class Reference:
         rewritten: The share of rows whose content may change from one day to the next.
         joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.
         matched: How large a share of the units that have a key must find it here.
-        matched_drop: By how much that share may fall below its own recent past.
+        matched_drop: By how much that share may fall below its own recent past; what is mere noise is allowed anyway.
         bytes, bad_rows, extra_columns, manifest: As in :class:`Feed`.
     """
 

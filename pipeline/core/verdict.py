@@ -153,6 +153,7 @@ class Verdict:
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
+        validation: Name of the data's validation report in the file store.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
     """
 
@@ -170,6 +171,7 @@ class Verdict:
     counts: Mapping[str, int]
     snapshot: Mapping[str, int]
     evidence: int
+    validation: str = ""
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,6 +191,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
+            "validation": self.validation,
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
         }
 

@@ -47,10 +47,10 @@ class DayTables:
     def columns(self, table: Table, day: date) -> Columns:
         """The columns of one day; the last two days asked for are kept, today and the one it is compared with."""
         kept = self._columns.setdefault(table.name, {})
-        if day not in kept:
-            kept[day] = columns_of(table, self.rows(table, day))
-            for old in sorted(kept)[:-2]:
-                del kept[old]
+        found = kept.pop(day, None)
+        kept[day] = columns_of(table, self.rows(table, day)) if found is None else found
+        for longest_unused in list(kept)[:-2]:
+            del kept[longest_unused]
         return kept[day]
 
 

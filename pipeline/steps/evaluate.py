@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 from pipeline.core import lifecycle
 from pipeline.core.errors import ConflictError
 from pipeline.core.evidence import Evidence, Exam
-from pipeline.core.gates import judge
+from pipeline.core.gates import Latency, judge
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Contestant, Finding, Verdict
+from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.windows import Days, evidence_days
 from pipeline.steps import champion, scores
 from pipeline.steps.register import read_verdict, verdict_file
@@ -98,11 +99,26 @@ class Panel:
         found: dict[str, tuple[Finding, ...]] = {}
         with self.world.progress("evaluate", len(self.contenders)) as done:
             for candidate in self.contenders:
-                evidence = self._evidence(candidate, head, model)
-                self.evidence[candidate.recipe] = evidence
-                found[candidate.recipe] = judge(self.usecase.gates, evidence)
+                found[candidate.recipe] = self._judge(candidate, head, model)
                 done()
         return found
+
+    def _judge(self, candidate: Candidate, head: Entry, model: Any) -> tuple[Finding, ...]:
+        """All gates but latency first: timing takes seconds, and is owed only to a candidate that could win."""
+        evidence = self._evidence(candidate, head, model)
+        self.evidence[candidate.recipe] = evidence
+        timed_gates = [gate for gate in self.usecase.gates if isinstance(gate, Latency)]
+        others = [gate for gate in self.usecase.gates if not isinstance(gate, Latency)]
+        found = judge(others, evidence) if others else ()
+        if not timed_gates:
+            return found
+        if others and joint(found) is not Outcome.PASS:
+            why = "not timed: what stands above stops this candidate already"
+            return (*found, Finding("latency", Outcome.UNKNOWN, why, required=False))
+        fresh = self.world.models.load(candidate.file, candidate.sha256)
+        evidence = replace(evidence, timing=timed(self.usecase.kind, model, fresh, self.units.inputs))
+        self.evidence[candidate.recipe] = evidence
+        return (*found, *judge(timed_gates, evidence))
 
     def _evidence(self, candidate: Candidate, head: Entry, model: Any) -> Evidence:
         usecase, units = self.usecase, self.units
@@ -122,7 +138,6 @@ class Panel:
             candidate=candidate.recipe,
             paired=self.ledger.pair(head.model, candidate.recipe, usecase.baseline.name),
             exam=exam,
-            timing=timed(usecase.kind, model, fresh, units.inputs),
             candidates=max(1, len(self.contenders)),
             window=usecase.evidence,
         )
@@ -167,6 +182,7 @@ class Panel:
             },
             snapshot=self.versions,
             evidence=self.version,
+            validation=str(self.trained.validated["report"]),
             fits=self._fits(),
         )
 

@@ -11,7 +11,7 @@ from pipeline.core.lifecycle import champion
 from pipeline.core.ports import Page, World
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
-from pipeline.steps.register import NO_LINKS, run_key
+from pipeline.steps.register import NO_LINKS, data_docs, run_key
 
 
 def refuse(
@@ -30,7 +30,7 @@ def refuse(
     )
     world.ledger.conclude(line)
     try:
-        run = world.registry.record(usecase.name, _page(usecase, day, error, links))
+        run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))
     except UnavailableError:
         return line
     shown = DayOutcome.from_dict({**line.to_dict(), "run": run})
@@ -38,7 +38,8 @@ def refuse(
     return shown
 
 
-def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str]) -> Page:
+def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str], world: World) -> Page:
+    from pipeline.report.note import refusal_note
     from pipeline.report.page import refusal_page
 
     findings = [finding.to_dict() for finding in error.findings]
@@ -51,6 +52,8 @@ def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, 
             "verdict": "FAIL",
             "reason": str(error),
             "refusal": error.code,
+            "question": usecase.question,
+            "note": refusal_note(str(error), error.findings, links),
             **{f"link.{what}": where for what, where in links.items()},
         },
         params={},
@@ -58,5 +61,6 @@ def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, 
         files={
             "refusal.json": json.dumps(findings, indent=1, sort_keys=True).encode(),
             "refusal.html": refusal_page(usecase.name, day.isoformat(), error.findings, str(error), links),
+            **data_docs(usecase, error.report, world),
         },
     )

@@ -10,7 +10,9 @@ from pipeline.core.ports import Page, World
 from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
+from pipeline.report.note import run_note, version_note
 from pipeline.steps.project import project
+from pipeline.steps.validate import pages
 
 NO_LINKS: Mapping[str, str] = {}
 
@@ -55,6 +57,8 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
             "verdict": judged.verdict,
             "reason": judged.reason,
             "code": world.code,
+            "question": usecase.question,
+            "note": version_note(verdict),
         }
         key = digest(["version", usecase.name, winner.model])
         version = world.registry.register(usecase.name, key, run, world.files.path(winner.file), winner.sha256, tags)
@@ -77,6 +81,14 @@ def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
             if value is not None:
                 made[name + suffix] = value
     return made
+
+
+def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
+    """The data's own pages (Great Expectations' Data Docs) and its report, as artifacts of the day's run."""
+    found = {
+        f"data_docs/{table}.html": world.files.get(name) for table, name in pages(usecase, report, world.files).items()
+    }
+    return {**found, "validation.json": world.files.get(report)} if report else found
 
 
 def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, links: Mapping[str, str]) -> Page:
@@ -109,6 +121,8 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
         "champion": "none yet" if champion is None else f"version {champion.version} ({champion.recipe})",
         "challenger": "none" if challenger is None else challenger.recipe,
         "code": world.code,
+        "question": usecase.question,
+        "note": run_note(verdict, links),
         **{f"link.{what}": where for what, where in links.items()},
     }
     metrics = {f"{name}.{who}": loss for who, loss in verdict.losses.items()}
@@ -116,6 +130,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
     files = {
         "verdict.json": world.files.get(verdict_file(usecase.name, verdict.day, judged.verdict)),
         "verdict.html": world.files.get(verdict_file(usecase.name, verdict.day, judged.verdict, "html")),
+        **data_docs(usecase, verdict.validation, world),
     }
     params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
     return Page(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.errors import ConflictError, UsageError
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Trained, Validated, digest
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days, scored_day, training_days
+
+log = logging.getLogger(__name__)
 
 
 def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequence[str] = ()) -> Trained:
@@ -131,8 +136,14 @@ class Lineage:
         )
 
 
-def _fitted(recipe: Recipe, seed: int, units: Units, rows: np.ndarray[Any, Any] | None = None) -> Any:
+def _fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | None = None) -> Any:
     inputs, labels = units.inputs, units.labels
     if rows is not None:
         inputs, labels = inputs.iloc[rows], labels[rows]
-    return recipe.build(seed).fit(inputs, labels)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator = recipe.build(seed).fit(inputs, labels)
+    # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
+    for said in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
+        log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), said)
+    return estimator

@@ -59,7 +59,7 @@ def validate(usecase: Usecase, snapshot: Snapshot, world: World) -> Validated:
     without = bench.judge_past()
     report = bench.judge_data_day()
     if report.outcome is not Outcome.PASS:
-        raise RefusedError(_sentence(usecase, report), _code(report), report.findings)
+        raise RefusedError(_sentence(usecase, report), _code(report), report.findings, report.name)
     return Validated(snapshot.to_dict(), tuple(day.isoformat() for day in without), report.name)
 
 

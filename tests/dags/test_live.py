@@ -47,7 +47,7 @@ def stack(home, tmp_path_factory):
         "PYTHONPATH": f"{ROOT}:{HERE}",
         "PIPELINE_FIRST_DAY": "2013-01-01",
         "PIPELINE_LAST_DAY": "2013-01-02",
-        "STUB_SECONDS": "0.2",
+        "STUB_SECONDS": "0.1",
     }
     settings = Settings(home, free_port(), free_port(), dags=dags, preload=("sqlalchemy",), extra=extra)
     running = Stack(settings)
@@ -77,7 +77,7 @@ def eventually(stack: Stack, true, seconds: float, what: str):
 
 
 def backfill(stack: Stack, dag: str, first: date, last: date, at_once: int) -> None:
-    """A backfill of these data days. On SQLite Airflow now and then answers 503 to it: the file is locked; ask again."""
+    """A backfill of these data days. On SQLite Airflow may answer 503, the file being locked: ask again."""
     body = {
         "dag_id": dag,
         "from_date": f"{first + timedelta(1)}T00:00:00Z",
@@ -97,14 +97,14 @@ def backfill(stack: Stack, dag: str, first: date, last: date, at_once: int) -> N
 
 def test_a_backfill_of_ten_at_once_beside_a_run_by_hand_and_the_schedule_works_day_by_day_oldest_first(stack, home):
     last = trigger(stack, "stub_auto", {"day": "2013-01-12"})  # before the others, so that it could be first
-    backfill(stack, "stub_auto", date(2013, 1, 3), date(2013, 1, 8), at_once=10)
+    backfill(stack, "stub_auto", date(2013, 1, 3), date(2013, 1, 6), at_once=10)
     stack.api("PATCH", "/dags/stub_auto", {"is_paused": False})
     runs = lambda: stack.api("GET", "/dags/stub_auto/dagRuns?limit=100")["dag_runs"]  # noqa: E731
     eventually(stack, lambda: all(run["state"] in ("success", "failed") for run in runs()), 420, "the end of all runs")
     assert {run["state"] for run in runs()} == {"success"}
     assert any(run["dag_run_id"] == last for run in runs())
     worked = [line.split() for line in (home / "diary").read_text().splitlines() if line.split()[0] in LOOP]
-    days = [f"2013-01-{day:02}" for day in (3, 4, 5, 6, 7, 8, 12)]
+    days = [f"2013-01-{day:02}" for day in (3, 4, 5, 6, 12)]
     seen = [day for _, day in worked]
     assert [day for day in dict.fromkeys(seen) if day >= "2013-01-03"] == days
     for day in days:  # each day's steps stand together, in their order: nobody worked in between

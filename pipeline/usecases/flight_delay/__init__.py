@@ -30,7 +30,8 @@ FLIGHT_DELAY = Usecase(
     references=(PLANES, AIRPORTS, AIRLINES),
     features=features,
     inputs=INPUTS,
-    history=15,
+    # Habits look back two weeks; a flight more than a day late is known two days after its own.
+    history=16,
     recipes=RECIPES,
     baseline=USUAL,
     block=("origin", "hour"),
