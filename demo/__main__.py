@@ -59,7 +59,7 @@ class Watcher:
         ]
         for line in sorted(new, key=lambda line: line.day):
             self.shown.add((line.usecase, line.day, line.outcome))
-            self.console.print(outcome_line(line))
+            self.console.print(outcome_line(line), no_wrap=True, overflow="ellipsis", crop=True)
         return new
 
 
