@@ -158,8 +158,8 @@ def _table(name: str, measured: dict[str, Any], airflow: dict[str, float]) -> Ta
     total, floor = sum(seconds.values()), bare["fit"] + bare["predict"]
     table = Table(title=f"{name}, data day {DAY}: one daily run", caption=(
         f"bare scikit-learn, same rows: fit {bare['fit']:.2f} s, predict {bare['predict']:.2f} s; the daily run takes "
-        f"{total / floor:.1f} times as long ({seconds['train'] / bare['fit']:.1f} times in train, which also fits every "
-        f"recipe's twin), under Airflow {airflow['whole run'] / floor:.1f} times; "
+        f"{total / floor:.1f} times as long ({seconds['train'] / bare['fit']:.1f} times in train, which also fits "
+        f"every recipe's twin), under Airflow {airflow['whole run'] / floor:.1f} times; "
         f"peak memory {measured['peak_mb']:.0f} MB"
     ))  # fmt: skip
     table.add_column("step")

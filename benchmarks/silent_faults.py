@@ -207,9 +207,10 @@ def blank_tails(tables: Day, _: date, __: date) -> Day:
 
 def shuffled_tails(tables: Day, day: date, _: date) -> Day:
     """Each flight has another flight's aircraft."""
-    flights = tables["flights"]
-    order = np.random.default_rng(day.toordinal()).permutation(len(flights))
-    return {"flights": put(flights, tailnum=flights["tailnum"].take(pa.array(order)))}
+    tails = np.array(tables["flights"]["tailnum"].to_pylist(), dtype=object)
+    there = np.array([tail is not None for tail in tails])
+    tails[there] = np.random.default_rng(day.toordinal()).permutation(tails[there])
+    return {"flights": put(tables["flights"], tailnum=pa.array(tails.tolist()))}
 
 
 def dry(tables: Day, _: date, __: date) -> Day:

@@ -84,7 +84,8 @@ def follow(stack: Stack, watcher: Watcher, upstream: Upstream, progress: Progres
             return
         if time.monotonic() - last_news > PATIENCE:
             raise StackError(
-                f"no day has ended for {PATIENCE / 60:.0f} minutes; look at {stack.airflow_url} and {stack.settings.logs}"
+                f"no day has ended for {PATIENCE / 60:.0f} minutes; look at {stack.airflow_url} "
+                f"and {stack.settings.logs}"
             )
         time.sleep(0.5)
 
@@ -102,7 +103,8 @@ def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
 
 def run(end: bool) -> int:
     """The demonstration; with ``end`` it stops by itself, and its status says whether it showed what it promises."""
-    story, console = STORY, Console(highlight=False, soft_wrap=False)
+    story = STORY
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     settings = settings_for(story)
     stack = Stack(settings)
     began = time.monotonic()

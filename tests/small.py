@@ -115,7 +115,8 @@ def deliver(landing: Path, day: date, flip: bool = False) -> None:
     bought = (size + rng.normal(scale=0.5, size=30) > 0) != flip
     lines = ["day,visit,shop,size,bought"]
     lines += [f"{day},{n},{shop[n]},{size[n]:.6f},{int(bought[n])}" for n in range(30)]
-    shops = ["shop,area,refreshed", *(f"{name},{area},{day}" for name, area in (("north", 1), ("south", 2), ("west", 3)))]
+    areas = {"north": 1, "south": 2, "west": 3}
+    shops = ["shop,area,refreshed", *(f"{name},{area},{day}" for name, area in areas.items())]
     for name, text in (("visits", lines), ("shops", shops)):
         file = landing / name / f"{day}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,9 @@ def main() -> int:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                print(f"{home} is in use by a running stack: stop it first (Ctrl-C where it was started)", file=sys.stderr)
+                print(
+                    f"{home} is in use by a running stack: stop it first (Ctrl-C where it was started)", file=sys.stderr
+                )
                 return 2
     if home.exists():
         if home == ROOT or not OURS & {child.name for child in home.iterdir()}:

@@ -55,9 +55,7 @@ def index():
 
 def fetch_pip(folder):
     """Download the pinned pip wheel from the registry, and check its digest."""
-    request = urllib.request.Request(
-        index() + "/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-    )
+    request = urllib.request.Request(index() + "/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             files = json.load(answer)["files"]
@@ -68,7 +66,9 @@ def fetch_pip(folder):
         with urllib.request.urlopen(address, timeout=120) as answer:
             data = answer.read()
     except (OSError, ValueError, KeyError, urllib.error.URLError) as error:
-        fail("pip could not be fetched from the Python registry (%s); check the network, or install python3-venv" % error)
+        fail(
+            "pip could not be fetched from the Python registry (%s); check the network, or install python3-venv" % error
+        )
     if hashlib.sha256(data).hexdigest() != PIP_SHA256:
         fail("the pip that the Python registry sent is not the pinned one; check PIP_INDEX_URL")
     path = os.path.join(folder, PIP)
@@ -79,7 +79,9 @@ def fetch_pip(folder):
 
 def run(*command):
     if subprocess.call(command, cwd=ROOT) != 0:
-        fail("'%s' failed; the lines above say why. Run the same command again when it is mended" % " ".join(command[:5]))
+        fail(
+            "'%s' failed; the lines above say why. Run the same command again when it is mended" % " ".join(command[:5])
+        )
 
 
 def main():
@@ -92,7 +94,9 @@ def main():
         return
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < NEEDED_GB:
-        fail("%.1f GB are free at %s, the environment needs %d GB; make room and run it again" % (free, ROOT, NEEDED_GB))
+        fail(
+            "%.1f GB are free at %s, the environment needs %d GB; make room and run it again" % (free, ROOT, NEEDED_GB)
+        )
     say("Making the environment in .venv from requirements.txt (about two minutes, once) ...")
     if os.path.exists(VENV):
         shutil.rmtree(VENV)

@@ -36,9 +36,7 @@ class RefusedError(PipelineError):
         report: Name of the validation's report in the file store; empty where there is none.
     """
 
-    def __init__(
-        self, message: str, code: str = "REFUSED", findings: Sequence[Finding] = (), report: str = ""
-    ) -> None:
+    def __init__(self, message: str, code: str = "REFUSED", findings: Sequence[Finding] = (), report: str = "") -> None:
         super().__init__(message, code)
         self.findings = tuple(findings)
         self.report = report

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +30,8 @@ _LOOKS = {
 }
 _ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), Outcome.UNKNOWN: ("?", "yellow")}
 _PLAIN_WIDTH = 150
+#: A window this wide has room for every column of the day-by-day table.
+_WIDE = 110
 
 
 def show(renderable: RenderableType, file: TextIO | None = None) -> None:
@@ -39,35 +41,49 @@ def show(renderable: RenderableType, file: TextIO | None = None) -> None:
     Console(file=target, width=None if watched else _PLAIN_WIDTH, soft_wrap=False).print(renderable)
 
 
+class _Days:
+    """The day-by-day table, as much of it as the window has room for."""
+
+    def __init__(self, outcomes: Sequence[DayOutcome], baseline: str) -> None:
+        self.outcomes, self.baseline = outcomes, baseline
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _days(self.outcomes, self.baseline, wide=options.max_width >= _WIDE)
+
+
 def days_table(outcomes: Sequence[DayOutcome], baseline: str = "") -> RenderableType:
-    """What happened day by day.
+    """What happened day by day: outcome, champion, losses, reason. A narrow window gets the champion's loss only.
 
     Args:
         outcomes: The days, in the order they are to be shown.
         baseline: The baseline's recipe name; gives its loss a column of its own.
     """
-    if not outcomes:
-        return Text("no day was run yet", style="dim")
+    return _Days(outcomes, baseline) if outcomes else Text("no day was run yet", style="dim")
+
+
+def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
     several = len({line.usecase for line in outcomes}) > 1
     table = _table()
     if several:
         table.add_column("use case", no_wrap=True)
     table.add_column("day", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("champion after it", overflow="fold")
-    table.add_column("loss: champion", justify="right", no_wrap=True)
-    if baseline:
+    table.add_column("champion after it", overflow="fold", max_width=None if wide else 11)
+    table.add_column("loss: champion" if wide else "loss", justify="right", no_wrap=True)
+    if baseline and wide:
         table.add_column("baseline", justify="right", no_wrap=True)
-    table.add_column("best candidate", overflow="fold")
-    table.add_column("reason", ratio=1, overflow="fold")
+    if wide:
+        table.add_column("best candidate", overflow="fold")
+    table.add_column("reason", ratio=1, overflow="fold", min_width=20)
     for line in outcomes:
         cells: list[RenderableType] = [Text(line.usecase)] if several else []
         cells += [Text(line.day), _look(line.outcome), Text(_champion(line.champion, line.recipe))]
         cells.append(Text(_loss(line.losses.get("champion"))))
-        if baseline:
+        if baseline and wide:
             cells.append(Text(_loss(line.losses.get(baseline))))
-        cells += [Text(_best(line, baseline)), Text(line.reason)]
-        table.add_row(*cells)
+        if wide:
+            cells.append(Text(_best(line, baseline)))
+        table.add_row(*cells, Text(line.reason))
     return table
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +78,8 @@ def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
 
     name = small.SMALL.name
     version = world.store.version(table(name))
-    rows = [] if version is None else world.store.read(table(name), version, Days(small.FIRST, small.days(40)[-1])).to_pylist()
+    days = Days(small.FIRST, small.days(40)[-1])
+    rows = [] if version is None else world.store.read(table(name), version, days).to_pylist()
     return {
         "scores": sorted(map(repr, rows)),
         # The verdict's digest holds the measured latency, so it differs between two runs of the same day.
@@ -136,10 +134,8 @@ def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
     clean: tuple[dict[str, Any], list[str]], tmp_path: Path, after: bool
 ) -> None:
     """The run's steps are tried as Airflow would: the step that died, from its start, with the same input."""
-    import shutil
-
     expected, writes = clean
-    template, memory = tmp_path / "template", None
+    template = tmp_path / "template"
     world, memory = prepared(template)
     for at in range(len(writes)):
         home = tmp_path / "run"
@@ -149,7 +145,7 @@ def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
         world = small.world_in(home, registry)
         dying, _ = deadly(world, at, after)
         made: Any = None
-        for number, (name, step) in enumerate(small.steps_of(small.SMALL, LAST, dying)):
+        for number, (_, step) in enumerate(small.steps_of(small.SMALL, LAST, dying)):
             try:
                 made = step(made)
             except Killed:
@@ -161,5 +157,6 @@ def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
                 break
         else:
             pytest.fail(f"write {at} was never reached")
-        assert state(small.world_in(home, registry), registry) == expected, f"killed {after=} at write {at}: {writes[at]}"
+        found = state(small.world_in(home, registry), registry)
+        assert found == expected, f"killed {after=} at write {at}: {writes[at]}"
         shutil.rmtree(home)

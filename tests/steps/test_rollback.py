@@ -17,8 +17,8 @@ from tests import small
 
 
 def back(world: World, **changes: Any) -> Any:
-    asked: dict[str, Any] = {"to": "previous", "why": "complaints from the gate", "by": "ada", "at": small.AT, **changes}
-    return rollback(small.SMALL, world, **asked)
+    asked: dict[str, Any] = {"to": "previous", "why": "complaints from the gate", "by": "ada", "at": small.AT}
+    return rollback(small.SMALL, world, **{**asked, **changes})
 
 
 class Down:

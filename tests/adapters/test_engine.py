@@ -1,0 +1,284 @@
+"""The engine on DuckDB: the right days, the right snapshots, the same rows whatever the order, the threads or the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline.adapters.engine import REACH, DuckEngine
+from pipeline.core.errors import PipelineError, RefusedError, UsageError
+from pipeline.core.kinds import Regression
+from pipeline.core.tables import Column, Feed, Reference
+from pipeline.core.usecase import Recipe, Tables, Usecase
+from pipeline.core.verdict import Bound
+from pipeline.core.windows import Days
+from pipeline.usecases import find
+from tests.fakes import MemoryStore
+from tests.flights import assert_same, flights, newest, put, typed, units
+
+DAY = date(2013, 1, 20)
+
+VISITS = Feed(
+    name="visits",
+    path="visits/{day}.csv",
+    columns=(
+        Column("day", "date"),
+        Column("visitor", "string"),
+        Column("shop", "integer"),
+        Column("spent", "number", empty=True, outcome=True),
+        Column("steps", "integer", empty=True),
+        Column("note", "string", empty=True),
+        Column("at", "timestamp"),
+    ),
+    key=("visitor", "day"),
+    day="day",
+)
+SHOPS = Reference(
+    name="shops",
+    path="shops/{day}.csv",
+    columns=(Column("shop", "integer"), Column("city", "string", empty=True), Column("refreshed", "date")),
+    key=("shop",),
+    refreshed="refreshed",
+    max_age=9,
+    max_unchanged=None,
+    joined_by=("visits", ("shop",)),
+    matched=Bound(0, 1),
+)
+
+
+def joined(tables: Tables) -> Any:
+    rows = tables["visits"].join(tables["shops"].select("day", "shop", "city"), on=["day", "shop"], how="left")
+    return rows.with_columns(
+        predicted_at=nw.col("at"),
+        unlabelled=nw.when(nw.col("spent").is_null()).then(nw.lit("left")),
+    )
+
+
+def shop_case(**changes: Any) -> Usecase:
+    """A use case whose features do as little as they can."""
+    case = Usecase(
+        name="shop",
+        question="How much will be spent?",
+        kind=Regression(target="spent", acts_at=1.0, tolerance=1.0),
+        unit=("visitor",),
+        feeds=(VISITS,),
+        references=(SHOPS,),
+        features=joined,
+        inputs=("city", "steps", "note"),
+        history=2,
+        recipes=(Recipe("none", lambda seed: None, window=7),),
+        baseline=Recipe("rule", lambda seed: None, window=7),
+        block=("shop",),
+        slices=("shop",),
+        gates=(find("flight_delay").gates[0],),
+    )
+    return dataclasses.replace(case, **changes)
+
+
+def visits(day: date, *rows: tuple[Any, ...]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [[]] * 5
+    data = {
+        "day": pa.array([day] * len(rows), pa.date32()),
+        "visitor": pa.array(columns[0], pa.large_string()),
+        "shop": pa.array(columns[1], pa.int32()),
+        "spent": pa.array(columns[2], pa.float32()),
+        "steps": pa.array(columns[3], pa.int64()),
+        "note": pa.array(columns[4], pa.string()),
+        "at": pa.array([pd.Timestamp(day, tz="Europe/Berlin")] * len(rows), pa.timestamp("ns", "Europe/Berlin")),
+    }
+    return pa.table(data)
+
+
+def shops(day: date, **cities: str) -> pa.Table:
+    return pa.table(
+        {
+            "shop": pa.array([int(name[1:]) for name in cities], pa.int64()),
+            "city": pa.array(list(cities.values()), pa.string()),
+            "refreshed": pa.array([day] * len(cities), pa.date32()),
+        }
+    )
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    kept = MemoryStore()
+    put(kept, VISITS, DAY, visits(DAY, ("bo", 1, 2.5, 7, "x"), ("al", 2, None, None, None)))
+    put(kept, SHOPS, DAY, shops(DAY, s1="Rome", s2="Oslo"))
+    return kept
+
+
+def made(kept: MemoryStore, days: Days | None = None, **changes: Any) -> Any:
+    without = changes.pop("without", ())
+    return DuckEngine(kept).units(shop_case(**changes), newest(kept), days or Days(DAY, DAY), without)
+
+
+def test_units_are_sorted_by_day_and_key_and_every_part_is_aligned(store: MemoryStore) -> None:
+    put(store, VISITS, DAY - timedelta(1), visits(DAY - timedelta(1), ("zo", 9, 1.0, 1, "y")))
+    found = made(store, Days(DAY - timedelta(1), DAY))
+    assert found.keys.tolist() == ["zo", "al", "bo"]
+    assert found.days.astype(str).tolist() == ["2013-01-19", "2013-01-20", "2013-01-20"]
+    np.testing.assert_array_equal(found.labels, [1.0, np.nan, 2.5])
+    assert found.unlabelled.tolist() == ["", "left", ""]
+    assert found.blocks.tolist() == found.slices["shop"].tolist() == ["9", "2", "1"]
+    assert found.inputs["city"].astype(object).fillna("-").tolist() == ["-", "Oslo", "Rome"]
+    assert list(found.inputs.columns) == ["city", "steps", "note"]
+
+
+def test_a_column_keeps_its_type_whatever_is_in_it_even_nothing(store: MemoryStore) -> None:
+    full = made(store).inputs.dtypes
+    put(store, VISITS, DAY, visits(DAY, ("al", 3, None, None, None)))
+    hollow = made(store).inputs
+    assert hollow.isna().all(axis=None)
+    put(store, VISITS, DAY, visits(DAY))
+    nothing = made(store)
+    assert len(nothing) == 0
+    assert full.equals(hollow.dtypes)
+    assert full.equals(nothing.inputs.dtypes)
+    assert str(full["steps"]) == "float64"
+    assert nothing.keys.dtype.kind == nothing.blocks.dtype.kind == "U"
+
+
+def test_a_unit_meets_the_latest_snapshot_of_its_day_or_before(store: MemoryStore) -> None:
+    for day in (DAY + timedelta(1), DAY + timedelta(2), DAY + timedelta(3)):
+        put(store, VISITS, day, visits(day, ("al", 1, 1.0, 1, "n")))
+    put(store, SHOPS, DAY + timedelta(2), shops(DAY + timedelta(2), s1="Bonn"))
+    found = made(store, Days(DAY, DAY + timedelta(3)))
+    cities = dict(zip(zip(found.days.astype(str), found.keys, strict=True), found.inputs["city"], strict=True))
+    assert cities[("2013-01-20", "bo")] == cities[("2013-01-21", "al")] == "Rome"
+    assert cities[("2013-01-22", "al")] == cities[("2013-01-23", "al")] == "Bonn"
+
+
+def test_a_snapshot_from_before_the_history_is_met_up_to_its_reach_and_not_beyond(store: MemoryStore) -> None:
+    far = 2 + REACH
+    for ahead, city in ((far, "Rome"), (far + 1, "-")):
+        day = DAY + timedelta(ahead)
+        put(store, VISITS, day, visits(day, ("al", 1, 1.0, 1, "n")))
+        assert made(store, Days(day, day)).inputs["city"].astype(object).fillna("-").tolist() == [city]
+
+
+def test_refused_days_are_invisible_as_units_as_history_and_as_snapshots(store: MemoryStore) -> None:
+    next_day = DAY + timedelta(1)
+    put(store, VISITS, next_day, visits(next_day, ("al", 1, 1.0, 1, "n")))
+    put(store, SHOPS, next_day, shops(next_day, s1="Wrong"))
+    found = made(store, Days(DAY, next_day), without=[DAY])
+    assert found.keys.tolist() == ["al"]
+    assert found.inputs["city"].tolist() == ["Wrong"]
+    put(store, VISITS, DAY + timedelta(2), visits(DAY + timedelta(2), ("al", 1, 1.0, 1, "n")))
+    after = made(store, Days(DAY, DAY + timedelta(2)), without=[next_day])
+    assert after.days.astype(str).tolist() == ["2013-01-20", "2013-01-20", "2013-01-22"]
+    assert after.inputs["city"].tolist() == ["Oslo", "Rome", "Rome"]
+
+    real, case = flights(), find("flight_delay")
+    day = date(2013, 1, 25)
+    seen = DuckEngine(real).units(case, newest(real), Days(day, day))
+    blind = DuckEngine(real).units(case, newest(real), Days(day, day), [day - timedelta(2)])
+    assert (seen.inputs["origin_late"] != blind.inputs["origin_late"]).all()
+
+
+def test_a_pinned_version_reads_what_it_always_read(store: MemoryStore) -> None:
+    pinned = newest(store)
+    before = made(store)
+    put(store, VISITS, DAY, visits(DAY, ("corrected", 1, 9.0, 9, "z")))
+    put(store, SHOPS, DAY, shops(DAY, s1="Elsewhere"))
+    assert_same(DuckEngine(store).units(shop_case(), pinned, Days(DAY, DAY)), before)
+    assert made(store).keys.tolist() == ["corrected"]
+
+
+def refusal(kept: MemoryStore, **changes: Any) -> PipelineError:
+    with pytest.raises(PipelineError) as caught:
+        made(kept, **changes)
+    return caught.value
+
+
+def test_features_that_multiply_or_lose_units_are_refused(store: MemoryStore) -> None:
+    put(store, SHOPS, DAY, pa.concat_tables([shops(DAY, s1="Rome"), shops(DAY, s1="Rome twice")]))
+    found = refusal(store)
+    assert (found.code, isinstance(found, RefusedError)) == ("DUPLICATE", True)
+    assert "more than one row of 1 units, such as bo on 2013-01-20" in str(found)
+
+    def inner(tables: Tables) -> Any:
+        return joined(tables).filter(~nw.col("city").is_null())
+
+    put(store, SHOPS, DAY, shops(DAY, s1="Rome"))
+    assert refusal(store, features=inner).code == "LOST"
+    assert "make 1 rows of 2 units" in str(refusal(store, features=inner))
+
+
+def test_a_unit_without_a_label_must_say_why_and_one_with_a_label_must_not(store: MemoryStore) -> None:
+    def silent(tables: Tables) -> Any:
+        return joined(tables).with_columns(unlabelled=nw.lit(None, dtype=nw.String))
+
+    def both(tables: Tables) -> Any:
+        return joined(tables).with_columns(unlabelled=nw.lit("left"))
+
+    assert "1 units neither a label nor a reason why not, or both, such as al" in str(refusal(store, features=silent))
+    assert refusal(store, features=both).code == "LABEL"
+
+
+def test_features_that_forget_a_column_or_the_moment_of_prediction_are_refused(store: MemoryStore) -> None:
+    found = refusal(store, inputs=("city", "weather"))
+    assert isinstance(found, UsageError)
+    assert "make no column weather" in str(found)
+
+    def timeless(tables: Tables) -> Any:
+        return joined(tables).with_columns(predicted_at=nw.lit(None, dtype=nw.Datetime("us")))
+
+    assert refusal(store, features=timeless).code == "PREDICTED_AT"
+
+
+def test_a_snapshot_that_pins_no_version_of_a_table_is_a_clear_error(store: MemoryStore) -> None:
+    with pytest.raises(UsageError, match="'shop' pins no version of shops"):
+        DuckEngine(store).units(shop_case(), {"visits": 0}, Days(DAY, DAY))
+
+
+def test_timestamps_reach_features_in_utc_without_a_zone(store: MemoryStore) -> None:
+    frame = DuckEngine(store).tables(shop_case(), newest(store), Days(DAY, DAY))["visits"].collect().to_native()
+    assert frame["at"].tolist() == [pd.Timestamp("2013-01-19 23:00")] * 2
+    # A feed that does not say when its rows are known: when the day has closed everywhere on Earth.
+    assert frame["known_at"].tolist() == [pd.Timestamp("2013-01-21 12:00")] * 2
+
+
+def test_a_day_alone_has_the_same_features_as_within_a_long_run() -> None:
+    whole = units("flight_delay")
+    for day in (date(2013, 1, 22), date(2013, 2, 3)):
+        kept = flights()
+        alone = DuckEngine(kept).units(find("flight_delay"), newest(kept), Days(day, day))
+        assert len(alone) > 600
+        assert_same(alone, whole.where(whole.days == np.datetime64(day)))
+
+
+def test_neither_the_order_of_rows_nor_the_number_of_threads_changes_a_bit() -> None:
+    kept, case = flights(), find("flight_minutes")
+    days = Days(date(2013, 1, 24), date(2013, 1, 26))
+    one = DuckEngine(kept, threads=1).units(case, newest(kept), days)
+    generator = np.random.default_rng(7)
+    for table in case.tables:
+        for day in Days(date(2013, 1, 5), date(2013, 1, 26)):
+            rows = kept.tables[table.name][-1][day][0]
+            put(kept, table, day, rows.take(generator.permutation(len(rows))))
+    assert_same(one, DuckEngine(kept, threads=2).units(case, newest(kept), days))
+
+
+def test_two_threads_of_one_process_do_not_disturb_each_other() -> None:
+    kept, case = flights(), find("flight_delay")
+    days = [date(2013, 1, 21), date(2013, 1, 22)]
+    engine, versions = DuckEngine(kept), newest(kept)
+    alone = [engine.units(case, versions, Days(day, day)) for day in days]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda day: engine.units(case, versions, Days(day, day)), days * 2))
+    for number, found in enumerate(together):
+        assert_same(found, alone[number % 2])
+
+
+def test_a_table_in_the_store_without_a_declared_column_is_refused(store: MemoryStore) -> None:
+    put(store, SHOPS, DAY, shops(DAY, s1="Rome").drop_columns(["city"]))
+    assert refusal(store).code == "SCHEMA"
+    assert typed(SHOPS, shops(DAY, s1="Rome")).column_names == ["shop", "city", "refreshed"]
