@@ -11,20 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.adapters.expectation_days import days_held, sameness, split
 from pipeline.adapters.expectation_words import name_of, sentence, subject_of
 from pipeline.core.ports import Checked, Rows
 from pipeline.core.verdict import Bound, Finding, Outcome
 
 _EXAMPLES = 5
-#: Nothing of an expectation of these is lost when the rows of several days lie in one frame.
-_WHOLE = ("unique", "table", "distinct", "compound")
 
 
 class GxChecker:
@@ -51,32 +50,34 @@ class GxChecker:
     def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
         """The findings of many days, without pages, at a fraction of the cost of as many checks.
 
-        What speaks of single rows and tolerates no exception holds for every day if it holds for all their rows at
-        once; only the rest is asked day by day. If one day fails, each day is checked by itself.
+        What speaks of single rows is asked of all days' rows at once, and told apart by day; what speaks of a whole
+        table is asked of each day, once for days that are alike in it. A day that breaks anything is checked by
+        itself, so its findings are those of :meth:`check`.
         """
         suite = self._suite(usecase, table)
-        filled = {day: rows for day, rows in days.items() if rows.num_rows}
-        if isinstance(suite, Finding) or len(filled) < 2:
-            return {day: self._bare(usecase, table, day, rows) for day, rows in days.items()}
+        frames = {day: _frame(rows) for day, rows in days.items() if rows.num_rows}
+        found: dict[date, tuple[Finding, ...]] = {}
+        if not isinstance(suite, Finding) and len(frames) > 1:
+            by_row, by_table = split(suite["expectations"])
+            known: dict[str, tuple[Finding, ...]] = {}
+            for day, (held, blank) in self._held({**suite, "expectations": by_row}, frames).items():
+                alike = sameness(by_table, frames[day])
+                if by_table and alike not in known:
+                    known[alike] = self._judged(table, {**suite, "expectations": by_table}, frames[day])
+                if all(finding.outcome is Outcome.PASS for finding in known.get(alike, ())):
+                    found[day] = (_summary(table, held + len(by_table), blank),)
+        return {day: found[day] if day in found else self._judged(table, suite, frames.get(day), day) for day in days}
+
+    def _held(self, suite: Mapping[str, Any], frames: Mapping[date, Any]) -> dict[date, tuple[int, int]]:
+        """The days on which all expectations of single rows hold: how many do, how many had nothing to judge."""
+        if not suite["expectations"]:
+            return dict.fromkeys(frames, (0, 0))
         import pandas as pd
 
-        frames = {day: _frame(rows) for day, rows in filled.items()}
-        together, apart = _split(suite)
-        if together["expectations"]:
-            result = self._run(together, pd.concat(frames.values(), ignore_index=True))
-            columns = _columns(together)
-            fine = not isinstance(result, Finding) and all(f.outcome is Outcome.PASS for f in _findings(table, result))
-            if not (fine and all(frame[columns].notna().any().all() for frame in frames.values())):
-                return {day: self._bare(usecase, table, day, rows) for day, rows in days.items()}
-        found = {}
-        for day in days:
-            if day not in filled:
-                found[day] = self._bare(usecase, table, day, days[day])
-            elif apart["expectations"]:
-                found[day] = self._judged(table, apart, frames[day], len(together["expectations"]))
-            else:
-                found[day] = (_summary(table, len(together["expectations"]), 0, len(frames[day])),)
-        return found
+        result = self._run(suite, pd.concat(frames.values(), ignore_index=True), "COMPLETE")
+        if isinstance(result, Finding):
+            return {}
+        return days_held([(_config(part), part) for part in result.results], list(frames.values()), list(frames))
 
     def digest(self, usecase: str, tables: Iterable[str]) -> str:
         """Names the suites: a changed suite has another digest, an absent one has its own."""
@@ -102,21 +103,19 @@ class GxChecker:
             return _unknown(table, f"the suite {name} holds no expectation, so it would pass whatever came")
         return {"name": f"{usecase}.{table}", "expectations": suite["expectations"]}
 
-    def _bare(self, usecase: str, table: str, day: date, rows: Rows) -> tuple[Finding, ...]:
-        suite = self._suite(usecase, table)
+    def _judged(
+        self, table: str, suite: Mapping[str, Any] | Finding, frame: Any, day: date | None = None
+    ) -> tuple[Finding, ...]:
         if isinstance(suite, Finding):
             return (suite,)
-        if not rows.num_rows:
+        if frame is None:
             return (_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),)
-        return self._judged(table, suite, _frame(rows))
-
-    def _judged(self, table: str, suite: Mapping[str, Any], frame: Any, also: int = 0) -> tuple[Finding, ...]:
         result = self._run(suite, frame)
         if isinstance(result, Finding):
             return (replace(result, name=f"{table}: expectations", about=table),)
-        return _findings(table, result, also)
+        return _findings(table, result)
 
-    def _run(self, suite: Mapping[str, Any], frame: Any) -> Any | Finding:
+    def _run(self, suite: Mapping[str, Any], frame: Any, detail: str = "SUMMARY") -> Any | Finding:
         """Great Expectations' result, or an UNKNOWN finding if the suite itself can't be run."""
         gx, definition = self._definition
         try:
@@ -127,9 +126,7 @@ class GxChecker:
                 lost = [e["type"] for e in suite["expectations"] if e["type"] not in known] or ["one of them"]
                 return _unknown("", f"the suite {suite['name']} can't be run: {lost[0]} is no valid expectation")
             batch = definition.get_batch({"dataframe": frame})
-            return batch.validate(
-                made, result_format={"result_format": "SUMMARY", "partial_unexpected_count": _EXAMPLES}
-            )
+            return batch.validate(made, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES})
         except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
             return _unknown("", f"the suite {suite['name']} can't be run: {_short(error)}")
 
@@ -149,25 +146,7 @@ def _frame(rows: Rows) -> Any:
     return rows.to_pandas(date_as_object=False)
 
 
-def _split(suite: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The expectations that may be asked of several days' rows at once, and the others."""
-    together: list[Any] = []
-    apart: list[Any] = []
-    for expectation in suite["expectations"]:
-        rowwise = "_values_" in expectation["type"] and not any(word in expectation["type"] for word in _WHOLE)
-        strict = expectation["kwargs"].get("mostly", 1) == 1 and not expectation.get("meta", {}).get("may_be_empty")
-        (together if rowwise and strict else apart).append(expectation)
-    return {**suite, "expectations": together}, {**suite, "expectations": apart}
-
-
-def _columns(suite: Mapping[str, Any]) -> list[str]:
-    names: set[str] = set()
-    for expectation in suite["expectations"]:
-        names |= {value for key, value in expectation["kwargs"].items() if key in ("column", "column_A", "column_B")}
-    return sorted(names)
-
-
-def _findings(table: str, result: Any, also: int = 0) -> tuple[Finding, ...]:
+def _findings(table: str, result: Any) -> tuple[Finding, ...]:
     """One finding per broken expectation; one in all when none is."""
     broken: list[Finding] = []
     blank = 0
@@ -191,7 +170,7 @@ def _findings(table: str, result: Any, also: int = 0) -> tuple[Finding, ...]:
                     required=str(expectation.get("severity", "critical")) == "critical",
                 )
             )
-    asked = len(result.results) - blank + also
+    asked = len(result.results) - blank
     if not asked:
         return (_unknown(table, "not one expectation found a value to judge"),)
     if any(finding.required for finding in broken):
@@ -224,10 +203,9 @@ def _outcome(part: Any) -> tuple[Outcome, str]:
     return (Outcome.PASS if part.success is True else Outcome.FAIL), ""
 
 
-def _summary(table: str, held: int, blank: int, rows: int | None = None) -> Finding:
+def _summary(table: str, held: int, blank: int) -> Finding:
     text = f"{held} expectations hold" + (f", {blank} had no value to judge and may have none" if blank else "")
-    counts = {"expectations": held} | ({} if rows is None else {"rows": rows})
-    return Finding(f"{table}: expectations", Outcome.PASS, text, counts=counts, about=table)
+    return Finding(f"{table}: expectations", Outcome.PASS, text, counts={"expectations": held}, about=table)
 
 
 def _unknown(table: str, text: str) -> Finding:
@@ -249,6 +227,3 @@ def _bound(kwargs: Mapping[str, Any]) -> Bound | None:
 def _short(error: object, most: int = 200) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= most else f"{text[:most]} …"
-
-
-__all__: Sequence[str] = ("GxChecker",)

@@ -91,12 +91,12 @@ def _check_types(data: bytes, what: str) -> None:
 
 
 def _same_bytes(data: bytes) -> bytes:
-    """The same archive without what differs between two dumps of one model: memory addresses and dates.
+    """The same archive without what differs between two dumps of one model: addresses, dates, and the gaps in records.
 
     skops names objects by their address in memory. They are renamed here in the order in which the schema meets them.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+        parts = {name: _without_gaps(name, archive.read(name)) for name in archive.namelist()}
     schema = json.loads(parts.pop("schema.json"))
     numbers: dict[int, int] = {}
     files: dict[str, str] = {}
@@ -125,4 +125,21 @@ def _same_bytes(data: bytes) -> bytes:
             *sorted((files.get(name, name), content) for name, content in parts.items()),
         ]:
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def _without_gaps(name: str, content: bytes) -> bytes:
+    """An array of records with zeros between the fields, where a tree's nodes hold whatever was in memory before."""
+    import numpy as np
+
+    if not name.endswith(".npy"):
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    out = io.BytesIO()
+    np.save(out, clean, allow_pickle=False)
     return out.getvalue()

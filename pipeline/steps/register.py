@@ -85,10 +85,11 @@ def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
 
 def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
     """The data's own pages (Great Expectations' Data Docs) and its report, as artifacts of the day's run."""
-    found = {
-        f"data_docs/{table}.html": world.files.get(name) for table, name in pages(usecase, report, world.files).items()
-    }
-    return {**found, "validation.json": world.files.get(report)} if report else found
+    if not report:
+        return {}
+    found = pages(usecase, report, world.files)
+    docs = {f"data_docs/{table}.html": world.files.get(name) for table, name in found.items()}
+    return {**docs, "validation.json": world.files.get(report)}
 
 
 def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, links: Mapping[str, str]) -> Page:

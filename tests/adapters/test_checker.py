@@ -155,6 +155,13 @@ def test_many_days_at_once_get_the_findings_that_each_would_get_alone(suite: Sui
         expect("table_row_count_to_be_between", min_value=5, max_value=20),
         between("blank", 0, 1, meta={"may_be_empty": True}),
         expect("column_values_to_be_unique", column="n"),
+        expect(
+            "column_pair_values_a_to_be_greater_than_b",
+            column_A="n",
+            column_B="n",
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
     )
     sound = {date(2013, 3, n): ROWS for n in range(1, 5)}
     apart = {day: checker.check("u", "t", day, rows).findings for day, rows in sound.items()}
@@ -166,6 +173,10 @@ def test_many_days_at_once_get_the_findings_that_each_would_get_alone(suite: Sui
     days = {**sound, date(2013, 3, 5): ROWS.slice(0, 3), date(2013, 3, 6): ROWS.slice(0, 0), date(2013, 3, 7): emptied}
     for day, found in checker.check_days("u", "t", days).items():
         assert found == checker.check("u", "t", day, days[day]).findings
+    raising = suite(between("nowhere", 0, 1), between("n", 0, 1000))
+    for day, found in raising.check_days("u", "t", sound).items():
+        assert found == raising.check("u", "t", day, sound[day]).findings
+    checker = suite(expect("column_values_to_be_in_set", column="word", value_set=["a", "b"]))
     wrong = ROWS.set_column(1, "word", pa.array(["z"] * 10))
     found = checker.check_days("u", "t", {DAY: ROWS, date(2013, 3, 9): wrong})
     assert only(found[DAY]).outcome is Outcome.PASS

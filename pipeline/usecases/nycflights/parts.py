@@ -51,6 +51,9 @@ def linear(last: Any) -> Any:
 def trees(last: Any) -> Any:
     """Words as ordinals, an unknown one as missing; numbers as they are, missing ones too."""
     from sklearn.compose import make_column_transformer
+    from sklearn.feature_selection import VarianceThreshold
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(make_column_transformer((_numbered(), _WORDS), ("passthrough", list(NUMBERS))), last)
+    columns = make_column_transformer((_numbered(), _WORDS), ("passthrough", list(NUMBERS)))
+    # A column that is nowhere known in the window can't be cut into bins.
+    return make_pipeline(columns, VarianceThreshold(), last)
