@@ -87,7 +87,11 @@ def morning_after(day: date | None, schedule: Schedule, at: time = time.min) -> 
 def about(usecase: Usecase, schedule: Schedule) -> str:
     """What an operator needs to know, with this use case's own dates."""
     first = schedule.first or date(2026, 3, 1)
-    to = first + timedelta(29)
+    to = min(first + timedelta(29), schedule.last or date.max)
+    begin, end = (
+        datetime.combine(day + timedelta(1), at, ZoneInfo(schedule.timezone)).isoformat(timespec="minutes")
+        for day, at in ((first, time.min), (to, time.max))
+    )
     span = f"from data day {schedule.first or 'the one that closed last'} to {schedule.last or 'ever'}"
     missed = (
         "Days that were missed while Airflow was down are made up for, oldest first."
@@ -116,13 +120,12 @@ The logical date plays no part when a data day is given, and may be left empty.
 **For the past.** Days {first} to {to}, whose runs stand under the mornings after them:
 
 ```
-airflow backfill create --dag-id {usecase.name} --from-date {first + timedelta(1)} --to-date {to + timedelta(2)}
+airflow backfill create --dag-id {usecase.name} --from-date {begin} --to-date {end}
 ```
 
-(the same two dates in the form; `--to-date` is a midnight, so it is two days after the last data day). Judge days again
-with `--reprocess-behavior completed`. Leave *run backwards* off: a day is judged on the evidence of the days before it.
-After a backfill the schedule goes on from the newest day that either has reached. Airflow on SQLite may answer a backfill
-with *database is locked*: send it again.
+(the same two moments in the form). Judge days again with `--reprocess-behavior completed`. Leave *run backwards* off: a
+day is judged on the evidence of the days before it. After a backfill the schedule goes on from the newest day that
+either has reached. Airflow on SQLite may answer a backfill with *database is locked*: send it again.
 
 **In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill
 is given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand

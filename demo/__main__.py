@@ -97,7 +97,9 @@ def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
     passwords = signin.password_file(stack.settings.airflow_home)
     console.print(f"\nAirflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}")
     console.print(f"         (other users, with fewer rights: {passwords})")
-    console.print(f"MLflow   {stack.mlflow_url}  no sign-in: it answers on this machine only")
+    # MLflow opens among its tools for language models otherwise.
+    console.print(f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning")
+    console.print("         no sign-in: it answers on this machine only")
     console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
 
 

@@ -42,7 +42,8 @@ def _addresses(stack: Stack) -> Table:
     table = Table.grid(padding=(0, 2))
     passwords = signin.password_file(stack.settings.airflow_home)
     table.add_row("Airflow", stack.airflow_url, f"users {', '.join(stack.settings.users)}; passwords in {passwords}")
-    table.add_row("MLflow", stack.mlflow_url, f"the same without the server: {stack.settings.mlflow_store}")
+    mlflow = f"{stack.mlflow_url}/#/experiments?workflowType=machine_learning"
+    table.add_row("MLflow", mlflow, f"the same without the server: {stack.settings.mlflow_store}")
     table.add_row("Logs", str(stack.settings.logs), "")
     return table
 

@@ -189,6 +189,8 @@ def _airflow(settings: Settings, keys: signin.Keys) -> dict[str, str]:
             "file_task_handler_new_file_permissions": "0o600",
             "colored_console_log": off,
         },
+        # A worker looks this often whether its task has ended; at the default of 5 s it lingers.
+        "workers": {"min_heartbeat_interval": "1"},
         "usage_data_collection": {"enabled": off},
     }
     options = {

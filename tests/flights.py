@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
 
 from demo.upstream import tables_for
 from pipeline.adapters.engine import DuckEngine
 from pipeline.core.ports import Units
 from pipeline.core.tables import Table
+from pipeline.core.usecase import Recipe
 from pipeline.core.windows import Days
 from pipeline.usecases import find
 from tests.fakes import MemoryStore
@@ -78,6 +80,12 @@ def labelled(usecase: str, first: date, last: date) -> Units:
     found = units(usecase)
     inside = (found.days >= np.datetime64(first)) & (found.days <= np.datetime64(last))
     return found.where(inside & np.isfinite(found.labels))
+
+
+def fitted(recipe: Recipe, found: Units, threads: int = 1) -> Any:
+    """The recipe's estimator, fitted; on a crowded machine more threads than cores make it ten times slower."""
+    with threadpool_limits(threads):
+        return recipe.build(recipe.seed).fit(found.inputs, found.labels)
 
 
 def assert_same(one: Units, other: Units) -> None:

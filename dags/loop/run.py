@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -165,12 +166,15 @@ def world() -> World:
 
 @contextmanager
 def _logged(label: str, total: int) -> Iterator[Callable[[], None]]:
-    done = 0
+    """A line every half minute: a log that tells of each part done hides the one line that matters."""
+    done, said = 0, monotonic()
 
     def tick() -> None:
-        nonlocal done
+        nonlocal done, said
         done += 1
-        log.info("%s: %d of %d", label, done, total)
+        if monotonic() - said >= 30:
+            said = monotonic()
+            log.info("%s: %d of %d", label, done, total)
 
     yield tick
 

@@ -52,7 +52,7 @@ def days_held(
         bad = np.zeros(len(days), dtype=int) if "unexpected_count" in part.result else counted + 1
         at = np.asarray(part.result.get("unexpected_index_list") or [], dtype=int)
         bad += np.bincount(number[at], minlength=len(days))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             good = (counted - bad) / counted >= expectation["kwargs"].get("mostly", 1)
         held += good
         blank += (counted == 0) & (bad == 0) & bool((expectation.get("meta") or {}).get("may_be_empty"))

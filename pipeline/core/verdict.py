@@ -154,6 +154,7 @@ class Verdict:
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
         validation: Name of the data's validation report in the file store.
+        intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
     """
 
@@ -172,6 +173,7 @@ class Verdict:
     snapshot: Mapping[str, int]
     evidence: int
     validation: str = ""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -192,6 +194,7 @@ class Verdict:
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
             "validation": self.validation,
+            "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
         }
 
@@ -200,9 +203,17 @@ class Verdict:
         """Read back what :meth:`to_dict` wrote."""
         sides = {side: data[side] and Contestant(**data[side]) for side in ("champion", "challenger")}
         findings = {recipe: tuple(map(Finding.from_dict, found)) for recipe, found in data["findings"].items()}
+        intervals = {name: (low, high) for name, (low, high) in data["intervals"].items()}
         losses = {name: math.nan if loss is None else loss for name, loss in data["losses"].items()}
         return cls(
-            **{**data, **sides, "outcome": Outcome(data["outcome"]), "findings": findings, "losses": losses},
+            **{
+                **data,
+                **sides,
+                "outcome": Outcome(data["outcome"]),
+                "findings": findings,
+                "losses": losses,
+                "intervals": intervals,
+            },
         )
 
     def to_json(self) -> str:

@@ -183,6 +183,7 @@ class Panel:
             snapshot=self.versions,
             evidence=self.version,
             validation=str(self.trained.validated["report"]),
+            intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),
         )
 

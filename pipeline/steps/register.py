@@ -100,6 +100,8 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
         findings = verdict.findings.get(recipe, ())
         loss = verdict.losses.get(recipe)
         metrics = {**({} if loss is None else {name: loss}), **_metrics(findings)}
+        if recipe in verdict.intervals:
+            metrics[f"{name}_low"], metrics[f"{name}_high"] = verdict.intervals[recipe]
         metrics |= {key: float(fit[key]) for key in ("rows", "seconds") if key in fit}
         answer = " · ".join(f"{f.name} {f.outcome}" for f in findings if f.required) or "compared with nobody yet"
         children.append(
@@ -127,6 +129,8 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
         **{f"link.{what}": where for what, where in links.items()},
     }
     metrics = {f"{name}.{who}": loss for who, loss in verdict.losses.items()}
+    for who, (low, high) in verdict.intervals.items():
+        metrics |= {f"{name}_low.{who}": low, f"{name}_high.{who}": high}
     metrics |= {f"count.{slug(what)}": float(count) for what, count in verdict.counts.items()}
     files = {
         "verdict.json": world.files.get(verdict_file(usecase.name, verdict.day, judged.verdict)),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.core.evidence import Paired
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Rows, Units
+from pipeline.core.stats import Interval, mean_interval, numbered
 from pipeline.core.windows import Days
 
 #: Contestant name of whoever reigns.
@@ -184,6 +185,17 @@ class Ledger:
             baseline=self.predictions[[plain[key] for key in common]],
             slices={name: values[at] for name, values in self.slices.items()},
         )
+
+    def intervals(self, kind: Kind, day: date) -> dict[str, tuple[float, float]]:
+        """Contestant to the ends of the two-sided 95 % interval of its mean loss on one day, clustered by block."""
+        losses = kind.loss(self.labels, self.predictions)
+        found: dict[str, tuple[float, float]] = {}
+        for contestant in np.unique(self.contestants):
+            of = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
+            interval = mean_interval(losses[of], numbered(self.blocks[of])[0], one_sided=False)
+            if isinstance(interval, Interval):
+                found[str(contestant)] = (interval.low, interval.high)
+        return found
 
     def daily_losses(self, kind: Kind) -> dict[str, dict[str, float]]:
         """Contestant to ISO day to its mean loss over that day's labelled units."""

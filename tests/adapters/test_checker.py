@@ -173,9 +173,17 @@ def test_many_days_at_once_get_the_findings_that_each_would_get_alone(suite: Sui
     days = {**sound, date(2013, 3, 5): ROWS.slice(0, 3), date(2013, 3, 6): ROWS.slice(0, 0), date(2013, 3, 7): emptied}
     for day, found in checker.check_days("u", "t", days).items():
         assert found == checker.check("u", "t", day, days[day]).findings
-    raising = suite(between("nowhere", 0, 1), between("n", 0, 1000))
-    for day, found in raising.check_days("u", "t", sound).items():
-        assert found == raising.check("u", "t", day, sound[day]).findings
+    doubled = ROWS.set_column(0, "n", pa.array([1.0] * 10))  # as many rows, and another answer
+    odd = {**sound, date(2013, 3, 5): doubled}
+    for strange in (
+        between("nowhere", 0, 1),
+        between("word", 0, 1),
+        between("n", 2, 1000, meta={"may_be_empty": True}),
+        expect("column_mean_to_be_between", column="n", min_value=100, max_value=1000),
+    ):
+        checker = suite(strange, between("n", 0, 1000))
+        for day, found in checker.check_days("u", "t", odd).items():
+            assert found == checker.check("u", "t", day, odd[day]).findings
     checker = suite(expect("column_values_to_be_in_set", column="word", value_set=["a", "b"]))
     wrong = ROWS.set_column(1, "word", pa.array(["z"] * 10))
     found = checker.check_days("u", "t", {DAY: ROWS, date(2013, 3, 9): wrong})

@@ -1,4 +1,4 @@
-"""The engine on DuckDB: the right days, the right snapshots, the same rows whatever the order, the threads or the data."""
+"""The engine on DuckDB: the right days, the right snapshots, the same rows whatever the order or the threads."""
 
 from __future__ import annotations
 

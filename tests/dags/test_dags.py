@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -600,18 +601,19 @@ def test_where_a_person_is_asked_there_is_room_for_the_next_days(loops):
     assert loops["stub_person"].max_active_runs == 5
 
 
-def test_the_backfill_in_the_dags_own_words_covers_the_days_it_names(loops):
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Tokyo", "Pacific/Apia"])
+def test_the_backfill_in_the_dags_own_words_covers_the_days_it_names(loops, stubs, zone):
+    import retrain
     from airflow.serialization.serialized_objects import DagSerialization
 
-    dag = loops["stub_auto"]
-    first, last = map(date.fromisoformat, re.search(r"Days (\S+) to (\S+), whose", dag.doc_md).groups())
-    start, end = map(date.fromisoformat, re.search(r"--from-date (\S+) --to-date (\S+)", dag.doc_md).groups())
+    schedule = replace(stubs.AUTO.schedule, timezone=zone, first=date(2013, 3, 1), last=date(2013, 3, 20))
+    dag = retrain.retrain(replace(stubs.AUTO, schedule=schedule))
+    named = re.search(r"Days (\S+) to (\S+), whose", dag.doc_md).groups()
+    assert named == ("2013-03-01", "2013-03-20")
+    bounds = re.search(r"--from-date (\S+) --to-date (\S+)", dag.doc_md).groups()
     scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    midnight = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (start, end)]
-    days = [
-        closed_day(info.logical_date, "America/New_York") for info in scheduled.iter_dagrun_infos_between(*midnight)
-    ]
-    assert days == [first + timedelta(n) for n in range((last - first).days + 1)]
+    infos = scheduled.iter_dagrun_infos_between(*map(datetime.fromisoformat, bounds))
+    assert [closed_day(info.logical_date, zone) for info in infos] == [date(2013, 3, day) for day in range(1, 21)]
 
 
 def test_every_task_of_the_loop_has_an_end_a_purpose_and_retries_that_grow(loops):
