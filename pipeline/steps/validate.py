@@ -240,7 +240,8 @@ def _sentence(usecase: Usecase, report: Report) -> str:
     worst = min(stops, key=lambda finding: finding.outcome is not Outcome.FAIL)
     asked = sum(finding.required for finding in report.findings)
     count = f"{len(stops)} of {asked} questions {'is' if len(stops) == 1 else 'are'} not answered well"
-    return f"{usecase.name} {report.day} is refused: {worst.name}: {worst.text} ({count})"
+    way_out = "Deliver it corrected; if the world has changed, name it in the use case's excuses"
+    return f"{usecase.name} {report.day} is refused: {worst.name}: {worst.text} ({count}). {way_out}"
 
 
 def _code(report: Report) -> str:
