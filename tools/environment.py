@@ -117,7 +117,7 @@ def main():
             wheel = fetch_pip(folder)
             run(python, os.path.join(wheel, "pip"), "install", "--quiet", "--no-index", wheel)
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--progress-bar", "off",
-            "--require-hashes", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, "-r", REQUIREMENTS)  # fmt: skip
+            "--require-hashes", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, "--use-pep517", "-r", REQUIREMENTS)  # fmt: skip
     with open(STAMP, "w") as file:
         file.write(wanted())
     say("The environment is ready.")

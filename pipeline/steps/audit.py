@@ -111,7 +111,7 @@ def _leaks(unit: tuple[Any, ...], now: Row, then: Row | None) -> list[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return _plain(one) == _plain(other)
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:
