@@ -117,7 +117,7 @@ def main():
             wheel = fetch_pip(folder)
             run(python, os.path.join(wheel, "pip"), "install", "--quiet", "--no-index", wheel)
         quietly = ("--quiet", "--disable-pip-version-check", "--progress-bar", "off")
-        # Nothing but what the lock names, and no package's own code run to install it, save the one that is source only.
+        # Nothing but what the lock names, and no package's own code to install it, save the one that is source only.
         only = ("--require-hashes", "--use-pep517", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY)
         run(python, "-m", "pip", "install", *quietly, *only, "-r", REQUIREMENTS)
     with open(STAMP, "w") as file:

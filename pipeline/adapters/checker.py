@@ -44,7 +44,7 @@ class GxChecker:
             return Checked((replace(result, name=f"{table}: expectations", about=table),), {})
         from pipeline.adapters.data_docs import page
 
-        parts = [(subject_of(_config(part)), str(_outcome(part)[0]), part) for part in result.results]
+        parts = [(subject_of(_config(part)), _shown(part), part) for part in result.results]
         return Checked(_findings(table, result), {f"{table}.html": page(usecase, table, day, parts)})
 
     def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
@@ -152,9 +152,8 @@ def _findings(table: str, result: Any) -> tuple[Finding, ...]:
     blank = 0
     for part in result.results:
         expectation = _config(part)
-        meta = expectation.get("meta") or {}
         outcome, why_not = _outcome(part)
-        if outcome is Outcome.UNKNOWN and why_not == _BLANK and meta.get("may_be_empty"):
+        if _may_be_blank(part):
             blank += 1
         elif outcome is not Outcome.PASS:
             counted = part.result or {}
@@ -176,6 +175,16 @@ def _findings(table: str, result: Any) -> tuple[Finding, ...]:
     if any(finding.required for finding in broken):
         return tuple(broken)
     return (_summary(table, asked - len(broken), blank), *broken)
+
+
+def _may_be_blank(part: Any) -> bool:
+    """Whether it found no value to judge, and says itself that this is no fault."""
+    return _outcome(part)[1] == _BLANK and bool((_config(part).get("meta") or {}).get("may_be_empty"))
+
+
+def _shown(part: Any) -> str:
+    """The outcome as the page shows it."""
+    return "EMPTY" if _may_be_blank(part) else str(_outcome(part)[0])
 
 
 def _config(part: Any) -> dict[str, Any]:

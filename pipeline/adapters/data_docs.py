@@ -40,7 +40,7 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
     from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
 
     groups: dict[str, list[Line]] = {}
-    for subject, outcome, part in sorted(parts, key=lambda p: (p[1] == "PASS", p[0])):
+    for subject, outcome, part in sorted(parts, key=lambda p: (p[1] in ("PASS", "EMPTY"), p[0])):
         part.result = _plain(part.result or {})
         _forget_traces(part.exception_info)
         block = ValidationResultsTableContentBlockRenderer.render([part]).to_json_dict()

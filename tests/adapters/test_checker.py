@@ -210,6 +210,13 @@ def test_a_page_stands_alone_names_every_expectation_and_is_the_same_each_time(s
     assert page == checker.check("u", "t", DAY, ROWS).pages["t.html"]
 
 
+def test_a_page_calls_no_day_refused_for_a_column_that_may_be_empty(suite: Suite) -> None:
+    checker = suite(between("n", 0, 1000), between("blank", 0, 1, meta={"may_be_empty": True}))
+    html = checker.check("u", "t", DAY, ROWS).pages["t.html"].decode()
+    assert "1 of 2 expectations are met" in html
+    assert "refused" not in html
+
+
 def test_hostile_text_in_the_data_is_text_on_the_page(suite: Suite) -> None:
     rows = ROWS.set_column(1, "word", pa.array(["<script>alert(1)</script>"] * 10))
     html = suite(expect("column_values_to_be_in_set", column="word", value_set=["a"], why="<b>x")).check(
