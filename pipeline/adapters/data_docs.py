@@ -61,7 +61,9 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
             held=outcomes.count("PASS"),
             asked=len(outcomes),
             bad=sum(
-                line.outcome != "PASS" and line.severity == "critical" for lines in groups.values() for line in lines
+                line.outcome not in ("PASS", "EMPTY") and line.severity == "critical"
+                for lines in groups.values()
+                for line in lines
             ),
         )
     )
