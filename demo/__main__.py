@@ -15,13 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from demo.story import STORY, Outcomes, Story, Upstream
 from pipeline.adapters.ledger import SqlLedger
 from pipeline.core.records import DayOutcome
+from pipeline.core.usecase import Usecase
 from pipeline.report.terminal import days_table, outcome_line
-from pipeline.usecases import ALL
+from pipeline.usecases.flight_delay import FLIGHT_DELAY
+from pipeline.usecases.flight_minutes import FLIGHT_MINUTES
 from stack import signin
 from stack.embedded import Stack
 from stack.errors import StackError
 from stack.settings import Settings
 
+#: The use cases that upstream's files are for.
+FLOWN: tuple[Usecase, ...] = (FLIGHT_DELAY, FLIGHT_MINUTES)
 #: Seconds without any day ending after which something is wrong.
 PATIENCE = 600.0
 
@@ -45,7 +49,7 @@ class Watcher:
 
     def outcomes(self) -> Outcomes:
         """Use case to its lines, of the story's days only."""
-        within = {usecase.name: self.ledger.outcomes(usecase.name) for usecase in ALL}
+        within = {usecase.name: self.ledger.outcomes(usecase.name) for usecase in FLOWN}
         first, last = self.story.first.isoformat(), self.story.last.isoformat()
         return {name: [line for line in lines if first <= line.day <= last] for name, lines in within.items()}
 
@@ -94,13 +98,19 @@ def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
     """What happened, day by day, and where to look."""
     for lines in outcomes.values():
         console.print(days_table(lines))
+    console.print()
+    addresses(console, stack)
+    console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
+
+
+def addresses(console: Console, stack: Stack) -> None:
+    """Where to look, and how to sign in."""
     passwords = signin.password_file(stack.settings.airflow_home)
-    console.print(f"\nAirflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}")
+    console.print(f"Airflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}")
     console.print(f"         (other users, with fewer rights: {passwords})")
     # MLflow opens among its tools for language models otherwise.
     console.print(f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning")
     console.print("         no sign-in: it answers on this machine only")
-    console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
 
 
 def run(end: bool) -> int:
@@ -111,7 +121,8 @@ def run(end: bool) -> int:
     stack = Stack(settings)
     began = time.monotonic()
     with stack.running(on_progress=lambda line: console.print(f"  {line}", style="dim")):
-        console.print(f"Airflow and MLflow run after {time.monotonic() - began:.0f} s.")
+        console.print(f"Airflow and MLflow run after {time.monotonic() - began:.0f} s; look in while the days go by:")
+        addresses(console, stack)
         ledger = SqlLedger(f"sqlite:///{settings.home / 'store' / 'ledger.db'}")
         watcher = Watcher(ledger, story, console)
         upstream = Upstream(settings.home / "landing", story, watcher.outcomes)
@@ -119,7 +130,7 @@ def run(end: bool) -> int:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         try:
             with Progress(*columns, console=console, transient=True) as progress:
-                bars = {usecase.name: progress.add_task(usecase.name, total=story.days) for usecase in ALL}
+                bars = {usecase.name: progress.add_task(usecase.name, total=story.days) for usecase in FLOWN}
                 follow(stack, watcher, upstream, progress, bars)
         finally:
             upstream.stopping.set()

@@ -64,8 +64,12 @@ def _run(args: argparse.Namespace) -> int:
     usecase = _usecase(args.usecase)
     if (args.day is None) == (args.first is None):
         raise UsageError("say which data day: either --day 2013-03-08, or --from 2013-03-01 --to 2013-03-08")
+    if args.first is not None and args.last is None:
+        raise UsageError(f"--from {args.first} needs a --to; for one day say --day {args.first}")
+    for name in args.recipes:
+        _recipe(usecase, name)
     first = args.day or args.first
-    last = args.day or args.last or args.first
+    last = args.day or args.last
     if last < first:
         raise UsageError(f"--to {last} lies before --from {first}")
     outcomes: list[DayOutcome] = []
@@ -139,11 +143,18 @@ def _usecase(name: str) -> Usecase:
         raise UsageError(str(unknown.args[0]), "USECASE") from None
 
 
+def _recipe(usecase: Usecase, name: str) -> None:
+    try:
+        usecase.recipe(name)
+    except KeyError as unknown:
+        raise UsageError(str(unknown.args[0]), "RECIPE") from None
+
+
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"a day is written 2013-03-08, got '{text}'") from None
+        raise argparse.ArgumentTypeError(f"there is no such day as '{text}'; a day is written 2013-03-08") from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -38,9 +38,9 @@ def use(monkeypatch: pytest.MonkeyPatch, usecase: Usecase) -> None:
 
 
 def test_days_run_oldest_first_and_end_in_a_table(command: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", "small", "--from", "2020-01-04", "--to", "2020-01-08"]) == 0
+    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-08"]) == 0
     said = capsys.readouterr().out
-    assert said.index("2020-01-04") < said.index("2020-01-08")
+    assert said.index("2020-01-03") < said.index("2020-01-08")
     assert "started" in said
     assert "promoted" in said
     assert cli.main(["history", "small"]) == 0
@@ -50,7 +50,7 @@ def test_days_run_oldest_first_and_end_in_a_table(command: World, capsys: pytest
 def test_a_rollback_by_command_is_in_the_history_with_its_reason(
     command: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.main(["run", "small", "--from", "2020-01-04", "--to", "2020-01-08"])
+    cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-08"])
     assert cli.main(["rollback", "small", "--to", "previous", "--why", "gate agents complain", "--by", "ada"]) == 0
     capsys.readouterr()
     cli.main(["history", "small"])
@@ -107,7 +107,7 @@ def test_a_request_that_cannot_be_met_is_a_sentence(
 def test_a_winner_waits_for_a_person_where_one_is_wanted(command: World, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, dataclasses.replace(small.SMALL, promotion=Promotion(approval="person")))
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    assert cli.main(["run", "small", "--from", "2020-01-04", "--to", "2020-01-08"]) == 0
+    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-08"]) == 0
     assert command.ledger.outcomes("small")[-1].outcome == "waiting"
     assert command.registry.aliases("small") == {"champion": 1, "candidate": 2}
     assert cli.main(["run", "small", "--day", "2020-01-08", "--approve-as", "grace"]) == 0

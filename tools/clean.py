@@ -1,4 +1,4 @@
-"""Forget everything the product keeps, unless it is running."""
+"""Forget everything the product keeps, unless it is running; nothing else that lies in the same folder."""
 
 import fcntl
 import shutil
@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: A home holds these and nothing else of the user's; a folder without one of them is not ours to delete.
-OURS = {"airflow", "mlflow", "store", "landing", "logs"}
+#: What the product keeps in its home, deliveries included.
+OURS = ("airflow", "mlflow", "store", "landing", "logs", "stack.lock")
+#: Where one of these is, the folder is a home of the product's; "logs" or "airflow" alone may be anybody's.
+SIGNS = ("stack.lock", "store/ledger.db", "store/tables")
 
 
 def main() -> int:
-    """Delete the home's own folders and the caches of the tools; refuse while a stack holds the home."""
+    """Delete what is the product's in the home, and the caches of the tools; refuse while a stack holds the home."""
     home = Path(sys.argv[1]).resolve()
     lock = home / "stack.lock"
     if lock.exists():
@@ -24,10 +26,17 @@ def main() -> int:
                 )
                 return 2
     if home.exists():
-        if home == ROOT or not OURS & {child.name for child in home.iterdir()}:
+        if not any((home / sign).exists() for sign in SIGNS):
             print(f"{home} does not look like this product's home, so nothing was deleted", file=sys.stderr)
             return 2
-        shutil.rmtree(home)
+        for name in OURS:
+            path = home / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not any(home.iterdir()):
+            home.rmdir()
     for cache in (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"):
         shutil.rmtree(ROOT / cache, ignore_errors=True)
     print(f"forgotten: {home}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.errors import UsageError
 from pipeline.core.ports import Progress, World
@@ -59,6 +62,15 @@ def code() -> str:
     return made.hexdigest()
 
 
+def source(function: Callable[..., Any]) -> str:
+    """Digest of the Python files in the folder that a function's file lies in."""
+    made = hashlib.sha256()
+    for path in sorted(Path(inspect.getfile(inspect.unwrap(function))).parent.glob("*.py")):
+        made.update(path.name.encode())
+        made.update(path.read_bytes())
+    return made.hexdigest()
+
+
 def world(progress: Progress | None = None) -> World:
     """Build the ports. Vendors are imported when a port is first used, not here where it can be helped."""
     from pipeline.adapters.checker import GxChecker
@@ -71,8 +83,8 @@ def world(progress: Progress | None = None) -> World:
     from pipeline.adapters.store import DeltaStore
     from pipeline.report.progress import silent
 
-    # One thread a process: a fit is the same to the last bit, a single row is not slowed by waking threads, and on a
-    # busy machine two processes with two threads each wait for one another. Whoever sets the variable decides.
+    # A single row is not slowed by waking threads, and two processes on a busy machine do not wait for one another.
+    # (That fits are the same to the last bit is seen to in steps/threads.py.)
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
     root = home()
@@ -93,4 +105,5 @@ def world(progress: Progress | None = None) -> World:
         checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS", Path(__file__).parents[2] / "expectations"))),
         progress=progress or silent,
         code=code(),
+        source=source,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence import Evidence, Paired
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference
+from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import at_best, at_worst, change, count, percent, some, sureness
 
@@ -166,14 +166,23 @@ def _amount(found: Interval) -> str:
 
 
 def _outlook(found: Interval, limit: float, window: int) -> str:
-    """How many more days would settle it, were they like these: the interval shrinks with the root of the days."""
+    """How many more days would settle it, were they like these.
+
+    With more days the interval shrinks twice over: with the root of their number, and with Student's t, which falls
+    steeply while days are few.
+    """
     room = limit - found.estimate
     if not room > 0:
         return "more days like these would not show it to be good enough"
-    more = math.ceil(found.days * ((found.high - found.estimate) / room) ** 2) - found.days
-    if found.days + more > window:
-        return f"more days than the window of {window} would be needed to settle it"
-    return f"about {count(max(more, 1), 'more day')} like these would settle it"
+    half = found.high - found.estimate
+
+    def t(days: int) -> float:
+        return t_quantile(found.confidence, found.one_sided, max(days - 1, 1))
+
+    for days in range(found.days + 1, window + 1):
+        if half * math.sqrt(found.days / days) * t(days) / t(found.days) < room:
+            return f"about {count(days - found.days, 'more day')} like these would settle it"
+    return f"more days than the window of {window} would be needed to settle it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pipeline.core.errors import ConflictError
 from pipeline.core.ledger import Held, champion, held, lift, previous, promotion, rollback, target
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
-from pipeline.core.words import at_worst, count, shorten
+from pipeline.core.words import at_worst, shorten
 
 __all__ = [
     "Decision",
@@ -159,18 +159,17 @@ def _hold(
         return (order.index(outcomes[candidate.recipe]), nearness, _rank(found))
 
     nearest = min(contest, key=distance).recipe
-    others = f" ({count(len(contest) - 1, 'other')} did not get as far)" if len(contest) > 1 else ""
     outcome = outcomes[nearest]
     if outcome is Outcome.PASS:
         why = f"{nearest} passed, but {barred[nearest]}"
         return Decision("hold", Outcome.FAIL, shorten(why, _LONGEST), nearest)
     stopped = sorted(stops(nearest), key=lambda finding: finding.outcome is not Outcome.FAIL)
     if not stopped:
-        return Decision("hold", Outcome.UNKNOWN, f"{nearest} came nearest, but no gate answered{others}", nearest)
+        return Decision("hold", Outcome.UNKNOWN, f"{nearest} came nearest, but no gate answered", nearest)
     verb = "was refused" if outcome is Outcome.FAIL else "is not known to be good enough"
     first = shorten(str(stopped[0]), _LONGEST // 2 + 50)
     rest = f"; and {len(stopped) - 1} more" if len(stopped) > 1 else ""
-    return Decision("hold", outcome, f"{nearest} came nearest{others} and {verb}: {first}{rest}", nearest)
+    return Decision("hold", outcome, f"{nearest} came nearest and {verb}: {first}{rest}", nearest)
 
 
 def _sentence(what: str, why: str) -> str:

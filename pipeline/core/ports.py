@@ -247,6 +247,8 @@ class World:
 
     Attributes:
         code: Digest of the product's own source: part of every model's identity.
+        source: Digest of the source that a function stands in, with the files beside it; tells a recipe that was
+            changed from the one that earned the evidence.
     """
 
     landing: Landing
@@ -259,3 +261,4 @@ class World:
     checker: Checker
     progress: Progress
     code: str = ""
+    source: Callable[[Callable[..., Any]], str] = lambda _: ""

@@ -96,7 +96,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Churn:
-    """Does the candidate change at most a share ``limit`` of the decisions, beyond what refitting alone changes?
+    """Does the candidate change at most a share ``limit`` of the decisions, beyond what refitting changes?
 
     Attributes:
         limit: Above 0; ``0.10`` is one decision in ten.
@@ -121,7 +121,9 @@ class Churn:
         changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(exam.twin)).astype(np.float64)
         found = mean_interval(changed - noise, exam.clusters, confidence=self.confidence)
-        told = f"changed {percent(changed.mean())} of decisions; refitting alone changes {percent(noise.mean())}"
+        told = (
+            f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
+        )
         return (_settle(self.name, found, self.limit, told),)
 
 
@@ -163,7 +165,7 @@ class RightToWrong:
         found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
         told = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
-            f"refitting alone spoils {percent(noise.mean())}"
+            f"refitting on a resample spoils {percent(noise.mean())}"
         )
         return (_settle(self.name, found, self.limit, told),)
 
@@ -197,7 +199,7 @@ class ScoreShift:
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
         shift, noise, interval = found
-        told = f"scores moved by {shift:.2f} of their spread; refitting alone moves them by {noise:.2f}"
+        told = f"scores moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
         return (_settle(self.name, interval, self.limit, told, _spreads),)
 
 
@@ -243,7 +245,7 @@ class DecisionMix:
         champion, candidate, twin = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, twin)
         found = mean_interval(shift - noise, blocks, confidence=level)
-        told = f"mix moved by {percent(shift.mean())}; refitting alone moves it by {percent(noise.mean())}"
+        told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         told = f"{about}: {told}" if about else told
         finding = _settle(name, found, self.limit, told)
         if not about:

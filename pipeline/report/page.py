@@ -188,7 +188,8 @@ def _cards(verdict: Verdict, usecase: Usecase, recipe: str) -> list[dict[str, An
     if recipe:
         fit = verdict.fits.get(recipe, {})
         more = [f"trained through {fit['trained_through']}"] if "trained_through" in fit else []
-        more += [f"{fit['rows']:,} units of {fit['window']} days"] if {"rows", "window"} <= fit.keys() else []
+        if {"rows", "trained_first"} <= fit.keys():
+            more += [f"{fit['rows']:,} units from {fit['trained_first']} on"]
         role = "first champion" if verdict.decision == "start" else "challenger"
         role = role if verdict.challenger is not None else "nearest candidate"
         cards.append(card("challenger", role, recipe, recipe, more))

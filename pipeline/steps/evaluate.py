@@ -18,9 +18,10 @@ from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
-from pipeline.core.windows import Days, evidence_days
+from pipeline.core.windows import Days, evidence_days, scored_day
 from pipeline.steps import champion, scores
 from pipeline.steps.register import read_verdict, verdict_file
+from pipeline.steps.threads import one_thread
 from pipeline.steps.timing import timed
 
 
@@ -82,12 +83,13 @@ class Panel:
         self.day = date.fromisoformat(trained.scored)
         self.version = scored.ledger
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
-        self.ledger = scores.Ledger.read(
-            world.store, usecase.name, self.version, evidence_days(self.day, usecase.evidence)
-        )
+        without = {date.fromisoformat(day) for day in trained.validated["without"]}
+        window = evidence_days(self.day, usecase.evidence)
+        sound = scores.data_of(usecase, self.versions, world, window)
+        sound = {day: data for day, data in sound.items() if day not in without}
+        self.ledger = scores.Ledger.read(world.store, usecase.name, self.version, window, sound)
         self.contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.evidence: dict[str, Evidence] = {}
-        without = {date.fromisoformat(day) for day in trained.validated["without"]}
         self.units: Units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
@@ -96,6 +98,7 @@ class Panel:
         if head is None or date.fromisoformat(head.trained_through) >= self.day:
             return {}
         model = champion.load(self.usecase, head, self.world)
+        one_thread()
         found: dict[str, tuple[Finding, ...]] = {}
         with self.world.progress("evaluate", len(self.contenders)) as done:
             for candidate in self.contenders:
@@ -136,11 +139,24 @@ class Panel:
             kind=usecase.kind,
             champion=f"version {head.version}",
             candidate=candidate.recipe,
-            paired=self.ledger.pair(head.model, candidate.recipe, usecase.baseline.name),
+            paired=self.ledger.pair(
+                head.model,
+                self._crowned(),
+                candidate.recipe,
+                scores.definition(usecase, candidate.recipe, self.world),
+                usecase.baseline.name,
+            ),
             exam=exam,
-            candidates=max(1, len(self.contenders)),
+            # All that are declared, not those that sat: who tries one recipe after another must not get an easier test.
+            candidates=len(usecase.recipes),
             window=usecase.evidence,
         )
+
+    def _crowned(self) -> date:
+        """The scored day on which the champion was crowned."""
+        entries = self.world.ledger.entries(self.usecase.name)
+        crowning = next(entry for entry in reversed(entries) if entry.action != "lift")
+        return scored_day(date.fromisoformat(crowning.day), self.usecase.label_delay)
 
     def verdict(self, entries: Any) -> Verdict:
         """The day's verdict: findings, then the decision on them."""

@@ -8,14 +8,17 @@ import numpy as np
 
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Rows, World
-from pipeline.core.records import Scored, Trained, digest
+from pipeline.core.records import Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps import champion, scores
+from pipeline.steps.threads import one_thread
 
 
 def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     """Write the scored day into the score ledger, in one commit.
+
+    Where nothing could be fitted yet and nobody reigns, nobody sits: the ledger stays as it is.
 
     A champion that was trained on the scored day or later (a past day that is run again) does not sit; the gates
     then know too little, and nothing can be promoted on it.
@@ -34,15 +37,20 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     with world.progress("score", len(trained.models) + 1) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
             model = champion.load(usecase, head, world)
+            one_thread()
             predictions = usecase.kind.predict(model, units.inputs)
             through = date.fromisoformat(head.trained_through)
             sittings.append(scores.Sitting(scores.CHAMPION, head.model, head.recipe, through, predictions))
         done()
         for candidate in trained.models:
             model = world.models.load(candidate.file, candidate.sha256)
+            one_thread()
             through = date.fromisoformat(candidate.trained_through)
             predictions = usecase.kind.predict(model, units.inputs)
-            sittings.append(scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, predictions))
+            declared = scores.definition(usecase, candidate.recipe, world)
+            sittings.append(
+                scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, predictions, declared)
+            )
             done()
     for sitting in sittings:
         unsound = int(np.sum(~usecase.kind.valid(sitting.predictions)))
@@ -52,21 +60,13 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
                 f"that is no prediction; nothing was written",
                 "UNSOUND",
             )
-    ledger = _write(
-        usecase, world, day, scores.rows_of(day, usecase.kind, units, data_of(usecase, trained, world), sittings)
-    )
-    return Scored(trained=trained.to_dict(), ledger=ledger, epoch=0 if head is None else head.epoch)
-
-
-def data_of(usecase: Usecase, trained: Trained, world: World) -> str:
-    """Digest of the scored day's own deliveries: rows of the ledger scored on other data can be told apart."""
-    day = date.fromisoformat(trained.scored)
-    versions = trained.validated["snapshot"]["versions"]
-    marks = {
-        table.name: world.store.marks(table.name, versions[table.name], Days(day, day)).get(day, {}).get("sha256", "")
-        for table in usecase.tables
-    }
-    return digest(marks)
+    epoch = 0 if head is None else head.epoch
+    if not sittings:
+        version = world.store.version(scores.table(usecase.name))
+        return Scored(trained=trained.to_dict(), ledger=scores.NOTHING if version is None else version, epoch=epoch)
+    data = scores.data_of(usecase, versions, world, Days(day, day)).get(day, "")
+    ledger = _write(usecase, world, day, scores.rows_of(day, usecase.kind, units, data, sittings))
+    return Scored(trained=trained.to_dict(), ledger=ledger, epoch=epoch)
 
 
 def _write(usecase: Usecase, world: World, day: date, rows: Rows) -> int:

@@ -12,17 +12,38 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence import Paired
 from pipeline.core.kinds import Floats, Kind
-from pipeline.core.ports import Rows, Units
+from pipeline.core.ports import Rows, Units, World
+from pipeline.core.records import digest
 from pipeline.core.stats import Interval, mean_interval, numbered
+from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 
 #: Contestant name of whoever reigns.
 CHAMPION = "champion"
+#: The version of a score ledger in which nobody ever sat.
+NOTHING = -1
 
 
 def table(usecase: str) -> str:
     """Name of the use case's score ledger in the store."""
     return f"scores/{usecase}"
+
+
+def definition(usecase: Usecase, recipe: str, world: World) -> str:
+    """Digest of a recipe's declaration: its numbers, its inputs, and the source of its estimator and features."""
+    declared = usecase.recipe(recipe)
+    made_of = [declared.name, declared.window, declared.seed, list(usecase.inputs), usecase.history]
+    return digest([*made_of, world.source(declared.build), world.source(usecase.features)])
+
+
+def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
+    """Day to the digest of all its deliveries as of these versions; tells scores of data since corrected."""
+    marks = {t.name: world.store.marks(t.name, versions[t.name], days) for t in usecase.tables}
+    return {
+        day: digest({name: of[day]["sha256"] for name, of in marks.items() if day in of})
+        for day in days
+        if all(day in of for of in marks.values())
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,7 @@ class Sitting:
         recipe: Its recipe.
         trained_through: The last day it was trained on.
         predictions: One per unit of the day.
+        definition: Digest of how the recipe was declared when it was fitted.
     """
 
     contestant: str
@@ -42,6 +64,7 @@ class Sitting:
     recipe: str
     trained_through: date
     predictions: Floats
+    definition: str = ""
 
 
 def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[Sitting]) -> Rows:
@@ -82,6 +105,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[S
                     "unlabelled": pa.array(units.unlabelled.tolist(), pa.string()),
                     "loss": pa.array(loss, pa.float64(), from_pandas=True),
                     "block": pa.array(units.blocks.tolist(), pa.string()),
+                    "definition": pa.array([sitting.definition] * count, pa.string()),
                     "data": pa.array([data] * count, pa.string()),
                     **{f"slice:{name}": pa.array(v.tolist(), pa.string()) for name, v in units.slices.items()},
                 }
@@ -130,7 +154,7 @@ class Ledger:
     """The ledger's rows of some days, as arrays.
 
     Attributes:
-        days, units, contestants, models, blocks: Text or days, one per row.
+        days, units, contestants, definitions, models, blocks: Text or days, one per row.
         predictions, labels: Floats, one per row.
         slices: Slice column to its value per row.
     """
@@ -138,6 +162,7 @@ class Ledger:
     days: NDArray[np.datetime64]
     units: NDArray[np.str_]
     contestants: NDArray[np.str_]
+    definitions: NDArray[np.str_]
     models: NDArray[np.str_]
     blocks: NDArray[np.str_]
     predictions: Floats
@@ -145,14 +170,33 @@ class Ledger:
     slices: Mapping[str, NDArray[np.str_]]
 
     @classmethod
-    def read(cls, store: Any, usecase: str, version: int, days: Days) -> Ledger:
-        """Read the rows of ``days`` as of ``version``."""
+    def read(
+        cls, store: Any, usecase: str, version: int, days: Days, sound: Mapping[date, str] | None = None
+    ) -> Ledger:
+        """Read the rows of ``days`` as of ``version``.
+
+        Args:
+            store: The store.
+            usecase: The use case's name.
+            version: The ledger's version.
+            days: The days wanted.
+            sound: Day to the digest of its data now. Rows scored on other data (it was corrected since), and days that
+                are not named (they were refused since), are left out. None: all rows.
+        """
+        if version == NOTHING:
+            return cls.empty()
         rows = store.read(table(usecase), version, days)
+        if sound is not None:
+            import pyarrow as pa
+
+            pairs = zip(rows["day"].to_pylist(), rows["data"].to_pylist(), strict=True)
+            rows = rows.filter(pa.array([sound.get(day) == data for day, data in pairs], pa.bool_()))
         sliced = [name for name in rows.column_names if name.startswith("slice:")]
         return cls(
             days=np.asarray(rows["day"].to_pylist(), dtype="datetime64[D]"),
             units=_text(rows, "unit"),
             contestants=_text(rows, "contestant"),
+            definitions=_text(rows, "definition"),
             models=_text(rows, "model"),
             blocks=_text(rows, "block"),
             predictions=_floats(rows, "prediction"),
@@ -160,19 +204,29 @@ class Ledger:
             slices={name.removeprefix("slice:"): _text(rows, name) for name in sliced},
         )
 
+    @classmethod
+    def empty(cls) -> Ledger:
+        """No rows at all."""
+        days, words, floats = np.empty(0, "datetime64[D]"), np.empty(0, np.str_), np.empty(0)
+        return cls(days, words, words, words, words, words, floats, floats, {})
+
     def _index(self, mask: NDArray[np.bool_]) -> dict[tuple[np.datetime64, str], int]:
         return {(self.days[i], str(self.units[i])): int(i) for i in np.flatnonzero(mask & np.isfinite(self.labels))}
 
-    def pair(self, champion: str, recipe: str, baseline: str) -> Paired:
+    def pair(self, champion: str, since: date, recipe: str, definition: str, baseline: str) -> Paired:
         """The labelled units that the champion, the recipe's fresh fits and the fresh baseline all sat.
 
         Args:
-            champion: The champion's model identity; its rows count whether it sat as champion or as a fresh fit.
+            champion: The champion's model identity.
+            since: The day on which it was crowned. Only later days count: those before chose it, or chose what was
+                rolled back, and on the day itself it is its own recipe's fresh fit.
             recipe: The recipe that is compared with it.
+            definition: Digest of the recipe's declaration now; fits of another declaration are no evidence for it.
             baseline: The baseline's recipe name.
         """
-        mine = self._index(self.models == champion)
-        theirs = self._index(self.contestants == recipe)
+        later = self.days > np.datetime64(since)
+        mine = self._index((self.contestants == CHAMPION) & (self.models == champion) & later)
+        theirs = self._index((self.contestants == recipe) & (self.definitions == definition) & later)
         plain = self._index(self.contestants == baseline)
         common = sorted(mine.keys() & theirs.keys() & plain.keys())
         at = np.array([theirs[key] for key in common], dtype=np.int64)

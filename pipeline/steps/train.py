@@ -18,6 +18,7 @@ from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Trained, Validated, digest
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days, scored_day, training_days
+from pipeline.steps.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,9 @@ def _fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | N
         inputs, labels = inputs.iloc[rows], labels[rows]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator = recipe.build(seed).fit(inputs, labels)
+        estimator = recipe.build(seed)
+        one_thread()
+        estimator.fit(inputs, labels)
     # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
     for said in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
         log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), said)

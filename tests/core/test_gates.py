@@ -413,7 +413,7 @@ def test_a_constant_or_invalid_model_is_not_sound():
 def test_churn_counts_only_what_refitting_does_not_change_anyway():
     noisy = Churn(0.1).judge(world(3, blocks=40, refit=0.5))[0]
     assert noisy.outcome is PASS
-    assert "refitting alone changes" in noisy.text
+    assert "refitting on a resample changes" in noisy.text
     moved = Churn(0.1).judge(moved_world())[0]
     assert moved.outcome is FAIL
     assert moved.value > 0.1
@@ -460,7 +460,7 @@ def test_right_to_wrong_counts_what_the_candidate_spoils_beyond_what_refitting_i
     exam = Exam(labels, np.arange(n).astype(str), champion, candidate, twin, {})
     finding = RightToWrong(0.05).judge(Evidence(BINARY, "a", "b", exam=exam))[0]
     assert finding.value == pytest.approx(0.15 - 0.05)
-    assert "15 % went from right to wrong, 5 % from wrong to right; refitting alone spoils 5 %" in finding.text
+    assert "15 % went from right to wrong, 5 % from wrong to right; refitting on a resample spoils 5 %" in finding.text
 
 
 def test_a_wide_net_of_slices_rarely_rings_by_chance_about_the_mix_either():

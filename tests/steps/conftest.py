@@ -27,7 +27,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def promoted(world: World) -> World:
-    """The baseline started on the fourth day and was replaced on the eighth."""
-    outcomes = [small.run_day(small.SMALL, day, world) for day in small.days(8)[3:]]
-    assert [outcome.outcome for outcome in outcomes] == ["started", "held", "held", "held", "promoted"]
+    """The baseline started on the third day and was replaced on the eighth."""
+    outcomes = [small.run_day(small.SMALL, day, world) for day in small.days(8)[2:]]
+    assert [outcome.outcome for outcome in outcomes] == ["started", "held", "held", "held", "held", "promoted"]
     return world

@@ -95,12 +95,12 @@ LAST = small.days(8)[-1]
 
 
 def prepared(home: Path) -> tuple[World, small.MemoryRegistry]:
-    """Seven days delivered and four of them run, so that the eighth has evidence enough for a promotion."""
+    """Seven days delivered and five of them run, so that the eighth has evidence enough for a promotion."""
     registry = small.MemoryRegistry()
     world = small.world_in(home, registry)
     for day in small.days(8):
         small.deliver(home / "landing", day)
-        if day >= small.days(4)[-1] and day < LAST:
+        if day >= small.days(3)[-1] and day < LAST:
             small.run_day(small.SMALL, day, world)
     return world, registry
 

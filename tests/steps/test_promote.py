@@ -125,3 +125,11 @@ def test_a_waiting_winner_is_shown_as_waiting(promoted: World) -> None:
     outcome = wait(small.SMALL, registered_on(NINTH, promoted), promoted)
     assert outcome.outcome == "waiting"
     assert promoted.ledger.outcomes("small")[-1].outcome == "waiting"
+
+
+def test_a_first_day_with_no_history_is_held_and_says_how_much_is_missing(world: World) -> None:
+    outcome = small.run_day(small.SMALL, small.FIRST, world)
+    assert outcome.outcome == "held"
+    assert outcome.champion is None
+    assert "0 of at least 2 labelled days" in outcome.reason
+    assert [small.run_day(small.SMALL, day, world).outcome for day in small.days(3)[1:]] == ["held", "started"]

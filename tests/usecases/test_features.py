@@ -307,3 +307,23 @@ def test_the_evening_before_precedes_every_prediction_of_the_year() -> None:
         first = (pd.to_datetime(rows["time_hour"]) + rows["minute"] * pd.Timedelta(minutes=1)).min()
         assert first - pd.Timedelta(hours=2) >= pd.Timestamp(day, tz="UTC")
     assert days[-1] > LAST
+
+
+def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> None:
+    """A tail number is read wrongly now and then; what comes of it must not depend on the order of rows."""
+    rows = tables()["flights"].collect().to_native()
+    flight = in_pandas()["last_delay"].dropna().index[0]
+    today = by_hand()[by_hand()["day"] == DAY.isoformat()]
+    unit = today[today.apply(key, axis=1) == flight].iloc[0]
+    mine = rows[(rows["tailnum"] == unit["tailnum"]) & (rows["departed_at"] <= unit["predicted_at"].tz_localize(None))]
+    last = mine.sort_values("departed_at").tail(1)
+    # Half an hour earlier on the plan, half an hour later: it left in the same minute.
+    twin = last.assign(
+        flight=9999, dep_delay=last["dep_delay"] + 30, time_hour=last["time_hour"] - timedelta(minutes=30)
+    )
+    for both in ([rows, twin], [twin, rows]):
+        mixed = nw.from_native(pd.concat(both, ignore_index=True)).lazy()
+        made = CASE.features({**tables(), "flights": mixed}).collect().to_native()
+        made = made[(made["day"] == pd.Timestamp(DAY)) & (made["flight"] == unit["flight"])]
+        found = made[(made["carrier"] == unit["carrier"]) & (made["origin"] == unit["origin"])]
+        assert found["last_delay"].tolist() == (last["dep_delay"] + 30).tolist()
