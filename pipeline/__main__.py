@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -57,7 +60,7 @@ def run_day(
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pipeline.adapters.world import world
+    from pipeline.adapters.world import alone, world
     from pipeline.report.progress import bars
     from pipeline.report.terminal import days_table, show
 
@@ -74,7 +77,7 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError(f"--to {last} lies before --from {first}")
     outcomes: list[DayOutcome] = []
     refused = False
-    with bars() as progress:
+    with bars() as progress, alone(usecase.name):
         ports = world(progress)
         for day in (first + timedelta(n) for n in range((last - first).days + 1)):
             try:
@@ -152,7 +155,10 @@ def _recipe(usecase: Usecase, name: str) -> None:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        if not 1900 <= day.year <= 2200:
+            raise ValueError(text)
+        return day
     except ValueError:
         raise argparse.ArgumentTypeError(f"there is no such day as '{text}'; a day is written 2013-03-08") from None
 
@@ -196,8 +202,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it did what was asked, 1 when data was refused, 2 when the request could not be met."""
+    """Run a command: 0 done, 1 data was refused, 2 the request could not be met, 3 a fault of the product itself."""
     args = parser().parse_args(argv)
+    os.umask(0o077)  # what the product keeps is its owner's alone
     try:
         return int(args.act(args))
     except PipelineError as error:
@@ -206,6 +213,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the next run goes on from here", file=sys.stderr)
         return 130
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence for the person, the traceback in a file
+        with tempfile.NamedTemporaryFile("w", prefix="pipeline-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        print(
+            f"UNEXPECTED: {type(error).__name__}: {error}; nothing was promoted half. See {log.name}", file=sys.stderr
+        )
+        return 3
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for day in small.days(10):
         small.deliver(tmp_path / "landing", day)
     ports = small.world_in(tmp_path)
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
     monkeypatch.setattr(timing, "SINGLE", 2)
     monkeypatch.setattr(timing, "BATCH", 2)
     monkeypatch.setattr(worlds, "world", lambda progress=None: ports)
@@ -113,3 +114,23 @@ def test_a_winner_waits_for_a_person_where_one_is_wanted(command: World, monkeyp
     assert cli.main(["run", "small", "--day", "2020-01-08", "--approve-as", "grace"]) == 0
     assert command.ledger.entries("small")[-1].by == "grace"
     assert command.registry.aliases("small") == {"champion": 2, "previous": 1}
+
+
+def test_two_runs_of_one_use_case_at_once_are_refused_in_a_sentence(
+    command: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with worlds.alone("small"):
+        assert cli.main(["run", "small", "--day", "2020-01-03"]) == 2
+    assert "another run of small is at work" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_product_is_one_sentence_and_its_traceback_lies_in_a_file(
+    command: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.steps.ingest.ingest", lambda *_: 1 / 0)
+    assert cli.main(["run", "small", "--day", "2020-01-03"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("UNEXPECTED: ZeroDivisionError")
+    log = Path(said.rsplit(" ", 1)[-1].strip())
+    assert "Traceback" in log.read_text()
+    log.unlink()

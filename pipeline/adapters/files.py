@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from pipeline.core.errors import ConflictError, RefusedError, UsageError
+from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]{0,149}")
 
@@ -26,9 +26,16 @@ class LocalFiles:
             ConflictError: If the name is taken by other bytes.
         """
         path = self.path(name)
-        self._make_folders(path.parent)
-        if not path.exists():
-            self._write(path, data)
+        try:
+            self._make_folders(path.parent)
+            if not path.exists():
+                self._write(path, data)
+        except OSError as error:
+            raise UnavailableError(
+                f"the file '{name}' can't be written below {self._root} ({error.strerror or error}); make room or give "
+                f"access, and try again: nothing is half written",
+                "STORAGE",
+            ) from error
         digest = hashlib.sha256(data).hexdigest()
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ConflictError(

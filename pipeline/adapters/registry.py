@@ -7,6 +7,7 @@ creation, and it is this pair that is tried again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
@@ -360,7 +361,26 @@ class MlflowRegistry:
             # MLflow would try for minutes to open a file in a folder that is not there.
             folder = Path(self._uri.removeprefix("sqlite:///")).parent
             folder.mkdir(parents=True, exist_ok=True)
+            _make_database(Path(self._uri.removeprefix("sqlite:///")))
         return MlflowClient(self._uri, self._uri)
+
+
+def _make_database(path: Path) -> None:
+    """Make MLflow's SQLite file in one piece: a process killed while it makes its tables would leave it unusable."""
+    if path.exists():
+        return
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    with (path.parent / f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        part = path.with_name(f".{path.name}.part")
+        part.unlink(missing_ok=True)
+        engine = create_sqlalchemy_engine(f"sqlite:///{part}")
+        _initialize_tables(engine)
+        engine.dispose()
+        part.rename(path)
 
 
 def _read(model: Path) -> bytes:

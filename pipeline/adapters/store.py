@@ -232,6 +232,9 @@ class DeltaStore:
                 cache[table].update_incremental()
             elif (folder / "_delta_log").is_dir():
                 cache[table] = DeltaTable(folder)
+            elif len(list(folder.glob("day=*"))) > 1:
+                # One day may be left by a first commit that was killed; several were committed once.
+                raise ValueError("the folder holds days, but its _delta_log is gone")
             else:
                 return None
         except TableNotFoundError:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
 
@@ -60,6 +62,27 @@ def code() -> str:
         made.update(path.relative_to(root).as_posix().encode())
         made.update(path.read_bytes())
     return made.hexdigest()
+
+
+@contextmanager
+def alone(usecase: str) -> Iterator[None]:
+    """Hold the use case for this process: two runs from the command line at once would train everything twice.
+
+    Raises:
+        UnavailableError: Another process holds it.
+    """
+    folder = home() / "store"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f".{usecase}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError:
+        raise UnavailableError(
+            f"another run of {usecase} is at work on {home()}; wait until it has ended", "BUSY"
+        ) from None
+    except NotADirectoryError as error:
+        raise UsageError(f"PIPELINE_HOME={home()} can't be a folder ({error.strerror}); name another one") from None
 
 
 def source(function: Callable[..., Any]) -> str:

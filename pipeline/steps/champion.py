@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -46,16 +47,25 @@ def newest_judged(usecase: Usecase, world: World) -> date | None:
 def load(usecase: Usecase, entry: Entry, world: World) -> Any:
     """The model of a ledger line, its digest checked against the ledger before it is opened.
 
+    A file that is missing or damaged is fetched anew from the registry, and kept beside the damaged one.
+
     Raises:
         RefusedError: Neither the file store nor the registry has the file with that digest.
     """
     name = file_of(usecase.name, entry.sha256)
-    if not world.files.exists(name):
-        data, _ = world.registry.artifact(usecase.name, entry.version)
-        if world.files.put(name, data) != entry.sha256:
-            raise RefusedError(
-                f"{usecase.name}: the registry's file of version {entry.version} is not the one that was promoted "
-                f"(its digest differs from the promotion ledger's); roll back to another version",
-                "TAMPERED",
-            )
-    return world.models.load(name, entry.sha256)
+    try:
+        return world.models.load(name, entry.sha256)
+    except RefusedError as lost:
+        if lost.code not in ("MISSING", "TAMPERED"):
+            raise
+        spare = name.replace(".skops", ".again.skops") if world.files.exists(name) else name
+        if not world.files.exists(spare):
+            data, _ = world.registry.artifact(usecase.name, entry.version)
+            if hashlib.sha256(data).hexdigest() != entry.sha256:
+                raise RefusedError(
+                    f"{lost} The registry's file of version {entry.version} is not the one that was promoted either: "
+                    f"roll back to another version",
+                    "TAMPERED",
+                ) from None
+            world.files.put(spare, data)
+        return world.models.load(spare, entry.sha256)

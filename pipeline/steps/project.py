@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.core.errors import RefusedError, UsageError
 from pipeline.core.lifecycle import champion, previous
 from pipeline.core.ports import World
 
@@ -12,6 +13,9 @@ log = logging.getLogger(__name__)
 
 def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | None]]:
     """Point ``champion`` and ``previous`` where the promotion ledger says; touches nothing that is right already.
+
+    Raises:
+        RefusedError: With code ``DRIFT`` if the registry knows a champion that the ledger does not: nothing is moved.
 
     Returns:
         Alias to (what it was, what it is now) for each that had to be moved.
@@ -23,10 +27,24 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
         "previous": None if before is None else before.version,
     }
     found = world.registry.aliases(usecase)
+    if "champion" in found and found["champion"] not in {entry.version for entry in entries}:
+        raise RefusedError(
+            f"{usecase}: in the registry version {found['champion']} is champion, but the promotion ledger has never "
+            f"heard of it: either the ledger was lost or restored from an old backup (restore the newest one), or somebody "
+            f"moved the alias by hand (point it back at {f'version {head.version}' if head else 'nothing'})",
+            "DRIFT",
+        )
     moved: dict[str, tuple[int | None, int | None]] = {}
     for alias, version in wanted.items():
         if found.get(alias) != version:
             log.info("%s: alias %s moves from version %s to %s", usecase, alias, found.get(alias), version)
-            world.registry.point(usecase, alias, version)
+            try:
+                world.registry.point(usecase, alias, version)
+            except UsageError as gone:
+                if gone.code != "MISSING":
+                    raise
+                # The ledger and the model's file are whole; the registry only shows them, and cannot show this.
+                log.error("%s: alias %s can't follow the promotion ledger: %s", usecase, alias, gone)
+                continue
             moved[alias] = (found.get(alias), version)
     return moved

@@ -72,10 +72,13 @@ def lift(usecase: Usecase, world: World, recipe: str, why: str, by: str, at: dat
 
 
 def _today(usecase: Usecase, world: World) -> date:
-    """The newest data day the product knows of: holds are counted in data days, not by the clock."""
-    days = [outcome.day for outcome in world.ledger.outcomes(usecase.name)]
-    days += [entry.day for entry in world.ledger.entries(usecase.name)]
-    return date.fromisoformat(max(days)) if days else date.min
+    """The newest data day that was judged: holds are counted in data days, not by the clock.
+
+    A refused day does not count: a day mistyped by a century would otherwise hold everything until then.
+    """
+    judged = champion.newest_judged(usecase, world)
+    days = [date.fromisoformat(entry.day) for entry in world.ledger.entries(usecase.name)]
+    return max([*days, *([judged] if judged else [])], default=date.min)
 
 
 def _follow(usecase: Usecase, world: World) -> None:

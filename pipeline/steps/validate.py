@@ -79,9 +79,9 @@ def pages(usecase: Usecase, report: str, files: Files) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """An accepted day: what is remembered of it, and the digest of what it was judged on."""
+    """An accepted day, and the digest of what it was judged on."""
 
-    profile: Profile
+    day: date
     own: str
 
 
@@ -99,6 +99,7 @@ class _Bench:
         suites = world.checker.digest(usecase.name, [table.name for table in usecase.tables])
         self.rules = digest([RULES, suites, [_plain(part) for part in (*usecase.tables, *usecase.facts)]])
         self.past: list[_Accepted] = []
+        self._profiles: dict[date, Profile] = {}
 
     def judge_past(self) -> list[date]:
         """Judge what was not judged yet, oldest first; the refused days."""
@@ -154,11 +155,11 @@ class _Bench:
         absent = self._absent(day)
         if absent:
             return self._keep(self._refused_name(day), day, absent)
-        before = [kept for kept in self.past if (day - kept.profile.day).days <= MEMORY]
+        before = [kept.day for kept in self.past if (day - kept.day).days <= MEMORY]
         previous: Mapping[str, Columns] = {}
         books: Mapping[str, KeyBook] = {}
         if before:
-            last = before[-1].profile.day
+            last = before[-1]
             previous = {r.name: self.tables.columns(r, last) for r in self.usecase.references}
             books = {name: KeyBook.from_dict(book) for name, book in self._unpack(last, "keys").items()}
         contents = {
@@ -166,7 +167,7 @@ class _Bench:
             for r in self.usecase.references
         }
         today = {table.name: self.tables.columns(table, day) for table in self.usecase.tables}
-        profiles = [kept.profile for kept in before]
+        profiles = [self._profile(then) for then in before]
         structural, profile, books = judge(self.usecase, day, today, previous, contents, profiles, books)
         findings = (*structural, *excused(self.usecase.excuses, day, expectations))
         if joint(findings) is not Outcome.PASS:
@@ -190,7 +191,12 @@ class _Bench:
         return read_report(name, self.files)
 
     def _remember(self, day: date) -> None:
-        self.past.append(_Accepted(Profile.from_dict(self._unpack(day, "profile")), self._own(day)))
+        self.past.append(_Accepted(day, self._own(day)))
+
+    def _profile(self, day: date) -> Profile:
+        if day not in self._profiles:
+            self._profiles[day] = Profile.from_dict(self._unpack(day, "profile"))
+        return self._profiles[day]
 
     def _pack(self, day: date, what: str, value: Any) -> None:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -212,7 +218,7 @@ class _Bench:
         return f"{self._stem(day)}.json"
 
     def _refused_name(self, day: date) -> str:
-        before = [kept.own for kept in self.past if 0 < (day - kept.profile.day).days <= MEMORY]
+        before = [kept.own for kept in self.past if 0 < (day - kept.day).days <= MEMORY]
         return f"{self._stem(day)}.{digest([before, self.world.code])[:16]}.json"
 
     def _absent(self, day: date) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.files import LocalFiles
-from pipeline.core.errors import ConflictError, RefusedError, UsageError
+from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
 
 
 def test_a_file_is_written_once_and_read_back_by_its_digest(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_no_file_under_the_name(tmp_path: Path, monkeypatch: 
     files = LocalFiles(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(UnavailableError, match="No space.*make room"):
             files.put("a/model.skops", b"x")
     assert not files.exists("a/model.skops")
     assert list((tmp_path / "a").iterdir()) == []

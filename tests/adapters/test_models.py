@@ -44,6 +44,7 @@ def files() -> MemoryFiles:
     return MemoryFiles()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("usecase", "recipe"), RECIPES, ids=[f"{u.name} {r.name}" for u, r in RECIPES])
 def test_every_recipe_comes_back_with_the_same_predictions_and_a_second_fit_is_the_same_file(
     files: MemoryFiles, usecase: Any, recipe: Any

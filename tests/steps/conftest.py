@@ -19,8 +19,8 @@ def quick_timing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Twelve days delivered, nothing run."""
-    for day in small.days(12):
+    """Sixteen days delivered, nothing run."""
+    for day in small.days(16):
         small.deliver(tmp_path / "landing", day)
     return small.world_in(tmp_path)
 
