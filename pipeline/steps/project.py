@@ -30,8 +30,8 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
     if "champion" in found and found["champion"] not in {entry.version for entry in entries}:
         raise RefusedError(
             f"{usecase}: in the registry version {found['champion']} is champion, but the promotion ledger has never "
-            f"heard of it: either the ledger was lost or restored from an old backup (restore the newest one), or somebody "
-            f"moved the alias by hand (point it back at {f'version {head.version}' if head else 'nothing'})",
+            f"heard of it: either the ledger was lost or restored from an old backup (restore the newest one), or "
+            f"somebody moved the alias by hand (point it back at {f'version {head.version}' if head else 'nothing'})",
             "DRIFT",
         )
     moved: dict[str, tuple[int | None, int | None]] = {}

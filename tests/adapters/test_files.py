@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_no_file_under_the_name(tmp_path: Path, monkeypatch: 
     files = LocalFiles(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(UnavailableError, match="No space.*make room"):
+        with pytest.raises(UnavailableError, match="make room"):
             files.put("a/model.skops", b"x")
     assert not files.exists("a/model.skops")
     assert list((tmp_path / "a").iterdir()) == []
