@@ -154,6 +154,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--exit", action="store_true", help="end by itself, with a truthful exit status")
     end = parser.parse_args().exit
+    # A shell starts what it puts in the background with Ctrl-C ignored; both signals must stop it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return run(end)

@@ -18,6 +18,8 @@ from stack.settings import Settings
 def main() -> int:
     """Run the stack in the foreground; the exit code is 0 after Ctrl-C or SIGTERM, 1 after an error."""
     console = Console(highlight=False)
+    # A shell starts what it puts in the background with Ctrl-C ignored; both signals must stop it all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     began = time.monotonic()
     try:
