@@ -111,6 +111,7 @@ def _under_airflow(usecases: list[str], console: Console) -> dict[str, dict[str,
         }
         settings = dataclasses.replace(Settings.from_env({**os.environ, "PIPELINE_HOME": home}), extra=calendar)
         with Stack(settings).running(on_progress=lambda line: console.print(f"  {line}", style="dim")) as stack:
+            stack.wait_for_dags(*usecases)
             return {name: _last_run(stack, name) for name in usecases}
 
 
@@ -118,9 +119,9 @@ def _last_run(stack: Any, dag: str) -> dict[str, float]:
     deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
         stack.watch_once()
-        runs = stack.api("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=-logical_date&limit=10")["dag_runs"]
+        runs = stack.api("GET", f"/dags/{dag}/dagRuns?order_by=-logical_date&limit=10")["dag_runs"]
         if len(runs) == SCHEDULED and all(run["state"] in ("success", "failed") for run in runs):
-            found = stack.api("GET", f"/api/v2/dags/{dag}/dagRuns/{runs[0]['dag_run_id']}/taskInstances")
+            found = stack.api("GET", f"/dags/{dag}/dagRuns/{runs[0]['dag_run_id']}/taskInstances")
             tasks = {task["task_id"]: float(task["duration"] or 0) for task in found["task_instances"]}
             began, ended = (_moment(runs[0][end]) for end in ("start_date", "end_date"))
             return {**tasks, "whole run": ended - began}
