@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import narwhals as nw
 import numpy as np
@@ -20,6 +20,7 @@ from pipeline.adapters.landing import FolderLanding
 from pipeline.adapters.ledger import SqlLedger
 from pipeline.adapters.models import SkopsModels
 from pipeline.adapters.store import DeltaStore
+from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Regression
 from pipeline.core.ports import Checked, Page, World
@@ -85,6 +86,19 @@ def _constant(seed: int) -> Any:
     return DummyClassifier(strategy="prior", random_state=seed)
 
 
+@dataclasses.dataclass(frozen=True)
+class Refitted:
+    """Passes whoever was refitted: thirty visits in three shops are too few for a gate on stability."""
+
+    name: ClassVar[str] = "refitted"
+    stage: ClassVar[Stage] = Stage.REFIT
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        twin = evidence.exam.twin if evidence.exam is not None else None
+        differs = twin is not None and bool(np.any(twin != evidence.exam.candidate))
+        return (Finding(self.name, Outcome.PASS if differs else Outcome.UNKNOWN, "refitted on a resample"),)
+
+
 SMALL = Usecase(
     name="small",
     question="Does this visitor buy?",
@@ -103,7 +117,7 @@ SMALL = Usecase(
     baseline=Recipe("constant", _constant, window=9, at_least=2),
     block=("shop",),
     slices=("shop",),
-    gates=(Sound(), BeatsBaseline(), Better()),
+    gates=(Sound(), BeatsBaseline(), Better(), Refitted()),
     evidence=10,
 )
 

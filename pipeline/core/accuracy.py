@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence import Evidence, Paired
+from pipeline.core.evidence import Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -50,6 +50,7 @@ class NotWorse:
     confidence: float = 0.95
     at_least: int = MINIMUM
     name: ClassVar[str] = "not worse"
+    stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
         check_share(self.name, "margin", self.margin)
@@ -79,6 +80,7 @@ class Better:
     confidence: float = 0.95
     at_least: int = MINIMUM
     name: ClassVar[str] = "better"
+    stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
         check_share(self.name, "by", self.by)
@@ -106,6 +108,7 @@ class BeatsBaseline:
     confidence: float = 0.95
     at_least: int = MINIMUM
     name: ClassVar[str] = "beats the baseline"
+    stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
         check_share(self.name, "by", self.by)
@@ -204,6 +207,7 @@ class EverySlice:
     at_least: int = 100
     confidence: float = 0.95
     name: ClassVar[str] = "every slice"
+    stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
         check_share(self.name, "margin", self.margin, high=math.inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +29,17 @@ def _words(what: str, values: Any, units: int) -> NDArray[np.str_]:
     if array.shape != (units,):
         raise ValueError(f"{what} must hold one word for each of the {units:,} units, got the shape {array.shape}")
     return array
+
+
+class Stage(IntEnum):
+    """What must be made before a gate can judge. A candidate that a stage stops never pays for the next one."""
+
+    #: The score ledger and the candidate's own predictions, which are there already.
+    SCORES = 1
+    #: One more fit of the candidate's recipe, for the refitting noise.
+    REFIT = 2
+    #: Seconds of timing, champion and candidate in turn.
+    TIMING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +94,23 @@ class Exam:
         labels: The truth per unit; NaN where there is none.
         blocks: Name of the unit's block.
         champion, candidate: Predictions per unit.
-        twin: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
         slices: Slice column to its value per unit.
+        twin: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
+            None: not refitted.
     """
 
     labels: Floats
     blocks: NDArray[np.str_]
     champion: Floats
     candidate: Floats
-    twin: Floats
     slices: Mapping[str, NDArray[np.str_]]
+    twin: Floats | None = None
 
     def __post_init__(self) -> None:
         units = len(self.labels)
         put = object.__setattr__
         put(self, "blocks", _words("blocks", self.blocks, units))
-        for name in ("labels", "champion", "candidate", "twin"):
+        for name in ("labels", "champion", "candidate", *(("twin",) if self.twin is not None else ())):
             put(self, name, _floats(f"exam {name}", getattr(self, name), units))
         slices = {name: _words(f"slice '{name}'", values, units) for name, values in self.slices.items()}
         put(self, "slices", slices)

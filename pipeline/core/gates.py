@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pipeline.core.accuracy import BeatsBaseline, Better, EverySlice, NotWorse
-from pipeline.core.evidence import Evidence
+from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
 from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
 from pipeline.core.verdict import Finding, Outcome
@@ -37,6 +37,10 @@ class Gate(Protocol):
     @property
     def name(self) -> str:
         """The question in a few words."""
+
+    @property
+    def stage(self) -> Stage:
+        """What must be made for it: it is asked of a candidate that passed every earlier stage."""
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """At least one finding that can stop the candidate; further ones may only inform."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.core.accuracy import check_confidence
-from pipeline.core.evidence import Evidence
+from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.kinds import Floats
 from pipeline.core.stats import quantile_ratio
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -47,6 +47,7 @@ class Latency:
     at_least: int = 20
     confidence: float = 0.95
     name: ClassVar[str] = "latency"
+    stage: ClassVar[Stage] = Stage.TIMING
 
     def __post_init__(self) -> None:
         check_confidence(self.name, self.confidence)

@@ -154,9 +154,9 @@ def _hold(
 
     def distance(candidate: Candidate) -> tuple[int, int, tuple[float, float]]:
         found = findings.get(candidate.recipe, ())
-        # Nothing was asked about it: it is further away than any that answered.
-        nearness = len(stops(candidate.recipe)) if found else 10**6
-        return (order.index(outcomes[candidate.recipe]), nearness, _rank(found))
+        # Passes, not stops, tell who came far: who is stopped early is not asked the later questions.
+        passed = sum(f.required and f.outcome is Outcome.PASS for f in found)
+        return (order.index(outcomes[candidate.recipe]), -passed, _rank(found))
 
     nearest = min(contest, key=distance).recipe
     outcome = outcomes[nearest]

@@ -80,8 +80,6 @@ class Candidate(Record):
         rows: Units it learnt from.
         file: Name of the skops file in the file store.
         sha256: Digest of that file; checked before it is ever loaded.
-        twin: Name of the file of the same recipe refitted with another seed on a resample: the refitting noise.
-        twin_sha256: Digest of the twin's file.
         seconds: What the fit took.
     """
 
@@ -92,8 +90,6 @@ class Candidate(Record):
     rows: int
     file: str
     sha256: str
-    twin: str
-    twin_sha256: str
     seconds: float
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.core.accuracy import check_confidence, check_share, slices
-from pipeline.core.evidence import Evidence, Exam
+from pipeline.core.evidence import Evidence, Exam, Stage
 from pipeline.core.kinds import Floats, Ints
 from pipeline.core.stats import Interval, NoInterval, mean_interval, numbered, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -29,18 +29,20 @@ def _check(gate: str, limit: float, at_least: int, confidence: float) -> None:
         raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
 
 
-def _sat(evidence: Evidence, at_least: int) -> Exam | str:
-    """The exam, if it can be judged; else why not."""
+def _sat(evidence: Evidence, at_least: int) -> tuple[Exam, Floats] | str:
+    """The exam and the twin's predictions, if they can be judged; else why not."""
     exam = evidence.exam
     if exam is None or not len(exam):
         return "no unit of the scored day was predicted"
-    for who in ("champion", "candidate", "twin"):
-        bad = len(exam) - int(np.count_nonzero(evidence.valid(getattr(exam, who))))
+    if exam.twin is None:
+        return "the recipe was not refitted, so nothing tells change from refitting noise"
+    for who, predictions in (("champion", exam.champion), ("candidate", exam.candidate), ("twin", exam.twin)):
+        bad = len(exam) - int(np.count_nonzero(evidence.valid(predictions)))
         if bad:
             return f"{bad:,} of {count(len(exam), 'prediction')} of the {who} are not valid"
     if len(exam) < at_least:
         return f"{count(len(exam), 'unit')} on the scored day, at least {at_least} are needed"
-    return exam
+    return exam, exam.twin
 
 
 def _settle(
@@ -71,6 +73,7 @@ class Sound:
     """Is every prediction of the candidate on the scored day a number its kind can have, and are they not all one?"""
 
     name: ClassVar[str] = "sound"
+    stage: ClassVar[Stage] = Stage.SCORES
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the number of invalid predictions."""
@@ -108,18 +111,20 @@ class Churn:
     at_least: int = 100
     confidence: float = 0.95
     name: ClassVar[str] = "churn"
+    stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
         _check(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share changed less the share that the twin changes."""
-        exam = _sat(evidence, self.at_least)
-        if isinstance(exam, str):
-            return (Finding(self.name, Outcome.UNKNOWN, exam, wanted=Bound(high=self.limit)),)
+        sat = _sat(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
+        exam, twin = sat
         decided = evidence.kind.decision(exam.candidate)
         changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
-        noise = (decided != evidence.kind.decision(exam.twin)).astype(np.float64)
+        noise = (decided != evidence.kind.decision(twin)).astype(np.float64)
         found = mean_interval(changed - noise, exam.clusters, confidence=self.confidence)
         told = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
@@ -141,6 +146,7 @@ class RightToWrong:
     at_least: int = 100
     confidence: float = 0.95
     name: ClassVar[str] = "right to wrong"
+    stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
         _check(self.name, self.limit, self.at_least, self.confidence)
@@ -148,19 +154,20 @@ class RightToWrong:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
         bound = Bound(high=self.limit)
-        exam = _sat(evidence, self.at_least)
-        if isinstance(exam, str):
-            return (Finding(self.name, Outcome.UNKNOWN, exam, wanted=bound),)
+        sat = _sat(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
+        exam, twin = sat
         known = np.isfinite(exam.labels)
         labels, n = exam.labels[known], int(known.sum())
         if n < self.at_least:
             text = f"{count(n, 'labelled unit')} on the scored day, at least {self.at_least} are needed"
             return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
-        champion, candidate, twin = (
-            evidence.kind.right(labels, scores[known]) for scores in (exam.champion, exam.candidate, exam.twin)
+        champion, candidate, again = (
+            evidence.kind.right(labels, scores[known]) for scores in (exam.champion, exam.candidate, twin)
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
-        noise = candidate & ~twin
+        noise = candidate & ~again
         excess = spoilt.astype(np.float64) - noise
         found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
         told = (
@@ -184,6 +191,7 @@ class ScoreShift:
     at_least: int = 100
     confidence: float = 0.95
     name: ClassVar[str] = "score shift"
+    stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
         _check(self.name, self.limit, self.at_least, self.confidence)
@@ -191,10 +199,11 @@ class ScoreShift:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the Wasserstein distance less the twin's, in spreads."""
         bound = Bound(high=self.limit)
-        exam = _sat(evidence, self.at_least)
-        if isinstance(exam, str):
-            return (Finding(self.name, Outcome.UNKNOWN, exam, wanted=bound),)
-        scores = (exam.champion, exam.candidate, exam.twin)
+        sat = _sat(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
+        exam, twin = sat
+        scores = (exam.champion, exam.candidate, twin)
         found = shift_excess(*scores, exam.clusters, confidence=self.confidence)
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
@@ -220,16 +229,18 @@ class DecisionMix:
     at_least: int = 100
     confidence: float = 0.95
     name: ClassVar[str] = "decision mix"
+    stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
         _check(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
-        exam = _sat(evidence, self.at_least)
-        if isinstance(exam, str):
-            return (Finding(self.name, Outcome.UNKNOWN, exam, wanted=Bound(high=self.limit)),)
-        decisions = [evidence.kind.decision(scores) for scores in (exam.champion, exam.candidate, exam.twin)]
+        sat = _sat(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
+        exam, twin = sat
+        decisions = [evidence.kind.decision(scores) for scores in (exam.champion, exam.candidate, twin)]
         whole = self._part(decisions, exam.clusters, self.confidence, self.name)
         parts = [(name, rows) for name, rows in slices(exam.slices) if len(rows) >= self.at_least]
         if not parts:

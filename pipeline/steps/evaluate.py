@@ -12,10 +12,10 @@ import numpy as np
 
 from pipeline.core import lifecycle
 from pipeline.core.errors import ConflictError
-from pipeline.core.evidence import Evidence, Exam
-from pipeline.core.gates import Latency, judge
+from pipeline.core.evidence import Evidence, Exam, Stage
+from pipeline.core.gates import judge
 from pipeline.core.ports import Units, World
-from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained
+from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained, Validated
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.windows import Days, evidence_days, scored_day
@@ -23,6 +23,7 @@ from pipeline.steps import champion, scores
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.threads import one_thread
 from pipeline.steps.timing import timed
+from pipeline.steps.train import Lineage
 
 
 def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = True) -> Judged:
@@ -83,7 +84,9 @@ class Panel:
         self.day = date.fromisoformat(trained.scored)
         self.version = scored.ledger
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
-        without = {date.fromisoformat(day) for day in trained.validated["without"]}
+        validated = Validated.from_dict(trained.validated)
+        without = {date.fromisoformat(day) for day in validated.without}
+        self.lineage = Lineage(usecase, validated, world, self.day)
         window = evidence_days(self.day, usecase.evidence)
         sound = scores.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
@@ -107,32 +110,36 @@ class Panel:
         return found
 
     def _judge(self, candidate: Candidate, head: Entry, model: Any) -> tuple[Finding, ...]:
-        """All gates but latency first: timing takes seconds, and is owed only to a candidate that could win."""
-        evidence = self._evidence(candidate, head, model)
-        self.evidence[candidate.recipe] = evidence
-        timed_gates = [gate for gate in self.usecase.gates if isinstance(gate, Latency)]
-        others = [gate for gate in self.usecase.gates if not isinstance(gate, Latency)]
-        found = judge(others, evidence) if others else ()
-        if not timed_gates:
-            return found
-        if others and joint(found) is not Outcome.PASS:
-            why = "not timed: what stands above stops this candidate already"
-            return (*found, Finding("latency", Outcome.UNKNOWN, why, required=False))
+        """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win."""
         fresh = self.world.models.load(candidate.file, candidate.sha256)
-        evidence = replace(evidence, timing=timed(self.usecase.kind, model, fresh, self.units.inputs))
+        evidence = self._evidence(candidate, head, model, fresh)
+        found: tuple[Finding, ...] = ()
+        for stage in Stage:
+            gates = [gate for gate in self.usecase.gates if gate.stage is stage]
+            if not gates:
+                continue
+            if found and joint(found) is not Outcome.PASS:
+                why = "not measured: what stands above stops this candidate already"
+                found += tuple(Finding(gate.name, Outcome.UNKNOWN, why, required=False) for gate in gates)
+                continue
+            if stage is Stage.REFIT and evidence.exam is not None:
+                twin = self.world.models.load(*self.lineage.twin(candidate))
+                one_thread()
+                predicted = self.usecase.kind.predict(twin, self.units.inputs)
+                evidence = replace(evidence, exam=replace(evidence.exam, twin=predicted))
+            if stage is Stage.TIMING:
+                evidence = replace(evidence, timing=timed(self.usecase.kind, model, fresh, self.units.inputs))
+            found += judge(gates, evidence)
         self.evidence[candidate.recipe] = evidence
-        return (*found, *judge(timed_gates, evidence))
+        return found
 
-    def _evidence(self, candidate: Candidate, head: Entry, model: Any) -> Evidence:
+    def _evidence(self, candidate: Candidate, head: Entry, model: Any, fresh: Any) -> Evidence:
         usecase, units = self.usecase, self.units
-        fresh = self.world.models.load(candidate.file, candidate.sha256)
-        twin = self.world.models.load(candidate.twin, candidate.twin_sha256)
         exam = Exam(
             labels=units.labels,
             blocks=units.blocks,
             champion=usecase.kind.predict(model, units.inputs),
             candidate=usecase.kind.predict(fresh, units.inputs),
-            twin=usecase.kind.predict(twin, units.inputs),
             slices=units.slices,
         )
         return Evidence(

@@ -40,8 +40,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     except KeyError as unknown:
         raise UsageError(str(unknown.args[0]), "RECIPE") from unknown
     scored = scored_day(date.fromisoformat(validated.snapshot["day"]), usecase.label_delay)
-    without = {date.fromisoformat(day) for day in validated.without}
-    lineage = Lineage(usecase, validated, world, scored, without)
+    lineage = Lineage(usecase, validated, world, scored)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
@@ -62,10 +61,11 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
 
 
 class Lineage:
-    """The training data of one run: read once, cut to each recipe's window."""
+    """The training data of one run, read once and cut to each recipe's window; and what is fitted on it."""
 
-    def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date, without: set[date]) -> None:
-        self.usecase, self.world, self.scored, self.without = usecase, world, scored, without
+    def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date) -> None:
+        self.usecase, self.world, self.scored = usecase, world, scored
+        self.without = {date.fromisoformat(day) for day in validated.without}
         self.versions = validated.snapshot["versions"]
         self._units: Units | None = None
         longest = training_days(scored, usecase.longest_window)
@@ -100,29 +100,71 @@ class Lineage:
         """The recipe's candidate, or the reason why there is none."""
         days = training_days(self.scored, recipe.window)
         model = self.identity(recipe, days)
-        note = f"models/{self.usecase.name}/{model}.json"
+        note = self._note(model)
         if self.world.files.exists(note):
-            return Candidate.from_dict(json.loads(self.world.files.get(note)))
-        units = self.units()
-        units = units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
+            return Candidate.from_dict(self._read(note))
+        units = self._of(days)
         found = np.unique(units.days)
         if len(found) < recipe.at_least:
             return f"{len(found)} of at least {recipe.at_least} labelled days in {days}"
-        candidate = self._fit(recipe, model, units)
+        return Candidate.from_dict(self._keep(note, self._fit(recipe, model, units).to_dict()))
+
+    def twin(self, candidate: Candidate) -> tuple[str, str]:
+        """The candidate's recipe refitted with another seed on a resample of its units: its refitting noise.
+
+        It is made when somebody asks, for it costs as much as the candidate; a twin that is already there is not made
+        again.
+
+        Returns:
+            Name and digest of the twin's file.
+
+        Raises:
+            ConflictError: Recipe, code or data are not what the candidate was fitted from.
+        """
+        recipe = self.usecase.recipe(candidate.recipe)
+        days = training_days(self.scored, recipe.window)
+        if self.identity(recipe, days) != candidate.model:
+            raise ConflictError(
+                f"{self.usecase.name}: the code or the data of {recipe.name} changed after it was fitted, so its "
+                "refitting noise can't be measured; run the day again from its train task"
+            )
+        note = self._note(f"{candidate.model}.twin")
+        if self.world.files.exists(note):
+            kept = self._read(note)
+        else:
+            units = self._of(days)
+            resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
+            made = _fitted(recipe, recipe.seed + 1, units, resample)
+            file, sha256 = self.world.models.save(self._folder, made)
+            kept = self._keep(note, {"file": file, "sha256": sha256})
+        return kept["file"], kept["sha256"]
+
+    @property
+    def _folder(self) -> str:
+        return f"models/{self.usecase.name}"
+
+    def _note(self, of: str) -> str:
+        return f"{self._folder}/{of}.json"
+
+    def _read(self, note: str) -> dict[str, Any]:
+        return dict(json.loads(self.world.files.get(note)))
+
+    def _keep(self, note: str, made: dict[str, Any]) -> dict[str, Any]:
         try:
-            self.world.files.put(note, json.dumps(candidate.to_dict(), sort_keys=True).encode())
-        except ConflictError:  # another try of this very task was first: its candidate is as good, and is the one
-            return Candidate.from_dict(json.loads(self.world.files.get(note)))
-        return candidate
+            self.world.files.put(note, json.dumps(made, sort_keys=True).encode())
+        except ConflictError:  # another try of this very task was first: what it made is as good, and is the one
+            return self._read(note)
+        return made
+
+    def _of(self, days: Days) -> Units:
+        units = self.units()
+        return units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
 
     def _fit(self, recipe: Recipe, model: str, units: Units) -> Candidate:
         began = time.perf_counter()
         estimator = _fitted(recipe, recipe.seed, units)
         seconds = time.perf_counter() - began
-        folder = f"models/{self.usecase.name}"
-        file, sha256 = self.world.models.save(folder, estimator)
-        resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
-        twin, twin_sha256 = self.world.models.save(folder, _fitted(recipe, recipe.seed + 1, units, resample))
+        file, sha256 = self.world.models.save(self._folder, estimator)
         return Candidate(
             model=model,
             recipe=recipe.name,
@@ -131,8 +173,6 @@ class Lineage:
             rows=len(units),
             file=file,
             sha256=sha256,
-            twin=twin,
-            twin_sha256=twin_sha256,
             seconds=round(seconds, 3),
         )
 

@@ -71,6 +71,6 @@ def test_evidence_without_pairs_has_no_losses():
 
 def test_words_of_any_type_are_taken_as_text():
     none = np.zeros(3)
-    exam = Exam(none, np.array([1, 2, 3]), none, none, none, {"n": np.array(["a", "b", "c"], dtype=object)})
+    exam = Exam(none, np.array([1, 2, 3]), none, none, {"n": np.array(["a", "b", "c"], dtype=object)}, none)
     assert exam.blocks.tolist() == ["1", "2", "3"]
     assert exam.slices["n"].dtype.kind == "U"

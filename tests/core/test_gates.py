@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import BINARY, REGRESSION, shuffled, twin_of_champion, world, worlds
 
-from pipeline.core.evidence import Evidence, Exam, Paired, Timing
+from pipeline.core.evidence import Evidence, Exam, Paired, Stage, Timing
 from pipeline.core.gates import (
     BeatsBaseline,
     Better,
@@ -89,11 +89,13 @@ def law_nothing_never_passes(gate, evidence):
     empty = replace(
         evidence,
         paired=Paired(np.empty(0, "datetime64[D]"), words, none, none, none, none, dict.fromkeys(paired.slices, words)),
-        exam=Exam(none, words, none, none, none, dict.fromkeys(exam.slices, words)),
+        exam=Exam(none, words, none, none, dict.fromkeys(exam.slices, words), none),
         timing=Timing(timing.single[:0], timing.batch[:0], timing.rows),
     )
     assert outcome(gate, empty) is UNKNOWN
     assert outcome(gate, replace(evidence, paired=None, exam=None, timing=None)) is UNKNOWN
+    if gate.stage is Stage.REFIT:
+        assert outcome(gate, replace(evidence, exam=replace(exam, twin=None))) is UNKNOWN
 
 
 def law_the_order_of_rows_changes_nothing(gate, evidence, seed):
@@ -457,7 +459,7 @@ def test_right_to_wrong_counts_what_the_candidate_spoils_beyond_what_refitting_i
     candidate[:30] = 0.1  # spoilt by the candidate
     champion[30:40] = 0.1  # mended by it
     twin[40:50] = 0.1  # spoilt by refitting
-    exam = Exam(labels, np.arange(n).astype(str), champion, candidate, twin, {})
+    exam = Exam(labels, np.arange(n).astype(str), champion, candidate, {}, twin)
     finding = RightToWrong(0.05).judge(Evidence(BINARY, "a", "b", exam=exam))[0]
     assert finding.value == pytest.approx(0.15 - 0.05)
     assert "15 % went from right to wrong, 5 % from wrong to right; refitting on a resample spoils 5 %" in finding.text
@@ -469,7 +471,7 @@ def test_a_wide_net_of_slices_rarely_rings_by_chance_about_the_mix_either():
         rng = np.random.default_rng(seed)
         champion, candidate, twin = rng.uniform(0.3, 0.7, (3, 3000))
         words = np.arange(3000).astype(str)
-        exam = Exam(champion, words, champion, candidate, twin, {"carrier": rng.integers(0, 20, 3000).astype(str)})
+        exam = Exam(champion, words, champion, candidate, {"carrier": rng.integers(0, 20, 3000).astype(str)}, twin)
         rings += DecisionMix(0.01).judge(Evidence(BINARY, "a", "b", exam=exam))[1].outcome is FAIL
     assert rings <= 100 * 0.05 + 3 * np.sqrt(100 * 0.05 * 0.95)
 

@@ -35,7 +35,7 @@ def day(number: int) -> date:
 
 def candidate(recipe="boosting", model=None, through=FIRST):
     model = model or f"{recipe} of {through}"
-    return Candidate(model, recipe, "2013-01-01", through.isoformat(), 9, "f", f"sha of {model}", "t", "ts", 1.0)
+    return Candidate(model, recipe, "2013-01-01", through.isoformat(), 9, "f", f"sha of {model}", 1.0)
 
 
 def promoted(entries, number, recipe="boosting", version=None):

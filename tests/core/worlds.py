@@ -49,8 +49,8 @@ def world(
         names[last],
         champion[last],
         candidate[last],
-        twin[last],
         {name: values[last] for name, values in slices.items()},
+        twin[last],
     )
     timing = Timing(rng.gamma(50, 1e-3, (60, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
     return Evidence(kind, "version 3", "boosting_60", paired, exam, timing, candidates, 14)

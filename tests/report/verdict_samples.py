@@ -104,7 +104,7 @@ def sample(kind=None, seed=7, units=14_000, candidates=RECIPES, worse=False):
             champion="version 3",
             candidate=recipe,
             paired=Paired(day, blocks, truth, champion, mine, baseline, {"origin": origin, "carrier": carrier}),
-            exam=Exam(truth[last], blocks[last], champion[last], mine[last], twin[last], {"origin": origin[last]}),
+            exam=Exam(truth[last], blocks[last], champion[last], mine[last], {"origin": origin[last]}, twin[last]),
             timing=timing,
             candidates=len(candidates),
         )
@@ -128,7 +128,7 @@ def sample(kind=None, seed=7, units=14_000, candidates=RECIPES, worse=False):
         reason=reason,
         champion=Contestant("c" * 64, "logistic_28", "2013-02-19", 3),
         epoch=3,
-        challenger=Contestant("d" * 64, winner, "2013-03-07") if winner else None,
+        challenger=Contestant("d" * 64, winner or "boosted_60", "2013-03-07"),
         findings=findings,
         losses=losses,
         loss_name=kind.loss_name,
