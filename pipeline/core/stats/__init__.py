@@ -1,0 +1,21 @@
+"""Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
+
+from pipeline.core.stats.intervals import MINIMUM, Clusters, Interval, NoInterval, numbered, t_quantile
+from pipeline.core.stats.losses import relative_difference
+from pipeline.core.stats.shares import mean_interval
+from pipeline.core.stats.shift import shift_excess, wasserstein
+from pipeline.core.stats.timings import quantile_ratio
+
+__all__ = [
+    "MINIMUM",
+    "Clusters",
+    "Interval",
+    "NoInterval",
+    "mean_interval",
+    "numbered",
+    "quantile_ratio",
+    "relative_difference",
+    "shift_excess",
+    "t_quantile",
+    "wasserstein",
+]
