@@ -1,7 +1,8 @@
 """Great Expectations: suites held as data in ``expectations/<use case>/<table>.json``, run in this process.
 
 A suite passes only if it found something to pass on. Great Expectations itself calls it a success when a suite is
-empty, when a frame has no rows, and when a column has no values; here each of these is UNKNOWN and refuses. A column
+empty, when a frame has no rows, and when a column has no values; here each of these refuses: the first as a fault of
+the suite's file, since no delivery could mend it, the others as UNKNOWN. A column
 that may rightly be blank for a day says so in the expectation's ``meta``: ``"may_be_empty": true``. An expectation
 whose ``severity`` is not ``critical`` informs only.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +22,7 @@ from typing import Any
 
 from pipeline.adapters.expectation_days import days_held, sameness, split
 from pipeline.adapters.expectation_words import name_of, sentence, subject_of
+from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Checked, Rows
 from pipeline.core.verdict import Bound, Finding, Outcome
 
@@ -33,10 +36,12 @@ class GxChecker:
         self._root = root
 
     def check(self, usecase: str, table: str, day: date, rows: Rows) -> Checked:
-        """Findings and the page of one day: one finding when all holds, else one more for each that does not."""
+        """Findings and the page of one day: one finding when all holds, else one more for each that does not.
+
+        Raises:
+            RefusedError: With code ``SUITE``: there is no suite that could be asked.
+        """
         suite = self._suite(usecase, table)
-        if isinstance(suite, Finding):
-            return Checked((suite,), {})
         if not rows.num_rows:
             return Checked((_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),), {})
         result = self._run(suite, _frame(rows))
@@ -53,11 +58,14 @@ class GxChecker:
         What speaks of single rows is asked of all days' rows at once, and told apart by day; what speaks of a whole
         table is asked of each day, once for days that are alike in it. A day that breaks anything is checked by
         itself, so its findings are those of :meth:`check`.
+
+        Raises:
+            RefusedError: As :meth:`check`.
         """
         suite = self._suite(usecase, table)
         frames = {day: _frame(rows) for day, rows in days.items() if rows.num_rows}
         found: dict[date, tuple[Finding, ...]] = {}
-        if not isinstance(suite, Finding) and len(frames) > 1:
+        if len(frames) > 1:
             by_row, by_table = split(suite["expectations"])
             known: dict[str, tuple[Finding, ...]] = {}
             for day, (held, blank) in self._held({**suite, "expectations": by_row}, frames).items():
@@ -83,31 +91,35 @@ class GxChecker:
         """Names the suites: a changed suite has another digest, an absent one has its own."""
         made = hashlib.sha256()
         for table in sorted(tables):
-            path = self._path(usecase, table)
             made.update(f"{table}:".encode())
-            made.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+            try:
+                data = self._path(usecase, table).read_bytes()
+            except OSError:
+                data = b""  # to be refused when it is asked
+            made.update(hashlib.sha256(data).digest())
         return made.hexdigest()
 
     def _path(self, usecase: str, table: str) -> Path:
         return self._root / usecase / f"{table}.json"
 
-    def _suite(self, usecase: str, table: str) -> dict[str, Any] | Finding:
-        name = f"expectations/{usecase}/{table}.json"
+    def _suite(self, usecase: str, table: str) -> dict[str, Any]:
+        path = self._path(usecase, table)
         try:
-            suite = json.loads(self._path(usecase, table).read_text(encoding="utf-8"))
+            suite = json.loads(path.read_text(encoding="utf-8") or "{}")
         except FileNotFoundError:
-            return _unknown(table, f"there is no suite {name}; write one, or the table is never checked")
-        except (OSError, ValueError) as error:
-            return _unknown(table, f"the suite {name} can't be read: {_short(error)}")
+            raise _unusable(path, table, "is missing") from None
+        except ValueError as error:
+            raise _unusable(path, table, f"is no valid JSON ({_short(error)})") from error
+        except OSError as error:
+            raise _unusable(path, table, f"can't be read ({error.strerror})") from error
         if not isinstance(suite, dict) or not suite.get("expectations"):
-            return _unknown(table, f"the suite {name} holds no expectation, so it would pass whatever came")
-        return {"name": f"{usecase}.{table}", "expectations": suite["expectations"]}
+            raise _unusable(path, table, "holds no expectation")
+        expectations = suite["expectations"]
+        if not isinstance(expectations, list) or not all(_is_expectation(one) for one in expectations):
+            raise _unusable(path, table, "holds something that is no expectation with a 'type' and 'kwargs'")
+        return {"name": f"{usecase}.{table}", "expectations": expectations, "path": path, "table": table}
 
-    def _judged(
-        self, table: str, suite: Mapping[str, Any] | Finding, frame: Any, day: date | None = None
-    ) -> tuple[Finding, ...]:
-        if isinstance(suite, Finding):
-            return (suite,)
+    def _judged(self, table: str, suite: Mapping[str, Any], frame: Any, day: date | None = None) -> tuple[Finding, ...]:
         if frame is None:
             return (_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),)
         result = self._run(suite, frame)
@@ -116,15 +128,16 @@ class GxChecker:
         return _findings(table, result)
 
     def _run(self, suite: Mapping[str, Any], frame: Any, detail: str = "SUMMARY") -> Any | Finding:
-        """Great Expectations' result, or an UNKNOWN finding if the suite itself can't be run."""
+        """Great Expectations' result, or an UNKNOWN finding if the suite can't be asked of these rows."""
         gx, definition = self._definition
         try:
             made = gx.ExpectationSuite(name=suite["name"], expectations=[dict(e) for e in suite["expectations"]])
-            # It drops what it does not understand, and would then pass without it.
-            if len(made.expectations) != len(suite["expectations"]):
-                known = {expectation.expectation_type for expectation in made.expectations}
-                lost = [e["type"] for e in suite["expectations"] if e["type"] not in known] or ["one of them"]
-                return _unknown("", f"the suite {suite['name']} can't be run: {lost[0]} is no valid expectation")
+        except Exception as error:
+            raise _unusable(suite["path"], suite["table"], _fault(suite["expectations"])) from error
+        # It drops what it does not understand, and would then pass without it.
+        if len(made.expectations) != len(suite["expectations"]):
+            raise _unusable(suite["path"], suite["table"], _fault(suite["expectations"]))
+        try:
             batch = definition.get_batch({"dataframe": frame})
             return batch.validate(made, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES})
         except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
@@ -136,10 +149,38 @@ class GxChecker:
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
         import great_expectations as gx
 
+        # It logs a traceback of each expectation that it drops; here the refusal says which and why.
+        logging.getLogger("great_expectations.core.expectation_suite").setLevel(logging.CRITICAL)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("memory").add_dataframe_asset("rows")
         return gx, asset.add_batch_definition_whole_dataframe("day")
+
+
+def _unusable(path: Path, table: str, what: str) -> RefusedError:
+    """For a suite that could say nothing about any data; what was delivered is not at fault."""
+    name = Path(*path.parts[-3:])
+    text = (
+        f"the expectation suite {name} {what}, so nothing says what sound '{table}' are; "
+        f"restore that file or write it, and run the day again (nothing is said against the data)"
+    )
+    return RefusedError(text, "SUITE", (_unknown(table, text),))
+
+
+def _fault(expectations: Iterable[Mapping[str, Any]]) -> str:
+    """The first that Great Expectations does not understand, and why."""
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    for one in expectations:
+        try:
+            ExpectationConfiguration(**one).to_domain_obj()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what we were looking for
+            return f"holds {one['type']}, which is no valid expectation ({_short(error)})"
+    return "holds something that is no valid expectation"
+
+
+def _is_expectation(one: Any) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("type"), str) and isinstance(one.get("kwargs"), dict)
 
 
 def _frame(rows: Rows) -> Any:

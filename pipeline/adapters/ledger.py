@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
+from pipeline.adapters.ledger_errors import address_of, secrets_of, shown, translate, undriven, unreachable
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError
 from pipeline.core.records import DayOutcome, Entry
 
@@ -82,13 +83,21 @@ class SqlLedger:
     """The ledger behind an SQLAlchemy address such as ``sqlite:////data/ledger.db`` or ``postgresql+psycopg://…``."""
 
     def __init__(self, url: str) -> None:
-        address = sa.make_url(url)
-        self._where = address.render_as_string(hide_password=True)
+        """Connect to nothing yet.
+
+        Raises:
+            UsageError: That is no such address, or its database's driver is not installed.
+        """
+        address = address_of(url)
+        self._where, self._secrets = shown(address), secrets_of(address)
         self._sqlite = address.get_backend_name() == "sqlite"
         self._file = Path(address.database) if self._sqlite and address.database else None
         arguments = {"timeout": _BUSY_SECONDS} if self._sqlite else {}
-        # No pool: a task that was forked must not share a connection with its parent.
-        self._engine = sa.create_engine(address, poolclass=NullPool, connect_args=arguments)
+        try:
+            # No pool: a task that was forked must not share a connection with its parent.
+            self._engine = sa.create_engine(address, poolclass=NullPool, connect_args=arguments)
+        except (ArgumentError, ImportError) as error:
+            raise undriven(self._where, error) from error
         if self._sqlite:
             sa.event.listen(self._engine, "connect", _on_connect)
             sa.event.listen(self._engine, "begin", _on_begin)
@@ -158,13 +167,31 @@ class SqlLedger:
         return False
 
     def outcomes(self, usecase: str) -> Sequence[DayOutcome]:
-        """The newest line of each day, by day."""
+        """The newest line of each day, by day.
+
+        Raises:
+            RefusedError: With code ``CORRUPT`` if a line can't be read: the file was tampered with or damaged.
+        """
         newest = (
             sa.select(sa.func.max(_OUTCOMES.c.line)).where(_OUTCOMES.c.usecase == usecase).group_by(_OUTCOMES.c.day)
         )
-        query = sa.select(_OUTCOMES.c.body).where(_OUTCOMES.c.line.in_(newest)).order_by(_OUTCOMES.c.day)
+        query = sa.select(_OUTCOMES.c.day, _OUTCOMES.c.body).where(_OUTCOMES.c.line.in_(newest))
         with self._transaction() as connection:
-            return [DayOutcome.from_dict(json.loads(body)) for body in connection.scalars(query)]
+            lines = connection.execute(query.order_by(_OUTCOMES.c.day)).all()
+        return [self._outcome(usecase, str(line.day), line.body) for line in lines]
+
+    def _outcome(self, usecase: str, day: str, body: str) -> DayOutcome:
+        try:
+            found = DayOutcome.from_dict(json.loads(body))
+        except (ValueError, TypeError):
+            found = None
+        if found is None or (found.usecase, found.day) != (usecase, day) or not isinstance(found.losses, dict):
+            raise RefusedError(
+                f"the promotion ledger at {self._where} holds a damaged line about {usecase} on {day}; restore it from "
+                f"a backup",
+                "CORRUPT",
+            )
+        return found
 
     def conclude(self, outcome: DayOutcome) -> None:
         """Add a day's line, unless the newest line of that day says the same."""
@@ -208,22 +235,18 @@ class SqlLedger:
                 yield connection
         except (PipelineError, IntegrityError):
             raise
-        except OperationalError as error:
-            raise UnavailableError(
-                f"the promotion ledger at {self._where} does not answer ({_short(error)}); try again", "LEDGER"
-            ) from error
-        except DatabaseError as error:
-            raise RefusedError(
-                f"the promotion ledger at {self._where} can't be used ({_short(error)}); restore it from a backup",
-                "CORRUPT",
-            ) from error
+        except DBAPIError as error:
+            raise translate(self._where, error, self._secrets) from error
 
     def _prepare(self) -> None:
         if self._ready:
             return
         if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise unreachable(self._where, error) from error
         with self._engine.connect().execution_options(ledger_write=True) as connection, connection.begin():
             for table in _META.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
@@ -246,8 +269,3 @@ def _on_begin(connection: sa.Connection) -> None:
 
 def _values(entry: Entry) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in fields(Entry)}
-
-
-def _short(error: SQLAlchemyError) -> str:
-    text = " ".join(str(getattr(error, "orig", None) or error).split())
-    return text if len(text) <= 200 else f"{text[:200]} …"

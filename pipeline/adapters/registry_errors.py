@@ -27,9 +27,10 @@ def attempt(uri: str, pause: float, what: str, action: Callable[[], T]) -> T:
 
     foreign: tuple[type[Exception], ...] = (MlflowException, OSError)
     if not uri.startswith("http"):
+        from alembic.util.exc import CommandError
         from sqlalchemy.exc import SQLAlchemyError
 
-        foreign = (*foreign, SQLAlchemyError)
+        foreign = (*foreign, SQLAlchemyError, CommandError)
     began = time.monotonic()
     tried = 1
     while True:
@@ -47,27 +48,15 @@ def attempt(uri: str, pause: float, what: str, action: Callable[[], T]) -> T:
 def translate(uri: str, what: str, error: Exception) -> PipelineError:
     """An error of ours for one of MLflow's, in one sentence; ``retry`` says whether to try again."""
     from mlflow.exceptions import MlflowException
-    from requests.exceptions import RequestException
 
-    uri, whole = (re.sub(r"//[^/@\s]*@", "//", words) for words in (uri, " ".join(str(error).split())))  # no password
+    whole = cause(error)
     text = cut(whole, 300)
     code = error.error_code if isinstance(error, MlflowException) else ""
-    lost = text.startswith("API request to ") and " failed with " in text
-    if lost or isinstance(error, RequestException) or code in {"DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}:
-        return UnavailableError(
-            f"MLflow at {uri} does not answer, so I could not {what}; start it, or correct "
-            f"MLFLOW_TRACKING_URI, and try again: nothing is lost ({_why(whole)})"
-        )
-    if code in {"TEMPORARILY_UNAVAILABLE", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-        return UnavailableError(f"MLflow at {uri} is busy, so I could not {what}; try again ({text})", "BUSY")
+    known = _of_database(uri, what, error, whole) or _of_server(uri, what, error, whole, code)
+    if known is not None:
+        return known
     if code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
         return UsageError(f"could not {what}: MLflow at {uri} knows no such thing ({text})", "MISSING")
-    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
-        return UsageError(
-            f"could not {what}: MLflow at {uri} wants another user; set MLFLOW_TRACKING_USERNAME and "
-            f"MLFLOW_TRACKING_PASSWORD ({text})",
-            "DENIED",
-        )
     if isinstance(error, OSError):
         return UnavailableError(
             f"could not {what}: MLflow's artifacts cannot be read or written ({text}); make room or give access, "
@@ -75,6 +64,87 @@ def translate(uri: str, what: str, error: Exception) -> PipelineError:
             "STORAGE",
         )
     return PipelineError(f"could not {what}: MLflow at {uri} says: {text}", "REGISTRY")
+
+
+def _of_server(uri: str, what: str, error: Exception, whole: str, code: str) -> PipelineError | None:
+    """The error of a server that does not do what it is asked, if it is one."""
+    from requests.exceptions import RequestException
+
+    text = cut(whole, 300)
+    lost = text.startswith("API request to ") and " failed with " in text
+    if lost and re.search(r"error code 40[45]\b", text):
+        return UsageError(
+            f"what answers at {uri} is not MLflow, or an older one, so I could not {what}; correct "
+            f"MLFLOW_TRACKING_URI, which names a server such as http://127.0.0.1:5000"
+        )
+    if lost or isinstance(error, RequestException) or code in {"DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}:
+        return UnavailableError(
+            f"MLflow at {uri} does not answer, so I could not {what}; start it, or correct "
+            f"MLFLOW_TRACKING_URI, and try again: nothing is lost ({_why(whole)})"
+        )
+    if code in {"TEMPORARILY_UNAVAILABLE", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
+        return UnavailableError(f"MLflow at {uri} is busy, so I could not {what}; try again ({text})", "BUSY")
+    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
+        return UsageError(
+            f"could not {what}: MLflow at {uri} wants another user; set MLFLOW_TRACKING_USERNAME and "
+            f"MLFLOW_TRACKING_PASSWORD ({text})",
+            "DENIED",
+        )
+    return None
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, on one line: without SQL and its parameters, without a link to read on, without a password."""
+    text = " ".join(str(error).split())
+    text = re.split(r" ?(?:\[SQL: |\[parameters: |\(Background on this error at: )", text)[0]
+    text = re.sub(r"\((?:(?:\w+\.)+\w*(?:Error|Exception|Warning)|raised as a result of [^)]*)\) ", "", text)
+    text = re.sub(r" [Ss]ee https?://\S+[^.]*", "", text)
+    return re.sub(r"//[^\s/]*@", "//", text)
+
+
+def _of_database(uri: str, what: str, error: Exception, text: str) -> PipelineError | None:
+    """The error of the database that MLflow keeps its runs in, if it is one."""
+    whose = f"the database of MLflow at {uri}"
+    made_by = re.search(r"out-of-date database schema \(found version (\w+)|Can't locate revision identified by", text)
+    if made_by is not None and made_by[1] is not None and _upgradable(made_by[1]):
+        return PipelineError(
+            f"could not {what}: {whose} was made by an older MLflow; stop everything that uses it, keep a copy of it, "
+            f"then run 'mlflow db upgrade' on it",
+            "SCHEMA",
+        )
+    if made_by is not None:
+        return PipelineError(
+            f"could not {what}: {whose} was made by a newer MLflow than the one installed here; install that one, or "
+            f"restore the database from a backup made before",
+            "SCHEMA",
+        )
+    if "sqlite3." not in str(error):
+        return None
+    shown = cut(text, 200)
+    if any(sign in text for sign in ("readonly", "unable to open", "is full", "disk I/O")):
+        return UnavailableError(
+            f"could not {what}: {whose} cannot be read or written ({shown}); make room or give access, and try again",
+            "STORAGE",
+        )
+    if any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column")):
+        return PipelineError(
+            f"could not {what}: {whose} is damaged or not MLflow's ({shown}); restore it from a backup, or correct "
+            f"MLFLOW_TRACKING_URI",
+            "CORRUPT",
+        )
+    return None
+
+
+def _upgradable(revision: str) -> bool:
+    """Whether the installed MLflow knows that version of its tables."""
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+    from mlflow.store.db.utils import _get_alembic_config
+
+    try:
+        return ScriptDirectory.from_config(_get_alembic_config("")).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def cut(text: str, limit: int) -> str:
@@ -89,6 +159,7 @@ def _why(text: str) -> str:
         ("timed out", "no answer within 10 seconds"),
         ("timeout", "no answer within 10 seconds"),
         ("Name or service not known", "no such host"),
+        ("Failed to resolve", "no such host"),
         ("too many", "it answers with server errors"),
         ("Remote end closed", "it hung up without an answer"),
         ("Connection aborted", "it hung up without an answer"),

@@ -20,12 +20,12 @@ from pipeline.core.usecase import Schedule, Usecase
 
 def home() -> Path:
     """The folder of everything the product keeps: ``PIPELINE_HOME``, by default ``var`` in the working folder."""
-    return Path(os.environ.get("PIPELINE_HOME", "var")).resolve()
+    return Path(os.environ.get("PIPELINE_HOME") or "var").resolve()
 
 
 def landing() -> Path:
     """The folder where upstream delivers: ``PIPELINE_LANDING``, by default ``landing`` in the home."""
-    return Path(os.environ.get("PIPELINE_LANDING", home() / "landing")).resolve()
+    return Path(os.environ.get("PIPELINE_LANDING") or home() / "landing").resolve()
 
 
 def _day(name: str, default: date | None) -> date | None:
@@ -121,11 +121,12 @@ def world(progress: Progress | None = None) -> World:
         engine=DuckEngine(store),
         models=SkopsModels(files),
         registry=MlflowRegistry(
-            os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow' / 'mlflow.db'}"),
+            os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get("PIPELINE_MLFLOW_ARTIFACTS", str(root / "mlflow" / "artifacts")),
+            own=root / "mlflow",
         ),
-        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER", f"sqlite:///{kept / 'ledger.db'}")),
-        checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS", Path(__file__).parents[2] / "expectations"))),
+        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{kept / 'ledger.db'}"),
+        checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS") or Path(__file__).parents[2] / "expectations")),
         progress=progress or silent,
         code=code(),
         source=source,

@@ -225,7 +225,11 @@ class Checker(Protocol):
     """Runs a declared suite of expectations over a table's day."""
 
     def check(self, usecase: str, table: str, day: date, rows: Rows) -> Checked:
-        """An absent or empty suite, or no rows, is one UNKNOWN finding."""
+        """No rows are one UNKNOWN finding.
+
+        Raises:
+            RefusedError: With code ``SUITE``: the suite is absent or says nothing.
+        """
 
     def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
         """The findings of each of many days, without pages: cheaper than as many checks."""

@@ -59,7 +59,7 @@ def validate(usecase: Usecase, snapshot: Snapshot, world: World) -> Validated:
     without = bench.judge_past()
     report = bench.judge_data_day()
     if report.outcome is not Outcome.PASS:
-        raise RefusedError(_sentence(usecase, report), _code(report), report.findings, report.name)
+        raise RefusedError(_sentence(report), _code(report), report.findings, report.name)
     return Validated(snapshot.to_dict(), tuple(day.isoformat() for day in without), report.name)
 
 
@@ -241,13 +241,13 @@ def _reach(usecase: Usecase) -> int:
     return usecase.longest_window + usecase.history + usecase.evidence + usecase.label_delay
 
 
-def _sentence(usecase: Usecase, report: Report) -> str:
+def _sentence(report: Report) -> str:
     stops = [finding for finding in report.findings if finding.required and finding.outcome is not Outcome.PASS]
     worst = min(stops, key=lambda finding: finding.outcome is not Outcome.FAIL)
     asked = sum(finding.required for finding in report.findings)
     count = f"{len(stops)} of {asked} questions {'is' if len(stops) == 1 else 'are'} not answered well"
     way_out = "Deliver it corrected; if the world has changed, name it in the use case's excuses"
-    return f"{usecase.name} {report.day} is refused: {worst.name}: {worst.text} ({count}). {way_out}"
+    return f"{worst.name}: {worst.text} ({count}). {way_out}"
 
 
 def _code(report: Report) -> str:

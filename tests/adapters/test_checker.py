@@ -13,8 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline import __main__ as cli
+from pipeline.adapters import world as worlds
 from pipeline.adapters.checker import GxChecker
+from pipeline.core.errors import RefusedError
 from pipeline.core.verdict import Finding, Outcome
+from tests import small
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2013, 3, 8)
@@ -87,36 +91,100 @@ def test_a_number_of_the_table_is_told_with_its_bound(suite: Suite) -> None:
     assert found.text.startswith("wanted a mean of 'n' of 0 to 10; it is 434")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        '{"name": "t", "expectations": []}',
-        '{"expectations": [{"type": "expect_magic", "kwargs": {}}]}',
-    ],
-)
-def test_an_empty_or_broken_suite_is_unknown_and_refuses(suite: Suite, text: str) -> None:
-    found = only(check(suite(text=text)))
-    assert found.outcome is Outcome.UNKNOWN
-    assert found.required
-    assert found.name == "t: expectations"
-    assert "u/t" in found.text or "u.t" in found.text
+SOUND = between("n", 0, 1000)
+BROKEN = {
+    "empty": ("", "holds no expectation"),
+    "cut": ("{", "is no valid JSON (Expecting property name"),
+    "no object": ("[]", "holds no expectation"),
+    "nothing": ("{}", "holds no expectation"),
+    "none": ('{"name": "t", "expectations": []}', "holds no expectation"),
+    "words": ('{"expectations": ["expect_magic"]}', "'type' and 'kwargs'"),
+    "no kwargs": ('{"expectations": [{"type": "expect_column_to_exist"}]}', "'type' and 'kwargs'"),
+    "unknown": (
+        json.dumps({"expectations": [SOUND, expect("magic")]}),
+        "holds expect_magic, which is no valid expectation (expect_magic not found)",
+    ),
+    "severity": (
+        json.dumps({"expectations": [SOUND, between("n", 0, 9, severity="grave")]}),
+        "holds expect_column_values_to_be_between, which is no valid expectation (Invalid severity 'grave'",
+    ),
+    "misspelt": (
+        json.dumps({"expectations": [SOUND, expect("column_values_to_be_between", column="n", mn_value=0)]}),
+        "holds expect_column_values_to_be_between, which is no valid expectation",
+    ),
+}
 
 
-@pytest.mark.parametrize("bad", [expect("magic"), expect("column_values_to_be_between", column="n", mn_value=0)])
-def test_an_invalid_expectation_is_not_dropped_in_silence_as_great_expectations_does(suite: Suite, bad: Any) -> None:
-    found = only(check(suite(between("n", 0, 1000), bad)))
-    assert found.outcome is Outcome.UNKNOWN
-    assert found.text.startswith("the suite u.t can't be run")
+def unusable(checker: GxChecker) -> list[RefusedError]:
+    """What is said of one day, and of several at once."""
+    said = []
+    for ask in (
+        lambda: checker.check("u", "t", DAY, ROWS),
+        lambda: checker.check_days("u", "t", {DAY: ROWS, date(2013, 3, 9): ROWS}),
+    ):
+        with pytest.raises(RefusedError) as caught:
+            ask()
+        said.append(caught.value)
+    return said
 
 
-def test_an_absent_suite_is_unknown_and_names_the_file_to_write(tmp_path: Path) -> None:
-    found = only(check(GxChecker(tmp_path)))
-    assert found.outcome is Outcome.UNKNOWN
-    assert "there is no suite expectations/u/t.json" in found.text
+@pytest.mark.parametrize(("text", "what"), BROKEN.values(), ids=BROKEN)
+def test_an_empty_or_broken_suite_is_the_fault_of_its_file_and_not_of_the_data(
+    suite: Suite, tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, what: str
+) -> None:
+    errors = unusable(suite(text=text))
+    assert not [record for record in caplog.records if record.exc_info], "no traceback in the task's log"
+    for error in errors:
+        assert error.code == "SUITE"
+        said = str(error)
+        assert said.startswith(f"the expectation suite {tmp_path.name}/u/t.json ")
+        assert what in said
+        assert "restore that file or write it" in said
+        assert "\n" not in said
+        assert "://" not in said
+        assert [(finding.outcome, finding.required) for finding in error.findings] == [(Outcome.UNKNOWN, True)]
+
+
+def test_an_absent_suite_names_the_file_to_restore(tmp_path: Path) -> None:
+    for error in unusable(GxChecker(tmp_path / "expectations")):
+        assert str(error).startswith("the expectation suite expectations/u/t.json is missing, ")
+
+
+def test_a_suite_that_cannot_be_read_is_the_fault_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "u" / "t.json").mkdir(parents=True)
+    checker = GxChecker(tmp_path)
+    assert checker.digest("u", ["t"])
+    for error in unusable(checker):
+        assert "can't be read (Is a directory)" in str(error)
+
+
+@pytest.mark.parametrize("text", [None, "", "{"], ids=["missing", "empty", "cut"])
+def test_a_run_without_a_suite_blames_the_file_and_goes_on_once_it_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    for day in small.days(4):
+        small.deliver(tmp_path / "landing", day)
+    folder = tmp_path / "expectations" / "small"
+    folder.mkdir(parents=True)
+    for table in ("visits", "shops"):
+        rows = expect("table_row_count_to_be_between", min_value=1, max_value=100)
+        (folder / f"{table}.json").write_text(json.dumps({"expectations": [rows]}))
+    kept = (folder / "visits.json").read_bytes()
+    (folder / "visits.json").unlink() if text is None else (folder / "visits.json").write_text(text)
+    ports = small.world_in(tmp_path, checker=GxChecker(tmp_path / "expectations"))
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setattr(worlds, "world", lambda progress=None: ports)
+    monkeypatch.setattr(cli, "find", lambda name: small.SMALL)
+    run = ["run", "small", "--day", "2020-01-04", "--judge-only"]
+    assert cli.main(run) == 1
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "expectation suite" in line]
+    assert "the expectation suite expectations/small/visits.json" in said
+    assert "Deliver it corrected" not in said
+    assert said.count("small") == 2  # whose run, and in the file's path
+    assert ports.ledger.outcomes("small")[-1].outcome == "refused"
+    (folder / "visits.json").write_bytes(kept)
+    assert cli.main(run) != 1
+    assert ports.ledger.outcomes("small")[-1].outcome != "refused"
 
 
 def test_a_frame_without_rows_is_unknown_although_great_expectations_would_call_it_a_success(suite: Suite) -> None:

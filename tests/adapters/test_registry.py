@@ -285,7 +285,7 @@ def test_a_version_that_is_not_there_is_one_clear_sentence(registry, usecase, mo
     for call in (lambda: registry.point(usecase, "champion", 9), lambda: registry.artifact(usecase, 9)):
         with pytest.raises(UsageError, match="knows no such thing"):
             call()
-    location = registry._place(registry._client.get_model_version(usecase, str(number)))
+    location = registry._versions.place(registry._client.get_model_version(usecase, str(number)))
     Path(location.removeprefix("file://"), "model.skops").unlink()
     with pytest.raises(RefusedError, match="choose another version"):
         registry.artifact(usecase, number)

@@ -169,7 +169,7 @@ def test_a_refused_data_day_leaves_its_report_and_pages_and_says_the_worst_in_on
     with pytest.raises(RefusedError) as caught:
         run(world, day_number(12))
     text = str(caught.value)
-    assert text.startswith("visits 2020-01-13 is refused: visits: spent = net + tax: broken in 200 of 200 rows")
+    assert text.startswith("visits: spent = net + tax: broken in 200 of 200 rows")
     assert "1 of " in text
     assert "another currency" in text
     assert caught.value.code == "REFUSED"

@@ -1,0 +1,94 @@
+"""A wrong address of the promotion ledger and its database's errors, in our words. Part of the ledger adapter."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
+
+_ACCESS = "give this user access to that file and its folder, or correct PIPELINE_LEDGER"
+
+
+def address_of(url: str) -> sa.URL:
+    """The address, if it is a SQLite file's or looks like another database's.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    try:
+        address = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        wrong = "is no address of a database"
+    else:
+        if address.get_backend_name() != "sqlite":
+            return address
+        if address.database and address.database != ":memory:" and not address.query:
+            return address
+        wrong = "names no file, or more than a file"
+    bare = re.sub(r"^(\w[\w+.-]*://)?.*@", lambda found: found[1] or "", url).split("?")[0]
+    raise UsageError(
+        f"PIPELINE_LEDGER={bare} {wrong}: name a SQLite file such as sqlite:////data/ledger.db or a database such as "
+        f"postgresql+psycopg://user:password@host/name, or unset it to use the file in PIPELINE_HOME"
+    )
+
+
+def shown(address: sa.URL) -> str:
+    """The address as it may be shown: without password and options, which may hold one, too."""
+    return address.set(query={}).render_as_string(hide_password=True)
+
+
+def secrets_of(address: sa.URL) -> tuple[str, ...]:
+    """What no sentence may hold."""
+    options = [value for name, value in address.query.items() if "pass" in name and isinstance(value, str)]
+    return tuple(secret for secret in (address.password, *options) if secret)
+
+
+def undriven(where: str, error: Exception) -> UsageError:
+    """For a database that SQLAlchemy does not know, or whose driver is not installed."""
+    return UsageError(
+        f"PIPELINE_LEDGER={where} needs a database driver that is not there ({_cause(error, ())}); install it, or "
+        f"correct the part before '://'"
+    )
+
+
+def unreachable(where: str, error: OSError) -> PipelineError:
+    """For a file that can't be opened."""
+    why = f"the promotion ledger at {where} can't be read and written ({error.strerror})"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return UnavailableError(f"{why}; make room on its disk and try again", "LEDGER")
+    if error.errno == errno.EISDIR:
+        return UsageError(f"{why}; put the ledger's file in its place, or correct PIPELINE_LEDGER", "LEDGER")
+    return UsageError(f"{why}; {_ACCESS}", "LEDGER")
+
+
+def translate(where: str, error: DBAPIError, secrets: Sequence[str]) -> PipelineError:
+    """An error of ours for the database's, by what helps against it."""
+    ledger, cause = f"the promotion ledger at {where}", _cause(error, secrets)
+    if any(sign in cause.lower() for sign in ("password", "authentication", "access denied")):
+        return UsageError(
+            f"{ledger} does not let this user in ({cause}); correct user and password in PIPELINE_LEDGER", "DENIED"
+        )
+    if any(sign in cause for sign in ("readonly", "unable to open")):
+        return UsageError(f"{ledger} can't be written ({cause}); {_ACCESS}", "LEDGER")
+    damaged = any(sign in cause for sign in ("no such table", "no such column", "has no column", "decode to UTF-8"))
+    if damaged or not isinstance(error, OperationalError | InterfaceError):
+        return RefusedError(
+            f"{ledger} can't be used ({cause}); restore it from a backup, or correct PIPELINE_LEDGER", "CORRUPT"
+        )
+    return UnavailableError(
+        f"{ledger} does not answer ({cause}); see that it runs and has room, or correct PIPELINE_LEDGER, and try again",
+        "LEDGER",
+    )
+
+
+def _cause(error: Exception, secrets: Sequence[str]) -> str:
+    """What went wrong, on one line: without SQL, a link to read on, or a password."""
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text if len(text) <= 200 else f"{text[:200]} …"
