@@ -1,7 +1,8 @@
-"""What a day's ingest costs after a thousand days, against after ten. Ratios in one run: seconds differ by machine.
+"""What a day costs when a thousand days are stored, against few: to ingest it, and to read the window before it.
 
 A synthetic feed shaped like the flights of the demonstration (19 columns, about 900 rows, gzipped with a manifest) is
-delivered and ingested day by day, each day as the daily run does it, with its look at the fourteen days before.
+delivered and ingested day by day, each day as the daily run does it, with its look at the fourteen days before. Ratios
+are of one run: seconds differ by machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -30,13 +32,16 @@ from pipeline.core.kinds import Binary
 from pipeline.core.ports import World
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Usecase
+from pipeline.core.windows import Days
 from pipeline.report.progress import silent
 from pipeline.steps.ingest import ingest
 
 FIRST = date(2010, 1, 1)
 ROWS = 900
-#: So many days around the tenth, hundredth and thousandth are timed; the medians are compared.
-AROUND = 11
+#: So many days around each depth are timed, as many as lie between two checkpoints; the medians are compared.
+AROUND = 20
+#: The days that are read, as many as the longest window of the flights.
+WINDOW = 60
 
 FLIGHTS = Feed(
     name="flights",
@@ -119,23 +124,52 @@ def _world(root: Path) -> World:
     )
 
 
-def measure(at: Sequence[int] = (10, 100, 1000)) -> dict[int, float]:
-    """Seconds that ingesting one day takes when so many days are in the store: the median of the days around.
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds at one depth.
 
-    One store is filled for each depth; then a day goes into each of them in turn, so that a busy moment of the machine
-    falls on all depths alike.
+    Attributes:
+        day: To ingest a day: the median of those around.
+        least: The same, the fastest of them: what is left when nobody else uses the machine.
+        mean: The same, their mean: the one day in twenty that writes a checkpoint has its share.
+        marks: To look up what the store holds of a window of days.
+        read: To read that window.
+    """
+
+    day: float
+    least: float
+    mean: float
+    marks: float
+    read: float
+
+
+def measure(at: Sequence[int] = (10, 100, 1000)) -> dict[int, Cost]:
+    """What a day costs when so many days are in the store.
+
+    One store is filled for each depth; then a day goes into each of them in turn and its window is read, so that a busy
+    moment of the machine falls on all depths alike. Every task of the daily run is a new process, so everything timed
+    begins with a store that was never asked before.
     """
     case = usecase()
-    seconds: dict[int, list[float]] = {depth: [] for depth in at}
+    seconds: dict[int, list[tuple[float, float, float]]] = {depth: [] for depth in at}
 
     def take(root: Path, n: int) -> float:
         day = FIRST + timedelta(n)
         deliver(root / "landing", day)
-        # Every task of the daily run is a new process: it opens the table anew.
         world = _world(root)
-        begun = time.perf_counter()
-        ingest(case, day, world)
-        return time.perf_counter() - begun
+        return _seconds(lambda: ingest(case, day, world))
+
+    def look(root: Path, n: int) -> tuple[float, float]:
+        days = Days(FIRST + timedelta(n - WINDOW + 1), FIRST + timedelta(n))
+
+        def marks(store: DeltaStore) -> None:
+            store.marks(FLIGHTS.name, store.version(FLIGHTS.name) or 0, days)
+
+        def read(store: DeltaStore) -> None:
+            store.read(FLIGHTS.name, store.version(FLIGHTS.name) or 0, days)
+
+        asked, opened = DeltaStore(root / "store"), DeltaStore(root / "store")
+        return _seconds(lambda: marks(asked)), _seconds(lambda: read(opened))
 
     with tempfile.TemporaryDirectory() as folder:
         roots = {depth: Path(folder) / str(depth) for depth in at}
@@ -146,23 +180,51 @@ def measure(at: Sequence[int] = (10, 100, 1000)) -> dict[int, float]:
                     print(f"\ringest: day {n:,} of {depth:,}  ", end="", file=sys.stderr)
         for k in range(AROUND):
             for depth, root in roots.items():
-                seconds[depth].append(take(root, depth - AROUND // 2 + k))
+                n = depth - AROUND // 2 + k
+                seconds[depth].append((take(root, n), *look(root, n)))
     if sys.stderr.isatty():
         print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-    return {depth: statistics.median(taken) for depth, taken in seconds.items()}
+    return {depth: _cost(taken) for depth, taken in seconds.items()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _cost(taken: Sequence[tuple[float, float, float]]) -> Cost:
+    days, marks, reads = zip(*taken, strict=True)
+    return Cost(
+        day=statistics.median(days),
+        least=min(days),
+        mean=statistics.mean(days),
+        marks=statistics.median(marks),
+        read=statistics.median(reads),
+    )
 
 
 def main() -> int:
     """Print the cost of day 10, 100 and 1,000.
 
-    The first days are cheaper by a constant: until the first checkpoint there is none to be read.
+    The first days are cheaper by a constant: there is no checkpoint to be read yet, there are fewer than fourteen days
+    to look back at, and no full window to read.
     """
     costs = measure()
-    first = next(iter(costs.values()))
-    print(f"ingest of one day ({ROWS} rows, {len(FLIGHTS.columns)} columns, 14 days looked back at)")
-    for day, cost in costs.items():
-        print(f"  day {day:5,}   {1000 * cost:7.1f} ms   {cost / first:.2f} times day {min(costs)}")
+    print(f"one day of {ROWS} rows and {len(FLIGHTS.columns)} columns, by the number of days in the store")
+    _print("ingest, 14 days looked back at", {depth: cost.day for depth, cost in costs.items()})
+    _print("ingest, the fastest day", {depth: cost.least for depth, cost in costs.items()})
+    _print("ingest, mean with checkpoints", {depth: cost.mean for depth, cost in costs.items()})
+    full = {depth: cost for depth, cost in costs.items() if depth >= WINDOW + AROUND // 2}
+    _print(f"look up {WINDOW} days", {depth: cost.marks for depth, cost in full.items()})
+    _print(f"read {WINDOW} days", {depth: cost.read for depth, cost in full.items()})
     return 0
+
+
+def _print(what: str, costs: Mapping[int, float]) -> None:
+    first = next(iter(costs))
+    for day, cost in costs.items():
+        print(f"  {what:30}   day {day:5,}   {1000 * cost:7.1f} ms   {cost / costs[first]:.2f} times day {first}")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,13 @@ from loop.tasks import end_with_supervisor, one_sentence
 from pipeline.usecases import ALL, find
 
 NAMES = [usecase.name for usecase in ALL]
-USECASE = Param(NAMES[0], type="string", enum=NAMES, title="Use case")
-WHY = Param(type="string", minLength=3, title="Why", description="The reason, kept in the promotion ledger.")
+USECASE = Param(NAMES[0], type="string", enum=NAMES, title="Use case", description="Whose champion; its DAG's name.")
+WHY = Param(
+    type="string",
+    minLength=3,
+    title="Why",
+    description="The reason, for whoever asks later: it is kept in the promotion ledger with your name and the moment.",
+)
 # Tried once: after a try that was cut short, "previous" may mean another version. A person looks, then asks again.
 ONCE: dict[str, Any] = {"multiple_outputs": False, "retries": 0, "execution_timeout": timedelta(minutes=10)}
 BY_HAND: dict[str, Any] = {
@@ -31,9 +36,13 @@ with DAG(
 ### Make an earlier champion reign again, at once
 
 The next version served is the one named here. Its rival stays away: the recipe that was rolled back may not be promoted
-for some data days, whatever it scores, until the hold ends or is lifted (`lift_hold`). Who did it, when and why is kept
-in the promotion ledger: `python -m pipeline history <use case>`. The same without Airflow:
-`python -m pipeline rollback <use case> --to previous --why …`
+for some data days, whatever it scores, until the hold ends or is lifted (`lift_hold`).
+
+**Which versions there were.** `.venv/bin/python -m pipeline history <use case>`, in the project's folder: who was
+champion, since when, why and by whom. MLflow shows the same versions; a target that never was champion is refused, and
+the first line of the task's log then says which ones were.
+
+The same without Airflow: `.venv/bin/python -m pipeline rollback <use case> --to previous --why …`
 """,
     params={
         "usecase": USECASE,
@@ -42,7 +51,8 @@ in the promotion ledger: `python -m pipeline history <use case>`. The same witho
             type="string",
             pattern=r"^(previous|[1-9][0-9]*)$",
             title="Roll back to",
-            description="'previous', or a version's number in MLflow.",
+            description="Which model serves from now on: 'previous', the champion before the present one, or the "
+            "number of a version in MLflow that was champion once.",
         ),
         "why": WHY,
         "hold_days": Param(
@@ -51,7 +61,8 @@ in the promotion ledger: `python -m pipeline history <use case>`. The same witho
             minimum=0,
             maximum=365,
             title="Hold for (data days)",
-            description="For how many data days the recipe that was rolled back may not be promoted.",
+            description="For how many data days the recipe that is rolled back may not be promoted, so that the night "
+            "doesn't bring it back. 0: not at all; the very model rolled back stays barred for good.",
         ),
     },
     **BY_HAND,
@@ -74,8 +85,13 @@ with DAG(
     doc_md="""\
 ### Let a recipe that was rolled back be promoted again
 
-Ends the hold that a rollback has put on a recipe; the champion stays who it is. The same without Airflow:
-`python -m pipeline lift <use case> --recipe … --why …`
+Ends the hold that a rollback has put on a recipe; the champion stays who it is.
+
+**What is held at present.** `.venv/bin/python -m pipeline history <use case>`, in the project's folder: the lines
+*rollback* say which recipe may not be promoted, and through which data day; a line *lift* ended such a hold. A recipe
+that isn't held is refused, and the first line of the task's log then lists those that are.
+
+The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe … --why …`
 """,
     params={
         "usecase": USECASE,
@@ -83,6 +99,8 @@ Ends the hold that a rollback has put on a recipe; the champion stays who it is.
             type="string",
             enum=sorted({recipe.name for usecase in ALL for recipe in usecase.recipes}),
             title="Recipe",
+            description="The recipe that may be promoted again; it has to be one of this use case's that is held now "
+            "(see above how to look).",
         ),
         "why": WHY,
     },

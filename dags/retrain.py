@@ -29,8 +29,7 @@ def retrain(usecase: Usecase) -> DAG:
         start_date=morning_after(schedule.first, schedule),
         end_date=morning_after(schedule.last, schedule, time.max),
         catchup=schedule.first is not None,
-        # One run at a time; where a person is asked, room for runs that wait for the answer, beside the next days.
-        max_active_runs=4 + math.ceil(usecase.promotion.deadline_hours / 24) if person else 1,
+        max_active_runs=most_at_once(usecase),
         params=form(usecase),
         default_args={"owner": "retraining", "weight_rule": "upstream"},  # end what was begun before beginning more
         tags={"retraining", type(usecase.kind).__name__.lower()},
@@ -79,6 +78,11 @@ def retrain(usecase: Usecase) -> DAG:
     return dag
 
 
+def most_at_once(usecase: Usecase) -> int:
+    """One run at a time; where a person is asked, room for runs that wait for the answer, beside the next days."""
+    return 4 + math.ceil(usecase.promotion.deadline_hours / 24) if usecase.promotion.approval == "person" else 1
+
+
 def morning_after(day: date | None, schedule: Schedule, at: time = time.min) -> datetime | None:
     """A moment of the date on which the run of a data day fires; none where the calendar has no such end."""
     return day and datetime.combine(day + timedelta(1), at, ZoneInfo(schedule.timezone))
@@ -117,15 +121,23 @@ run of {first + timedelta(1)} judges {first}. {missed}
 **By hand.** *Trigger* opens a form: the data day (empty: the newest one), some of the recipes, judge without promoting.
 The logical date plays no part when a data day is given, and may be left empty.
 
-**For the past.** Days {first} to {to}, whose runs stand under the mornings after them:
+**For the past.** Days {first} to {to}, whose runs stand under the mornings after them, oldest first and one at a time,
+from the project's folder:
 
 ```
-airflow backfill create --dag-id {usecase.name} --from-date {begin} --to-date {end}
+.venv/bin/python -m stack run airflow backfill create --dag-id {usecase.name} \\
+  --from-date {begin} --to-date {end} --max-active-runs {most_at_once(usecase)}
 ```
 
-(the same two moments in the form). Judge days again with `--reprocess-behavior completed`. Leave *run backwards* off: a
-day is judged on the evidence of the days before it. After a backfill the schedule goes on from the newest day that
-either has reached. Airflow on SQLite may answer a backfill with *database is locked*: send it again.
+*Trigger → Backfill* is the same, with the same two moments. In an Airflow of your own leave out
+`.venv/bin/python -m stack run`; where the stack's files aren't in `var`, set `PIPELINE_HOME` before it. With
+`--dry-run` it only lists the runs.
+
+Days that have a run already are left out (`--reprocess-behavior none`, the default); `failed` judges those anew that
+failed, `completed` all that ended. One backfill of a DAG goes on at a time, and only while the DAG is switched on.
+
+Leave `--run-backwards` off: a day is judged on the evidence of the days before it. After a backfill the schedule goes
+on from the newest day that either has reached.
 
 **In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill
 is given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand

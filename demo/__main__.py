@@ -63,7 +63,7 @@ class Watcher:
         ]
         for line in sorted(new, key=lambda line: line.day):
             self.shown.add((line.usecase, line.day, line.outcome))
-            self.console.print(outcome_line(line), no_wrap=True, overflow="ellipsis", crop=True)
+            self.console.print(outcome_line(line))
         return new
 
 
@@ -100,17 +100,20 @@ def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
         console.print(days_table(lines))
     console.print()
     addresses(console, stack)
-    console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
+    console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay", soft_wrap=True)
 
 
 def addresses(console: Console, stack: Stack) -> None:
-    """Where to look, and how to sign in."""
+    """Where to look, and how to sign in: for copying, so that nothing is cut, and broken by the terminal alone."""
     passwords = signin.password_file(stack.settings.airflow_home)
-    console.print(f"Airflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}")
-    console.print(f"         (other users, with fewer rights: {passwords})")
-    # MLflow opens among its tools for language models otherwise.
-    console.print(f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning")
-    console.print("         no sign-in: it answers on this machine only")
+    for line in (
+        f"Airflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}",
+        f"         (other users, with fewer rights: {passwords})",
+        # MLflow opens among its tools for language models otherwise.
+        f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning",
+        "         no sign-in: it answers on this machine only",
+    ):
+        console.print(line, soft_wrap=True)
 
 
 def run(end: bool) -> int:

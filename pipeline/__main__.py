@@ -31,7 +31,7 @@ def run_day(
     from pipeline.steps.evaluate import evaluate
     from pipeline.steps.ingest import ingest
     from pipeline.steps.promote import asks, decline, promote, question, wait
-    from pipeline.steps.refuse import refuse
+    from pipeline.steps.refuse import refusal, refuse
     from pipeline.steps.register import register
     from pipeline.steps.score import score
     from pipeline.steps.train import train
@@ -39,8 +39,11 @@ def run_day(
 
     try:
         validated = validate(usecase, ingest(usecase, day, world), world)
-    except RefusedError as refused:
-        refuse(usecase, day, refused, world)
+    except PipelineError as error:
+        # That no file has come says nothing of a day that is still ahead, perhaps one mistyped.
+        ahead = error.retry and day > datetime.now(UTC).date()
+        if (refused := refusal(error)) is not None and not ahead:
+            refuse(usecase, day, refused, world)
         raise
     scored = score(usecase, train(usecase, validated, world, recipes), world)
     registered = register(usecase, evaluate(usecase, scored, world, allowed), world)
@@ -63,6 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     from pipeline.adapters.world import alone, world
     from pipeline.report.progress import bars
     from pipeline.report.terminal import days_table, show
+    from pipeline.steps.refuse import refusal
 
     usecase = _usecase(args.usecase)
     if (args.day is None) == (args.first is None):
@@ -76,18 +80,25 @@ def _run(args: argparse.Namespace) -> int:
     if last < first:
         raise UsageError(f"--to {last} lies before --from {first}")
     outcomes: list[DayOutcome] = []
-    refused = False
+    status = 0
     with bars() as progress, alone(usecase.name):
         ports = world(progress)
         for day in (first + timedelta(n) for n in range((last - first).days + 1)):
             try:
                 outcomes.append(run_day(usecase, day, ports, args.recipes, not args.judge_only, args.approve_as))
-            except RefusedError as error:
-                refused = True
+            except PipelineError as error:
+                if refusal(error) is None:
+                    raise
+                status = max(status, _status(error))
                 outcomes += [line for line in ports.ledger.outcomes(usecase.name) if line.day == day.isoformat()]
-                print(f"{usecase.name} {day}: {error}", file=sys.stderr)
+                print(f"{error.code}: {usecase.name} {day}: {error}", file=sys.stderr)
     show(days_table(outcomes))
-    return 1 if refused else 0
+    return status
+
+
+def _status(error: PipelineError) -> int:
+    """1 where data was refused; 2 where what was asked could not be done, or not yet."""
+    return 1 if isinstance(error, RefusedError) else 2
 
 
 def _days(args: argparse.Namespace) -> int:
@@ -209,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.act(args))
     except PipelineError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
-        return 1 if isinstance(error, RefusedError) else 2
+        return _status(error)
     except KeyboardInterrupt:
         print("stopped; the next run goes on from here", file=sys.stderr)
         return 130

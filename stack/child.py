@@ -74,7 +74,7 @@ def main(parent: int, program: str, arguments: list[str]) -> None:
     os.umask(0o077)
     if {"api-server", "server"} & set(arguments[:1]):
         _collect_garbage_later()
-    if program == "mlflow":
+    if (program, *arguments[:1]) == ("mlflow", "server"):
         _serve_in_this_process()
     else:
         _tie_forks()

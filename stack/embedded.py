@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from stack import preflight
+from stack import databases, preflight
 from stack.client import Client
 from stack.errors import StackError
 from stack.process import Process, sweep
@@ -20,6 +20,13 @@ STALE = 30.0
 
 GRACE = 45.0
 """Seconds a process may take to start before its heartbeat is judged."""
+
+_PAGES = (
+    "airflow.api_fastapi.app",
+    "airflow.api_fastapi.core_api.routes.public",
+    "airflow.api_fastapi.core_api.routes.ui",
+)
+"""What the API server imports before it first asks the database: it can do so while that is still being made."""
 
 
 class Stack(Client):
@@ -64,11 +71,14 @@ class Stack(Client):
         preflight.check(self.settings)
         self._prepare()
         deadline = time.monotonic() + timeout
-        migrated = preflight.migrated(self.settings)
+        makings = databases.due(self.settings)
+        due = {making.name for making in makings}
         for name, process in self.processes.items():
-            process.start(held=not migrated and name in {"scheduler", "dag-processor"})  # import meanwhile
-        if not migrated:
-            self._migrate(on_progress, deadline)
+            process.start(held=("mlflow" if name == "mlflow" else "airflow") in due)  # import meanwhile
+        if makings:
+            on_progress(f"preparing the database of {' and of '.join(sorted(due))}")
+            databases.make(self.settings, makings, deadline)
+        self.settings.note()
         for process in self.processes.values():
             process.release()
         self._wait(on_progress, deadline)
@@ -112,7 +122,11 @@ class Stack(Client):
     def _prepare(self) -> None:
         settings, environment = self.settings, self.settings.environment()
         (settings.airflow_home / "airflow.cfg").touch()  # empty: every setting is in the environment
+        config = settings.airflow_home / "config"
+        config.mkdir(mode=0o700, exist_ok=True)
+        (config / "airflow_local_settings.py").write_text("import stack.locks\n")
         preload = {"PIPELINE_PRELOAD_NOW": " ".join(settings.preload)}
+        pages = {"PIPELINE_PRELOAD_NOW": " ".join(_PAGES)}
         local = [f"{host}:{settings.mlflow_port}" for host in ("127.0.0.1", "localhost")]
         mlflow_guard = {
             "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(local),
@@ -124,7 +138,7 @@ class Stack(Client):
             *("--no-serve-artifacts", "--default-artifact-root", str(settings.artifacts)),
         ]
         programs: dict[str, tuple[list[str], dict[str, str]]] = {
-            "api-server": (["airflow", "api-server"], {}),
+            "api-server": (["airflow", "api-server"], pages),
             "scheduler": (["airflow", "scheduler", "--skip-serve-logs"], preload),
             "dag-processor": (["airflow", "dag-processor"], {}),
             "mlflow": (mlflow, mlflow_guard),
@@ -133,16 +147,6 @@ class Stack(Client):
             name: Process(name, command, environment | more, settings.home)
             for name, (command, more) in programs.items()
         }
-
-    def _migrate(self, on_progress: Progress, deadline: float) -> None:
-        on_progress("preparing Airflow's database")
-        migrate = Process("migrate", ["airflow", "db", "migrate"], self.settings.environment(), self.settings.home)
-        migrate.start()
-        code = migrate.wait(max(0.0, deadline - time.monotonic()))
-        migrate.kill()
-        if code != 0:
-            raise StackError(f"Airflow's database could not be prepared; the end of {migrate.log}:\n{migrate.tail()}")
-        preflight.note_migrated(self.settings)
 
     def _wait(self, on_progress: Progress, deadline: float) -> None:
         waiting = dict(self.processes)

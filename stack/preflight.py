@@ -8,11 +8,8 @@ import importlib.util
 import os
 import shutil
 import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from importlib.metadata import version
-from pathlib import Path
+from contextlib import contextmanager
 
 from stack.errors import StackError
 from stack.settings import Settings
@@ -70,26 +67,3 @@ def _free_port(who: str, name: str, port: int) -> None:
             taken = error.errno == errno.EADDRINUSE
             why = "is taken by another program" if taken else f"cannot be used ({error.strerror})"
             raise StackError(f"port {port}, meant for {who}, {why}; choose another: {name}={port + 1000}") from None
-
-
-def migrated(settings: Settings) -> bool:
-    """Whether Airflow's database is at the revision this Airflow left it at, so that `db migrate` has nothing to do."""
-    try:
-        return _stamp(settings).read_text() == _state(settings.airflow_home / "airflow.db")
-    except (OSError, sqlite3.Error):
-        return False
-
-
-def note_migrated(settings: Settings) -> None:
-    """Remember the revision that a finished `db migrate` left."""
-    _stamp(settings).write_text(_state(settings.airflow_home / "airflow.db"))
-
-
-def _stamp(settings: Settings) -> Path:
-    return settings.airflow_home / "migrated"
-
-
-def _state(database: Path) -> str:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return f"apache-airflow-core {version('apache-airflow-core')} at {revision}"

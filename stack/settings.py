@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from stack import signin
@@ -61,6 +62,33 @@ class Settings:
             preload=PRELOAD if preload is None else tuple(preload.replace(",", " ").split()),
         )
 
+    @classmethod
+    def of_home(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Those with which the stack of PIPELINE_HOME was last started, whatever ports this shell knows of.
+
+        Raises StackError when none ever was.
+        """
+        home = Path(environ.get("PIPELINE_HOME") or "var").expanduser().resolve()
+        try:
+            known = json.loads(_note(home).read_text())
+        except FileNotFoundError:
+            raise StackError(
+                f"no stack was ever started on {home}; start one (`make demo`, `make start`), "
+                "or set PIPELINE_HOME to the folder of one"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise StackError(
+                f"{_note(home)} can't be read ({error}); start the stack again to have it written"
+            ) from error
+        return cls(**known | {"home": home, "dags": Path(known["dags"]), "preload": tuple(known["preload"])})
+
+    def note(self) -> None:
+        """Write down for `of_home` with what the stack was started."""
+        self.folders()
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept |= {"home": str(self.home), "dags": str(self.dags), "users": dict(self.users), "extra": dict(self.extra)}
+        signin.publish(_note(self.home), kept, replace=True)
+
     @property
     def airflow_home(self) -> Path:
         """Airflow's database, keys, passwords and task logs."""
@@ -113,6 +141,10 @@ class Settings:
         signin.passwords(self.airflow_home, self.users)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         return inherited | _common(self) | _airflow(self, keys) | _mlflow(self) | dict(self.extra)
+
+
+def _note(home: Path) -> Path:
+    return home / "airflow" / "stack.json"
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

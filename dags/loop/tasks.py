@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, Airflo
 
 from loop.run import data_day, links, steps, world
 from loop.turns import take_turn
-from pipeline.core.errors import PipelineError, RefusedError
+from pipeline.core.errors import PipelineError
 from pipeline.core.records import Record
 from pipeline.core.usecase import Usecase
 
@@ -88,6 +88,18 @@ def end_with_supervisor() -> None:
         os._exit(137)
 
 
+def comes_again() -> bool:
+    """Whether Airflow has tries left for the present task, should this one fail."""
+    ti = get_current_context()["ti"]
+    return bool(ti.try_number <= ti.max_tries)
+
+
+def note_refusal(usecase: Usecase, error: PipelineError) -> None:
+    """Write down that the day was refused, if it was for its data."""
+    if (refused := steps.refuse.refusal(error)) is not None:
+        steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+
+
 def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False) -> Callable[..., Any]:
     """A task that calls one step of the loop.
 
@@ -95,7 +107,8 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
         usecase: Whose loop.
         minutes: After how long it is ended.
         first: Whether it opens the run: then earlier days go first.
-        reads_data: Whether a refusal here is the day's outcome, to be written down.
+        reads_data: Whether a refusal here is the day's outcome, to be written down; so is a file that hasn't come
+            by the last try.
     """
 
     def decorate(body: Callable[..., Record]) -> Any:
@@ -108,9 +121,9 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
                 take_turn(usecase, first=first)
                 try:
                     made = body(*args, **kwargs)
-                except RefusedError as refused:
-                    if reads_data:
-                        steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+                except PipelineError as error:
+                    if reads_data and not (error.retry and comes_again()):
+                        note_refusal(usecase, error)
                     raise
             for said in ("outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):

@@ -3,13 +3,14 @@
 Every commit is a compare-and-set on the table's version: whoever finds the version taken opens the table anew and
 decides anew. So two writers of one day end with one of the two deliveries, never with both and never with a mixture.
 
-What a day's commit costs does not depend on how many days lie before it: the state is read from the last checkpoint,
-which holds one short line a day (statistics are kept of the two digests only). Nothing is ever vacuumed: a version that
-a verdict was reached on stays readable.
+What a day's commit costs hardly depends on how many days lie before it: the state is read from the last checkpoint,
+which holds one short line a day (statistics are kept of the two digests only), and the library goes through those
+lines, about ten microseconds each. Nothing is ever vacuumed: a version that a verdict was reached on stays readable.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -83,9 +84,10 @@ class DeltaStore:
             except (DeltaError, OSError) as error:
                 self._forget(table)
                 if delta is not None or self._newest(table) is None:
+                    why = _of_system(error)
                     raise UnavailableError(
-                        f"{table}: {day} could not be written to the store: {_short(error)}. Nothing was changed; "
-                        f"try again",
+                        f"{table}: {day} could not be written to the store: {why or _short(error)}. Nothing was "
+                        f"changed; {'make room or give access, and ' if why else ''}try again",
                         "STORE",
                     ) from error
             # Jitter only: nothing depends on it but how soon two writers stop meeting.
@@ -228,12 +230,14 @@ class DeltaStore:
         cache: dict[str, DeltaTable] = self._open.__dict__
         folder = self._folder(table)
         try:
-            if table in cache:
+            there = (folder / "_delta_log").is_dir()
+            if table in cache and there:
                 cache[table].update_incremental()
-            elif (folder / "_delta_log").is_dir():
+            elif there:
                 cache[table] = DeltaTable(folder)
-            elif len(list(folder.glob("day=*"))) > 1:
-                # One day may be left by a first commit that was killed; several were committed once.
+            elif len({file.parent for file in folder.glob(f"{_DAY}=*/*.parquet")}) > 1:
+                # One day may be left by a first commit that was killed; several were committed once. A folder that
+                # holds no file is what a full disk left.
                 raise ValueError("the folder holds days, but its _delta_log is gone")
             else:
                 return None
@@ -274,6 +278,14 @@ def _files_of(delta: DeltaTable, days: Days | None) -> list[tuple[date, str]]:
     return sorted((line["partition.day"], line["path"]) for line in _actions(delta, days))
 
 
+def _of_system(error: BaseException) -> str:
+    """What the operating system said, as in "No space left on device"; empty if it was not asked."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    return os.strerror(number) if number else ""
+
+
 def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    # The library colours its errors.
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     return text if len(text) <= 200 else f"{text[:200]} …"

@@ -32,6 +32,8 @@ _ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), O
 _PLAIN_WIDTH = 150
 #: A window this wide has room for every column of the day-by-day table.
 _WIDE = 110
+#: The same of the ledger's table, of which the reason is the most.
+_WIDE_HISTORY = 140
 
 
 def show(renderable: RenderableType, file: TextIO | None = None) -> None:
@@ -95,10 +97,24 @@ def outcome_line(line: DayOutcome) -> RenderableType:
     return Text.assemble(*parts, overflow="fold")
 
 
+class _History:
+    """The ledger's lines: a column for each thing where there is room, else with the small things beside the reason."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield (_wide_history if options.max_width >= _WIDE_HISTORY else _narrow_history)(self.entries)
+
+
 def history_table(entries: Sequence[Entry]) -> RenderableType:
     """Who was champion when, in place of whom, why and by whom."""
     if not entries:
         return Text("no champion yet: the first day that is judged starts with the baseline", style="dim")
+    return _History(entries)
+
+
+def _wide_history(entries: Sequence[Entry]) -> Table:
     several = len({entry.usecase for entry in entries}) > 1
     table = _table()
     if several:
@@ -111,15 +127,42 @@ def history_table(entries: Sequence[Entry]) -> RenderableType:
     table.add_column("by", overflow="fold")
     table.add_column("why", ratio=1, overflow="fold")
     for entry in entries:
-        came = f"{entry.replaced} → {entry.version}" if entry.replaced not in (None, entry.version) else entry.version
-        why = entry.why
-        if entry.held:
-            why += f" ({entry.held} may not be promoted through {entry.held_until})"
         cells: list[RenderableType] = [Text(entry.usecase)] if several else []
-        cells += [Text(str(entry.epoch)), Text(entry.at[:16].replace("T", " ")), _look(entry.action), Text(str(came))]
-        cells += [Text(entry.recipe), Text(entry.trained_through), Text(entry.day), Text(entry.by), Text(why)]
+        cells += [Text(str(entry.epoch)), Text(_when(entry)), _look(entry.action), Text(_came(entry))]
+        cells += [Text(entry.recipe), Text(entry.trained_through), Text(entry.day), Text(entry.by), Text(_why(entry))]
         table.add_row(*cells)
     return table
+
+
+def _narrow_history(entries: Sequence[Entry]) -> Table:
+    several = len({entry.usecase for entry in entries}) > 1
+    table = _table()
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("when (UTC)", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("champion", overflow="fold", max_width=14)
+    table.add_column("why, and by whom", ratio=1, overflow="fold", min_width=20)
+    for entry in entries:
+        when = _when(entry).replace(" ", "\n")
+        why = f"{_why(entry)}\nby {entry.by}; data day {entry.day}, trained through {entry.trained_through or '–'}"
+        champion = f"{_came(entry)}\n{entry.recipe}"
+        if several:
+            champion = f"{entry.usecase}\n{champion}"
+        table.add_row(str(entry.epoch), when, _look(entry.action), Text(champion), Text(why))
+    return table
+
+
+def _when(entry: Entry) -> str:
+    return entry.at[:16].replace("T", " ")
+
+
+def _came(entry: Entry) -> str:
+    """The version, and which one it replaced."""
+    return f"{entry.replaced} → {entry.version}" if entry.replaced not in (None, entry.version) else str(entry.version)
+
+
+def _why(entry: Entry) -> str:
+    return f"{entry.why} ({entry.held} may not be promoted through {entry.held_until})" if entry.held else entry.why
 
 
 def findings_table(findings: Iterable[Finding], informing: bool = False) -> RenderableType:

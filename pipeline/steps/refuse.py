@@ -6,12 +6,29 @@ import json
 from collections.abc import Mapping
 from datetime import date
 
-from pipeline.core.errors import RefusedError, UnavailableError
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.lifecycle import champion
 from pipeline.core.ports import Page, World
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
+from pipeline.core.verdict import Finding, Outcome
 from pipeline.steps.register import NO_LINKS, data_docs, run_key
+
+#: What a delivery that can't be read as yet is called: none there, half of it, one that the server keeps back.
+_NOT_YET = ("MISSING", "MANIFEST_MISSING", "GROWING", "INTERRUPTED", "HTTP", "UNREADABLE", "SEVERAL")
+
+
+def refusal(error: PipelineError) -> RefusedError | None:
+    """The refusal of a day that nobody waits for any longer, from the error with which its ingest ended.
+
+    A file that has not come may come yet, so it is no refusal while the day is tried again. None where the error is
+    not about the day's data at all: a store or a server that does not answer says nothing about the day.
+    """
+    if isinstance(error, RefusedError):
+        return error
+    if not isinstance(error, UnavailableError) or error.code not in _NOT_YET:
+        return None
+    return RefusedError(str(error), error.code, [Finding("delivery", Outcome.UNKNOWN, str(error))])
 
 
 def refuse(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,3 +286,33 @@ def test_errors_of_the_store_are_of_this_house(store: DeltaStore, tmp_path: Path
     (log / f"{0:020}.json").write_text("not json")
     with pytest.raises(PipelineError):
         DeltaStore(tmp_path / "store").read("flights", 0)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["anew", "open"])
+def test_a_table_whose_log_is_gone_is_refused_and_nothing_is_written_over_it(tmp_path: Path, opened: bool) -> None:
+    store = DeltaStore(tmp_path)
+    for day in (DAY, NEXT):
+        store.write_day("flights", day, rows(1), f"{day}")
+    shutil.rmtree(tmp_path / "tables/flights/_delta_log")
+    before = files_of(tmp_path)
+    lost = store if opened else DeltaStore(tmp_path)
+    for ask in (
+        lambda: lost.version("flights"),
+        lambda: lost.read("flights", 1),
+        lambda: lost.marks("flights", 1),
+        lambda: lost.write_day("flights", NEXT + timedelta(1), rows(2), "c"),
+    ):
+        with pytest.raises(
+            RefusedError, match=r"_delta_log is gone. Restore the folder 'flights' .* backup"
+        ) as corrupt:
+            ask()
+        assert corrupt.value.code == "CORRUPT"
+    assert files_of(tmp_path) == before
+
+
+def test_a_first_commit_that_was_killed_before_its_log_can_be_made_again(store: DeltaStore, tmp_path: Path) -> None:
+    left = tmp_path / f"store/tables/flights/day={DAY}/part-0.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    assert store.version("flights") is None
+    assert store.write_day("flights", NEXT, rows(1), "a").version == 0

@@ -1,6 +1,7 @@
 """Steps that only write down that they were called, for tests of the DAGs: the real promotion ledger, no real work.
 
-`orders/<step>-<day>` in the home tells a step to misbehave: ``refuse``, ``unavailable`` (once), ``bug``, ``hold``.
+`orders/<step>-<day>` in the home tells a step to misbehave: ``refuse``, ``unavailable`` (once), ``missing``, ``bug``,
+``hold``.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ def _obey(step: str, day: str) -> str:
     if what == "unavailable":
         path.unlink()
         raise UnavailableError("the registry is not there; try again")
+    if what == "missing":
+        raise UnavailableError(f"the file of {day} is not there; it may come late", "MISSING")
     if what == "bug":
         raise KeyError("a bug")
     if what == "hang":
@@ -173,6 +176,10 @@ def refuse(usecase, day, error, world, links):
     _note("refused", day, error.code, links.get("airflow"))
 
 
+def refusal(error):
+    return RefusedError(str(error), error.code) if error.code in ("STALE", "MISSING") else None
+
+
 def rollback(usecase, world, to, why, by, at, hold_days=7):
     _note("rollback", usecase.name, to, why, by, hold_days)
     return Entry(usecase.name, 2, "rollback", 1, "m", "base", "", "", 2, "2013-01-01", "", why, by, at.isoformat())
@@ -206,7 +213,7 @@ STEPS = {
     "evaluate": (evaluate,),
     "register": (register,),
     "promote": (promote, decline, asks, question, wait),
-    "refuse": (refuse,),
+    "refuse": (refuse, refusal),
     "rollback": (rollback, lift),
 }
 

@@ -421,6 +421,25 @@ def test_a_refused_day_is_red_is_written_down_and_goes_no_further(loops, stubs):
     assert stubs.diary()[-1].startswith("refused 2013-01-03 STALE http://airflow.test:8080/dags/stub_auto/runs/")
 
 
+def test_a_day_whose_file_never_came_is_written_down_once_when_the_last_try_is_over(loops, stubs):
+    stubs.order("ingest", "2013-01-03", "missing")
+    loops["stub_auto"].get_task("ingest").retry_delay = timedelta(0)
+    run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
+    assert str(run.state) == "failed"
+    lines = stubs.diary()
+    assert lines[:-1] == ["ingest 2013-01-03"] * 4
+    assert lines[-1].startswith("refused 2013-01-03 MISSING http")
+
+
+@pytest.mark.parametrize(("number", "more"), [(1, True), (3, True), (4, False)])
+def test_with_three_retries_the_fourth_try_is_the_last(monkeypatch, number, more):
+    from loop import tasks
+
+    ti = SimpleNamespace(try_number=number, max_tries=3)
+    monkeypatch.setattr(tasks, "get_current_context", lambda: {"ti": ti})
+    assert tasks.comes_again() == more
+
+
 def test_a_refusal_of_a_later_step_is_not_taken_for_the_days_data(loops, stubs):
     stubs.order("score", "2013-01-03", "refuse")
     run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
@@ -544,6 +563,19 @@ def test_what_a_person_does_by_hand_is_done_once_in_that_persons_name(loops, stu
     assert {str(kind.value) for kind in loops[dag].allowed_run_types} == {"manual"}
 
 
+def test_every_field_of_every_form_says_in_a_sentence_what_it_does(loops):
+    for dag in loops.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema.get("title"), (dag.dag_id, name)
+            assert len((param.description or "").split()) >= 5, (dag.dag_id, name)
+
+
+def test_the_forms_of_operating_say_how_to_see_what_there_is(loops):
+    assert "pipeline history <use case>" in loops["lift_hold"].doc_md
+    assert "pipeline history <use case>" in loops["roll_back"].doc_md
+
+
 def validated(dag, conf: dict) -> dict:
     from copy import deepcopy
 
@@ -610,7 +642,8 @@ def test_the_backfill_in_the_dags_own_words_covers_the_days_it_names(loops, stub
     dag = retrain.retrain(replace(stubs.AUTO, schedule=schedule))
     named = re.search(r"Days (\S+) to (\S+), whose", dag.doc_md).groups()
     assert named == ("2013-03-01", "2013-03-20")
-    bounds = re.search(r"--from-date (\S+) --to-date (\S+)", dag.doc_md).groups()
+    bounds = re.search(r"--from-date (\S+) --to-date (\S+) --max-active-runs 1\n", dag.doc_md).groups()
+    assert "python -m stack run airflow backfill create --dag-id stub_auto \\\n" in dag.doc_md
     scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
     infos = scheduled.iter_dagrun_infos_between(*map(datetime.fromisoformat, bounds))
     assert [closed_day(info.logical_date, zone) for info in infos] == [date(2013, 3, day) for day in range(1, 21)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -110,6 +113,42 @@ def test_a_backfill_of_ten_at_once_beside_a_run_by_hand_and_the_schedule_works_d
     for day in days:  # each day's steps stand together, in their order: nobody worked in between
         first = seen.index(day)
         assert worked[first : first + 7] == [[step, day] for step in LOOP]
+
+
+def by_command(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """The backfill of the DAG's own words, from a shell that knows of the home alone."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIPELINE", "AIRFLOW"))}
+    span = ("--from-date", "2013-02-05T00:00-05:00", "--to-date", "2013-02-07T23:59-05:00")
+    return subprocess.run(
+        [sys.executable, "-m", "stack", "run", "airflow", "backfill", "create", "--dag-id", "stub_auto", *span, *flags],
+        env={**environment, "PIPELINE_HOME": str(home)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_backfill_by_command_judges_days_once_and_again_only_when_asked_to(stack, home):
+    stack.api("PATCH", "/dags/stub_auto", {"is_paused": False})
+    days = [f"2013-02-0{day}" for day in (4, 5, 6)]
+
+    def judged() -> list[str]:
+        lines = (line.split() for line in (home / "diary").read_text().splitlines())
+        return [line[1] for line in lines if line[0] == "promote" and line[1] in days]
+
+    def over() -> bool:
+        return all(fill["completed_at"] for fill in stack.api("GET", "/backfills?dag_id=stub_auto")["backfills"])
+
+    for flags, wanted in (
+        (["--max-active-runs", "1"], days),
+        (["--max-active-runs", "1"], days),
+        (["--max-active-runs", "1", "--reprocess-behavior", "completed"], days * 2),
+    ):
+        done = by_command(home, *flags)
+        assert done.returncode == 0, done.stderr[-2000:]
+        eventually(stack, over, 120, f"the end of the backfill {flags}")
+        assert judged() == wanted
 
 
 def test_a_run_that_waits_for_a_person_lets_the_next_one_pass_and_promotes_when_the_right_person_agrees(stack, home):

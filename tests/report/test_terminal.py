@@ -90,6 +90,27 @@ def test_history_says_who_replaced_whom_why_and_by_whom():
     assert "may not be promoted through 2013-03-17" in text.replace("- ", "-")
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 139, 140, 200])
+def test_no_window_of_80_columns_or_more_cuts_a_word_of_the_tables(width):
+    back = entry(12, "rollback", version=11, replaced=12, by="ada.lovelace", why=LONG, held="boosted_60",
+                 held_until="2013-03-17", usecase="flight_minutes")  # fmt: skip
+    for table, wanted in (
+        (
+            history_table([entry(1, "start"), back]),
+            ("12 → 11", "ada.lovelace", "2013-03-17", "2013-03-03", "↶ rollback"),
+        ),
+        (history_table([back]), ("12 → 11", "ada.lovelace", "2013-03-02", "boosted_60")),
+        (days_table([day(1, "promoted", reason=LONG)]), ("2013-03-01", "▲ promoted", "version 2", "0.4100")),
+    ):
+        out = io.StringIO()
+        Console(file=out, width=width).print(table)
+        text = out.getvalue()
+        assert "…" not in text, text
+        assert all(word in text for word in wanted), text
+        assert max(map(len, text.splitlines())) <= width
+        assert len(text.splitlines()) < 60, "a column of single letters"
+
+
 def test_nothing_yet_is_said_in_words():
     assert "no day was run yet" in shown(days_table([]))
     assert "no champion yet" in shown(history_table([]))
