@@ -26,7 +26,7 @@ from demo.upstream import FIRST, deliver
 #: A run on this day has the longest window full.
 DAY = date(2013, 3, 8)
 #: Days run in one process: enough for a promotion on evidence.
-DAYS = 8
+DAYS = 14
 #: Under Airflow, so many days run by the scheduler; the last is the one that counts.
 SCHEDULED = 3
 

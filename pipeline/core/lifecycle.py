@@ -158,17 +158,25 @@ def _hold(
         passed = sum(f.required and f.outcome is Outcome.PASS for f in found)
         return (order.index(outcomes[candidate.recipe]), -passed, _rank(found))
 
+    def first_of(recipe: str) -> str:
+        stopped = sorted(stops(recipe), key=lambda finding: finding.outcome is not Outcome.FAIL)
+        return str(stopped[0]) if stopped else ""
+
     nearest = min(contest, key=distance).recipe
     outcome = outcomes[nearest]
     if outcome is Outcome.PASS:
         why = f"{nearest} passed, but {barred[nearest]}"
         return Decision("hold", Outcome.FAIL, shorten(why, _LONGEST), nearest)
-    stopped = sorted(stops(nearest), key=lambda finding: finding.outcome is not Outcome.FAIL)
+    stopped = stops(nearest)
     if not stopped:
         return Decision("hold", Outcome.UNKNOWN, f"{nearest} came nearest, but no gate answered", nearest)
     verb = "was refused" if outcome is Outcome.FAIL else "is not known to be good enough"
-    first = shorten(str(stopped[0]), _LONGEST // 2 + 50)
+    why = first_of(nearest)
+    first = shorten(why, _LONGEST // 2 + 50)
     rest = f"; and {len(stopped) - 1} more" if len(stopped) > 1 else ""
+    # Where one thing stops them all, such as too few days, nobody came nearest.
+    if outcome is Outcome.UNKNOWN and len(contest) > 1 and {first_of(c.recipe) for c in contest} == {why}:
+        return Decision("hold", outcome, f"no candidate is known to be good enough: {first}{rest}", nearest)
     return Decision("hold", outcome, f"{nearest} came nearest and {verb}: {first}{rest}", nearest)
 
 

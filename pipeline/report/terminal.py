@@ -75,7 +75,7 @@ def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
     if baseline and wide:
         table.add_column("baseline", justify="right", no_wrap=True)
     if wide:
-        table.add_column("best candidate", overflow="fold")
+        table.add_column("lowest that day", overflow="fold")
     table.add_column("reason", ratio=1, overflow="fold", min_width=20)
     for line in outcomes:
         cells: list[RenderableType] = [Text(line.usecase)] if several else []
