@@ -318,7 +318,7 @@ def test_one_open_or_failed_question_holds_and_is_named(stopper, verb):
 def test_where_one_thing_stops_all_candidates_nobody_is_said_to_have_come_nearest():
     few = Finding("better", UNKNOWN, "1 day of evidence, at least 5 are needed")
     names = ("linear", "boosting")
-    decision = decide(ledger("plain rule"), [candidate(name) for name in names], dict.fromkeys(names, [few]))
+    decision = decide(ledger("plain rule"), [candidate(name) for name in names], {name: [few] for name in names})
     assert decision.reason == f"no candidate is known to be good enough: {few}"
     alone = decide(ledger("plain rule"), [candidate("linear")], {"linear": [few]})
     assert alone.reason == f"linear came nearest and is not known to be good enough: {few}"
