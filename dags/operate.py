@@ -97,10 +97,10 @@ The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe
         "usecase": USECASE,
         "recipe": Param(
             type="string",
-            enum=sorted({recipe.name for usecase in ALL for recipe in usecase.recipes}),
+            enum=sorted({r.name for usecase in ALL for r in (*usecase.recipes, usecase.baseline)}),
             title="Recipe",
-            description="The recipe that may be promoted again; it has to be one of this use case's that is held now "
-            "(see above how to look).",
+            description="The recipe that may be promoted again. `python -m pipeline history <use case>` shows what is "
+            "held; one that isn't is refused, and the task's log lists those that are.",
         ),
         "why": WHY,
     },

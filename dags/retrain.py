@@ -75,6 +75,10 @@ def retrain(usecase: Usecase) -> DAG:
             promote(registered, Approval(task_id="approve", usecase=usecase, registered=registered).output)
         else:
             promote(registered)
+    # The calendar's end is the schedule's alone. A task takes it over, and then a run by hand of a later moment (the
+    # form proposes the present one) would have no task at all, and be green.
+    for task in dag.tasks:
+        task.end_date = None
     return dag
 
 
@@ -113,13 +117,14 @@ def about(usecase: Usecase, schedule: Schedule) -> str:
 ### {usecase.question}
 
 **ingest → validate → train → score → evaluate → register → promote**, once for each data day. A red task is a refusal
-or a failure, its reason the first line of its log; the champion serves on. A held candidate is green.
+or a failure, its reason the red line of its log; the champion serves on. A held candidate is green.
 
 {person}**Schedule.** `{schedule.cron}` in {schedule.timezone}, {span}. A run handles the day that closed before it: the
 run of {first + timedelta(1)} judges {first}. {missed}
 
 **By hand.** *Trigger* opens a form: the data day (empty: the newest one), some of the recipes, judge without promoting.
-The logical date plays no part when a data day is given, and may be left empty.
+The logical date that the form proposes plays no part when a data day is given, and may be emptied. Elsewhere the form's
+fields are `day`, `recipes` and `judge_only`.
 
 **For the past.** Days {first} to {to}, whose runs stand under the mornings after them, oldest first and one at a time,
 from the project's folder:

@@ -29,7 +29,7 @@ TAG_LIMIT = 7_900
 def about(usecase: str, question: str) -> str:
     """What an experiment and a registered model are for, in Markdown."""
     return (
-        f"**{question or usecase}**\n\n"
+        f"{question or usecase}\n\n"  # the list shows the first line as it is, so it has no markup
         "Retrained every day and judged on data that no contestant had seen. One run per data day (open "
         "`verdict.html` among its artifacts for what happened and why), one nested run per recipe; a version only for "
         "a winner. The aliases mirror the promotion ledger: `champion` serves, `previous` is what a rollback "

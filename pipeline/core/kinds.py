@@ -38,15 +38,36 @@ class Reliability:
     y: str
 
 
-def _groups(label: Floats, prediction: Floats, groups: int = 10) -> list[tuple[Floats, Floats]]:
-    """Labels and predictions of groups of about equal size; equal predictions are never parted."""
+def _groups(label: Floats, prediction: Floats, day: Ints, groups: int = 10) -> list[tuple[Floats, Floats, Ints]]:
+    """Labels, predictions and days of groups of about equal size; equal predictions are never parted."""
     known = np.isfinite(label) & np.isfinite(prediction)
-    label, prediction = label[known], prediction[known]
+    label, prediction, day = label[known], prediction[known], day[known]
     if not len(label):
         return []
     edges = np.unique(np.quantile(prediction, np.linspace(0, 1, groups + 1)[1:-1]))
     place = np.searchsorted(edges, prediction, side="right")
-    return [(label[place == n], prediction[place == n]) for n in np.unique(place)]
+    return [(label[place == n], prediction[place == n], day[place == n]) for n in np.unique(place)]
+
+
+def _effective(happened: Floats, day: Ints) -> float:
+    """How many independent units a share of these is worth, the days failing together.
+
+    The effective sample size of Korn & Graubard (Survey Methodology 24, 1998): the units over the design effect, less
+    what few days take from Student's t; never more than there are. Days that cannot tell (one alone, or a share of 0
+    or 1) leave it at the number of units.
+    """
+    from scipy.special import stdtrit
+
+    units, share = len(happened), float(happened.mean())
+    per_day = np.bincount(day, happened - share)[np.bincount(day) > 0]
+    days, alone = len(per_day), share * (1 - share) / units
+    if days < 2 or not alone > 0:
+        return float(units)
+    together = days / (days - 1) * float(np.sum(per_day**2)) / units**2
+    if not together > 0:
+        return float(units)
+    few = (1.96 / float(stdtrit(days - 1, 0.975))) ** 2
+    return min(float(units), max(1.0, units * alone / together * few))
 
 
 class Kind(Protocol):
@@ -75,8 +96,14 @@ class Kind(Protocol):
     def valid(self, prediction: Floats) -> Bools:
         """Whether each prediction is a number this kind can have."""
 
-    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
-        """Whether predictions mean what they say, for people; units without a label are left out."""
+    def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
+        """Whether predictions mean what they say, for people; units without a label are left out.
+
+        Args:
+            label: The truth per unit.
+            prediction: Per unit.
+            day: Number of the unit's day; units of a day fail together.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +147,16 @@ class Binary:
     def valid(self, prediction: Floats) -> Bools:
         return np.asarray((prediction >= 0) & (prediction <= 1), dtype=np.bool_)
 
-    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
-        groups = _groups(label, prediction)
-        units = np.array([len(happened) for happened, _ in groups], dtype=np.int64)
-        share = np.array([happened.mean() for happened, _ in groups], dtype=np.float64)
+    def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
+        groups = _groups(label, prediction, day)
+        units = np.array([len(happened) for happened, _, _ in groups], dtype=np.int64)
+        share = np.array([happened.mean() for happened, _, _ in groups], dtype=np.float64)
         # Wilson (1927): stays within 0 and 1, also where nothing or everything happened.
-        z = 1.96
-        middle = (share + z * z / (2 * units)) / (1 + z * z / units)
-        half = z / (1 + z * z / units) * np.sqrt(share * (1 - share) / units + z * z / (4 * units * units))
+        z, n = 1.96, np.array([_effective(happened, days) for happened, _, days in groups], dtype=np.float64)
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
         return Reliability(
-            predicted=np.array([said.mean() for _, said in groups], dtype=np.float64),
+            predicted=np.array([said.mean() for _, said, _ in groups], dtype=np.float64),
             observed=share,
             low=np.asarray(middle - half, dtype=np.float64),
             high=np.asarray(middle + half, dtype=np.float64),
@@ -141,7 +168,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """How much. The loss is the absolute error, which a single extreme day cannot dominate.
+    """How much. The loss is the absolute error, which no single unit dominates; an extreme day still weighs heavily.
 
     The difference of two absolute errors on one unit is at most the difference of the two predictions, so the
     paired evidence is bounded even where the target has a heavy tail.
@@ -182,15 +209,15 @@ class Regression:
     def valid(self, prediction: Floats) -> Bools:
         return np.isfinite(prediction)
 
-    def reliability(self, label: Floats, prediction: Floats) -> Reliability:
-        groups = _groups(label, prediction)
-        quartiles = np.array([np.quantile(happened, [0.25, 0.5, 0.75]) for happened, _ in groups]).reshape(-1, 3)
+    def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
+        groups = _groups(label, prediction, day)
+        quartiles = np.array([np.quantile(happened, [0.25, 0.5, 0.75]) for happened, _, _ in groups]).reshape(-1, 3)
         return Reliability(
-            predicted=np.array([said.mean() for _, said in groups], dtype=np.float64),
+            predicted=np.array([said.mean() for _, said, _ in groups], dtype=np.float64),
             observed=quartiles[:, 1],
             low=quartiles[:, 0],
             high=quartiles[:, 2],
-            units=np.array([len(happened) for happened, _ in groups], dtype=np.int64),
+            units=np.array([len(happened) for happened, _, _ in groups], dtype=np.int64),
             x=f"predicted '{self.target}'",
             y="median that came true (middle half)",
         )

@@ -169,7 +169,7 @@ def rollback(
     why: str,
     by: str,
     at: str,
-    hold_days: int = 14,
+    hold_days: int = 7,
     epoch: int | None = None,
 ) -> Entry:
     """The next line of the ledger: an earlier champion reigns again, and what it replaces is held back.

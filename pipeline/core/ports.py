@@ -158,7 +158,7 @@ class Page:
     """What a person should see of one run in the registry.
 
     Attributes:
-        title: The run's name, such as ``flight_delay 2013-03-08``.
+        title: The run's name, such as ``2013-03-08 flight_delay``: lists cut the end off.
         key: Idempotency key: the same key is the same run.
         tags, params: Text.
         metrics: Numbers; not-a-number is left out.

@@ -1,7 +1,9 @@
 """Gates on the artifact itself: are its predictions sound, and does it change no more than it has to?
 
-A recipe refitted with another seed on a resample also changes decisions. Only what goes beyond that noise says
-anything about the candidate. One scored day is read, so the intervals know how blocks differ, not how days do.
+A recipe refitted with another seed on a resample of its units also changes decisions, and what a candidate changes
+within that noise says little about it. (The resample parts units that fail together, so the noise is understated, on
+the strict side.) The credit for it is at most the limit itself: a recipe that changes wildly from fit to fit must not
+buy itself room by that. One scored day is read, so the intervals know how blocks differ, not how days do.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ class Churn:
         decided = evidence.kind.decision(exam.candidate)
         changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(twin)).astype(np.float64)
-        found = mean_interval(changed - noise, exam.clusters, confidence=self.confidence)
+        found = mean_interval(changed - _credit(noise, self.limit), exam.clusters, confidence=self.confidence)
         told = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
@@ -168,7 +170,7 @@ class RightToWrong:
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
-        excess = spoilt.astype(np.float64) - noise
+        excess = spoilt - _credit(noise.astype(np.float64), self.limit)
         found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
         told = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
@@ -204,7 +206,7 @@ class ScoreShift:
             return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
         exam, twin = sat
         scores = (exam.champion, exam.candidate, twin)
-        found = shift_excess(*scores, exam.clusters, confidence=self.confidence)
+        found = shift_excess(*scores, exam.clusters, confidence=self.confidence, credit=self.limit)
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
         shift, noise, interval = found
@@ -243,8 +245,10 @@ class DecisionMix:
         decisions = [evidence.kind.decision(scores) for scores in (exam.champion, exam.candidate, twin)]
         whole = self._part(decisions, exam.clusters, self.confidence, self.name)
         parts = [(name, rows) for name, rows in slices(exam.slices) if len(rows) >= self.at_least]
-        if not parts:
+        if not exam.slices:
             return (whole,)
+        if not parts:
+            return (whole, self._summary(()))
         level = 1 - (1 - self.confidence) / len(parts)
         each = tuple(
             self._part([d[rows] for d in decisions], exam.clusters[rows], level, "slice mix", about=name)
@@ -255,7 +259,7 @@ class DecisionMix:
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
         champion, candidate, twin = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, twin)
-        found = mean_interval(shift - noise, blocks, confidence=level)
+        found = mean_interval(shift - _credit(noise, self.limit), blocks, confidence=level)
         told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         told = f"{about}: {told}" if about else told
         finding = _settle(name, found, self.limit, told)
@@ -268,6 +272,7 @@ class DecisionMix:
         name = f"{self.name} per slice"
         moved = [finding.about for finding in each if finding.outcome is Outcome.FAIL]
         judged = [finding for finding in each if finding.value is not None]
+        silent = [finding.about for finding in each if finding.value is None]
         if not judged:
             return Finding(name, Outcome.UNKNOWN, f"no slice has {self.at_least} units in enough blocks")
         worst = max(judged, key=lambda finding: (finding.value or 0.0, finding.about))
@@ -275,9 +280,17 @@ class DecisionMix:
             text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {some(moved)}"
         else:
             text = f"none of {count(len(judged), 'slice')} is shown to move by more than allowed"
+        if silent:
+            text += f"; cannot judge {some(silent)}"
+        outcome = Outcome.FAIL if moved else Outcome.UNKNOWN if silent else Outcome.PASS
         counts = {"slices": len(judged)}
         values = (worst.value, Bound(high=self.limit), worst.low, worst.high, counts)
-        return Finding(name, Outcome.FAIL if moved else Outcome.PASS, f"{text}; most: {worst.text}", *values)
+        return Finding(name, outcome, f"{text}; most: {worst.text}", *values)
+
+
+def _credit(noise: Floats, limit: float) -> Floats:
+    """What is taken off for refitting noise, per unit: the noise itself, but on average the limit at most."""
+    return noise if float(noise.mean()) <= limit else np.full(len(noise), limit)
 
 
 def _mix(before: Ints, after: Ints) -> Floats:

@@ -23,7 +23,7 @@ def reliability(evidence: Evidence | None, sides: Sequence[tuple[str, str]]) -> 
     predictions = (paired.champion, paired.candidate)
     return plots.reliability(
         [
-            (name, style, evidence.kind.reliability(paired.labels, said))
+            (name, style, evidence.kind.reliability(paired.labels, said, paired.clusters.day))
             for (name, style), said in zip(sides, predictions, strict=False)
         ]
     )

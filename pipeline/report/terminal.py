@@ -75,7 +75,7 @@ def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
     if baseline and wide:
         table.add_column("baseline", justify="right", no_wrap=True)
     if wide:
-        table.add_column("lowest that day", overflow="fold")
+        table.add_column("best other", overflow="fold")
     table.add_column("reason", ratio=1, overflow="fold", min_width=20)
     for line in outcomes:
         cells: list[RenderableType] = [Text(line.usecase)] if several else []
@@ -162,7 +162,11 @@ def _came(entry: Entry) -> str:
 
 
 def _why(entry: Entry) -> str:
-    return f"{entry.why} ({entry.held} may not be promoted through {entry.held_until})" if entry.held else entry.why
+    if not entry.held:
+        return entry.why
+    if entry.action == "lift":
+        return f"{entry.why} ({entry.held} may be promoted again)"
+    return f"{entry.why} ({entry.held} may not be promoted through {entry.held_until})"
 
 
 def findings_table(findings: Iterable[Finding], informing: bool = False) -> RenderableType:

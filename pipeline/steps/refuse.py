@@ -61,7 +61,7 @@ def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, 
 
     findings = [finding.to_dict() for finding in error.findings]
     return Page(
-        title=f"{usecase.name} {day}",
+        title=f"{day} {usecase.name}",
         key=run_key(usecase.name, day.isoformat()),
         tags={
             "data_day": day.isoformat(),

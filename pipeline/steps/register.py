@@ -139,7 +139,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
     }
     params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
     return Page(
-        title=f"{usecase.name} {verdict.day}",
+        title=f"{verdict.day} {usecase.name}",
         key=run_key(usecase.name, verdict.day),
         tags=tags,
         params=params,

@@ -246,7 +246,7 @@ class Ledger:
         found: dict[str, tuple[float, float]] = {}
         for contestant in np.unique(self.contestants):
             of = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
-            interval = mean_interval(losses[of], numbered(self.blocks[of])[0], one_sided=False)
+            interval = mean_interval(losses[of], numbered(self.blocks[of])[0], one_sided=False, marks=False)
             if isinstance(interval, Interval):
                 found[str(contestant)] = (interval.low, interval.high)
         return found

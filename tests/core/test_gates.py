@@ -413,8 +413,9 @@ def test_a_constant_or_invalid_model_is_not_sound():
 
 
 def test_churn_counts_only_what_refitting_does_not_change_anyway():
-    noisy = Churn(0.1).judge(world(3, blocks=40, refit=0.5))[0]
+    noisy = Churn(0.3).judge(world(3, blocks=40, refit=0.5))[0]
     assert noisy.outcome is PASS
+    assert noisy.value < 0.1
     assert "refitting on a resample changes" in noisy.text
     moved = Churn(0.1).judge(moved_world())[0]
     assert moved.outcome is FAIL
@@ -427,6 +428,32 @@ def moved_world():
     exam = evidence.exam
     up = replace(exam, candidate=np.clip(exam.candidate + 0.3, 0, 1), twin=np.clip(exam.twin + 0.3, 0, 1))
     return replace(evidence, exam=up)
+
+
+def test_a_recipe_that_changes_wildly_from_fit_to_fit_buys_itself_no_room():
+    evidence = world(3, blocks=60, per_block=40)
+    shuffle = np.random.default_rng(0).permutation
+    exam = evidence.exam
+    wild = replace(exam, candidate=shuffle(exam.champion), twin=shuffle(exam.champion))
+    for gate in (Churn(0.1), RightToWrong(0.05)):
+        finding = gate.judge(replace(evidence, exam=wild))[0]
+        assert finding.outcome is FAIL, finding
+    low, high = (np.clip(exam.champion + by, 0, 1) for by in (-0.3, 0.3))
+    jumpy = replace(exam, candidate=low, twin=high)
+    assert outcome(ScoreShift(0.2), replace(evidence, exam=jumpy)) is FAIL
+    assert outcome(DecisionMix(0.05), replace(evidence, exam=jumpy)) is FAIL
+
+
+def test_a_slice_whose_mix_cannot_be_judged_is_not_passed_over():
+    evidence = world(3, blocks=60, per_block=40)
+    lone = np.where(evidence.exam.blocks == evidence.exam.blocks[0], "alone", "rest")
+    split = replace(evidence, exam=replace(evidence.exam, slices={"kind": lone}))
+    whole, summary, *_ = DecisionMix(0.5, at_least=20).judge(split)
+    assert (whole.outcome, summary.outcome) == (PASS, UNKNOWN)
+    assert "cannot judge kind=alone" in summary.text
+    tiny = DecisionMix(0.5, at_least=len(lone)).judge(split)
+    assert [finding.outcome for finding in tiny] == [PASS, UNKNOWN]
+    assert len(DecisionMix(0.5).judge(replace(evidence, exam=replace(evidence.exam, slices={})))) == 1
 
 
 def test_a_moved_model_is_seen_by_every_stability_gate():

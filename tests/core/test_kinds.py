@@ -81,7 +81,7 @@ def test_a_model_that_has_seen_one_class_only_still_predicts_a_probability():
 def test_reliability_counts_every_labelled_unit_once_and_brackets_what_happened(kind):
     label, said = sample(kind)
     label[:20] = np.nan
-    found = kind.reliability(label, said)
+    found = kind.reliability(label, said, np.arange(500) % 5)
     assert found.units.sum() == 480
     assert (found.low <= found.observed).all()
     assert (found.observed <= found.high).all()
@@ -91,9 +91,9 @@ def test_reliability_counts_every_labelled_unit_once_and_brackets_what_happened(
 
 @KINDS
 def test_reliability_of_nothing_and_of_a_constant_is_no_error(kind):
-    nothing = kind.reliability(np.full(3, np.nan), np.full(3, 0.5))
+    nothing = kind.reliability(np.full(3, np.nan), np.full(3, 0.5), np.arange(3))
     assert len(nothing.units) == len(nothing.observed) == 0
-    assert kind.reliability(np.zeros(9), np.full(9, 0.5)).units.tolist() == [9]
+    assert kind.reliability(np.zeros(9), np.full(9, 0.5), np.arange(9)).units.tolist() == [9]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,18 @@ def test_reliability_of_nothing_and_of_a_constant_is_no_error(kind):
 def test_a_kind_refuses_nonsense_with_its_target(nonsense):
     with pytest.raises(ValueError, match=r"target '(late|minutes)'"):
         nonsense()
+
+
+def test_days_that_fail_together_widen_what_is_shown_of_a_probability():
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(10), 100)
+    happened = (rng.random(1000) < np.where(day % 2, 0.5, 0.1)).astype(float)
+    said = np.full(1000, 0.3)
+    together = Binary("late").reliability(happened, said, day)
+    apart = Binary("late").reliability(happened, said, np.arange(1000))
+    assert together.observed == apart.observed
+    assert together.high - together.low > 3 * (apart.high - apart.low)
+    # A like interval: the share's mean over days, with the days as units.
+    means = np.array([happened[day == n].mean() for n in range(10)])
+    half = 2.262 * means.std(ddof=1) / np.sqrt(10)
+    assert (together.high - together.low) / 2 == pytest.approx(half, rel=0.2)

@@ -300,3 +300,22 @@ def test_the_shift_of_scores_beyond_refitting_noise_is_in_spreads():
     assert found.estimate == pytest.approx(shift - noise)
     assert found.low < 0.5 < found.high + noise
     assert isinstance(shift_excess(0 * scores, 0 * scores, 0 * scores, blocks), NoInterval)
+
+
+def test_a_mean_over_few_unequal_blocks_is_no_surer_than_its_jackknife():
+    rng = np.random.default_rng(3)
+    blocks = np.repeat(np.arange(23), [200, 120, 60] + [5] * 20)
+    values = rng.normal(30, 10, len(blocks)) + rng.normal(0, 10, 23)[blocks]
+    found = mean_interval(values, blocks, one_sided=False, marks=False)
+    without = np.array([values[blocks != block].mean() for block in range(23)])
+    error = np.sqrt(22 / 23 * np.sum((without - values.mean()) ** 2))
+    effective = len(blocks) ** 2 / np.sum(np.bincount(blocks) ** 2)
+    half = error * oracle.t.ppf(0.975, effective - 1)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_the_interval_of_a_mean_loss_does_not_depend_on_its_unit():
+    minutes = np.random.default_rng(4).gamma(2, 15, 60)
+    blocks = np.repeat(np.arange(12), 5)
+    found, days = (mean_interval(minutes / unit, blocks, marks=False) for unit in (1, 1440))
+    assert found.high == pytest.approx(1440 * days.high)

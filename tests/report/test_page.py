@@ -97,7 +97,7 @@ def test_the_page_has_the_drawings_a_reviewer_looks_for(judged):
     page = text_of(verdict_page(verdict, usecase, evidence, daily, ["2013-02-26"], changes={"2013-02-25": "version 3"}))
     for heading in ("Loss over days", "How sure", "Does it mean what it says?", "Slices", "Latency", "refitting noise"):
         assert heading in page
-    assert evidence["boosted_60"].kind.reliability(np.ones(3), np.ones(3)).y in page
+    assert evidence["boosted_60"].kind.reliability(np.ones(3), np.ones(3), np.arange(3)).y in page
     assert "2013-02-26" in page
     assert "version 3 ▾" in page
     assert page.count("<svg") >= 60

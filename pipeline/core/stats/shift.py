@@ -37,6 +37,7 @@ def shift_excess(
     confidence: float = 0.95,
     one_sided: bool = True,
     groups: int = 20,
+    credit: float = math.inf,
 ) -> tuple[float, float, Interval] | NoInterval:
     """How far the candidate's scores lie from the champion's, beyond what refitting moves them, in pooled spreads.
 
@@ -44,8 +45,18 @@ def shift_excess(
     interval of their difference is the delete-a-group jackknife (Kott, J. Official Statistics 17, 2001) over blocks
     dealt into at most ``groups`` groups.
 
+    Args:
+        champion: Scores per unit.
+        candidate: Scores per unit.
+        twin: Scores per unit.
+        blocks: Number of the block of each unit.
+        confidence: As in :class:`Interval`.
+        one_sided: As in :class:`Interval`.
+        groups: Of blocks, at most.
+        credit: The most that is taken off for the refitting noise, in spreads.
+
     Returns:
-        The shift, the refitting noise, and the interval of the first minus the second; or why there is none.
+        The shift, the refitting noise, and the interval of the first beyond the second; or why there is none.
     """
     units = len(candidate)
     n = int(np.count_nonzero(np.bincount(blocks))) if units else 0
@@ -63,11 +74,14 @@ def shift_excess(
         a, b, c = (scores[group != left_out] for scores, group in ordered)
         return float(np.abs(a - b).mean()) / spread, float(np.abs(b - c).mean()) / spread
 
+    def beyond(moved: float, again: float) -> float:
+        return moved - min(again, credit)
+
     shift, noise = excess(-1)
     without = [excess(group) for group in range(n_groups)]
-    differences = np.array([s - z for s, z in without]) - (shift - noise)
+    differences = np.array([beyond(*each) for each in without]) - beyond(shift, noise)
     error = math.sqrt((n_groups - 1) / n_groups * float(np.sum(differences**2)))
     half = error * t_quantile(confidence, one_sided, n_groups - 1)
-    estimate = shift - noise
+    estimate = beyond(shift, noise)
     ends = (estimate - half, estimate + half)
     return shift, noise, Interval(estimate, *ends, confidence, one_sided, "block", n_groups, blocks=n, units=units)
