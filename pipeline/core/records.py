@@ -102,12 +102,14 @@ class Trained(Record):
         scored: The scored day, ISO format; every candidate was trained on days before it.
         candidates: :class:`Candidate` values as dicts.
         skipped: Recipe name to the reason why it was not fitted.
+        broken: Recipes of those whose own code failed; the others only lack days.
     """
 
     validated: Mapping[str, Any]
     scored: str
     candidates: tuple[Mapping[str, Any], ...]
     skipped: Mapping[str, str]
+    broken: tuple[str, ...] = ()
 
     @property
     def day(self) -> str:

@@ -20,6 +20,7 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.windows import Days, evidence_days, scored_day
 from pipeline.steps import champion, scores
+from pipeline.steps.predictions import predictions
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.threads import one_thread
 from pipeline.steps.timing import timed
@@ -124,8 +125,7 @@ class Panel:
                 continue
             if stage is Stage.REFIT and evidence.exam is not None:
                 twin = self.world.models.load(*self.lineage.twin(candidate))
-                one_thread()
-                predicted = self.usecase.kind.predict(twin, self.units.inputs)
+                predicted = predictions(self.usecase.kind, twin, self.units.inputs, f"{candidate.recipe} refitted")
                 evidence = replace(evidence, exam=replace(evidence.exam, twin=predicted))
             if stage is Stage.TIMING:
                 evidence = replace(evidence, timing=timed(self.usecase.kind, model, fresh, self.units.inputs))
@@ -139,7 +139,7 @@ class Panel:
             labels=units.labels,
             blocks=units.blocks,
             champion=usecase.kind.predict(model, units.inputs),
-            candidate=usecase.kind.predict(fresh, units.inputs),
+            candidate=predictions(usecase.kind, fresh, units.inputs, candidate.recipe),
             slices=units.slices,
         )
         return Evidence(
@@ -170,17 +170,22 @@ class Panel:
         usecase = self.usecase
         findings = self.findings()
         day = date.fromisoformat(self.trained.day)
+        unsound = self._unsound()
+        # A baseline that can't answer must not start; where somebody reigns, the gates stop whoever can't.
+        able = [c for c in self.trained.models if self.head is not None or c.recipe not in unsound]
         decision = lifecycle.choose(
             usecase.name,
             day,
             self.head,
-            self.trained.models,
+            able,
             findings,
             lifecycle.held(entries, day),
             baseline=usecase.baseline.name,
             newest=champion.newest_judged(usecase, self.world),
-            skipped=self.trained.skipped,
+            skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
         )
+        broken = sorted({*self.trained.broken, *unsound})
+        reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
@@ -191,7 +196,7 @@ class Panel:
             day=self.trained.day,
             decision=decision.decision,
             outcome=decision.outcome,
-            reason=decision.reason,
+            reason=reason,
             champion=Contestant(head.model, head.recipe, head.trained_through, head.version) if head else None,
             epoch=0 if head is None else head.epoch,
             challenger=Contestant(chosen.model, chosen.recipe, chosen.trained_through) if chosen else None,
@@ -209,6 +214,12 @@ class Panel:
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),
         )
+
+    def _unsound(self) -> set[str]:
+        """Recipes whose fresh fit answered some unit of the scored day with no prediction."""
+        ledger = self.ledger
+        bad = (ledger.days == np.datetime64(self.day)) & ~np.isfinite(ledger.predictions)
+        return {str(who) for who in np.unique(ledger.contestants[bad])} - {scores.CHAMPION}
 
     def _fits(self) -> dict[str, dict[str, Any]]:
         made: dict[str, dict[str, Any]] = {}

@@ -12,7 +12,7 @@ from pipeline.core.records import Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps import champion, scores
-from pipeline.steps.threads import one_thread
+from pipeline.steps.predictions import predictions
 
 
 def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
@@ -24,7 +24,8 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     then know too little, and nothing can be promoted on it.
 
     Raises:
-        RefusedError: The day has no unit, or a model answers with something that is not a prediction.
+        RefusedError: The day has no unit, or the champion answers with something that is not a prediction. A
+            candidate's answers that are none are written as NaN: the gates stop it, and nobody else.
     """
     day = date.fromisoformat(trained.scored)
     versions = trained.validated["snapshot"]["versions"]
@@ -37,29 +38,26 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     with world.progress("score", len(trained.models) + 1) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
             model = champion.load(usecase, head, world)
-            one_thread()
-            predictions = usecase.kind.predict(model, units.inputs)
+            said = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
+            unsound = int(np.count_nonzero(np.isnan(said)))
+            if unsound:
+                raise RefusedError(
+                    f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units of "
+                    f"{day} with something that is no prediction; nothing was written. Roll it back if it serves so",
+                    "UNSOUND",
+                )
             through = date.fromisoformat(head.trained_through)
-            sittings.append(scores.Sitting(scores.CHAMPION, head.model, head.recipe, through, predictions))
+            sittings.append(scores.Sitting(scores.CHAMPION, head.model, head.recipe, through, said))
         done()
         for candidate in trained.models:
             model = world.models.load(candidate.file, candidate.sha256)
-            one_thread()
             through = date.fromisoformat(candidate.trained_through)
-            predictions = usecase.kind.predict(model, units.inputs)
+            said = predictions(usecase.kind, model, units.inputs, candidate.recipe)
             declared = scores.definition(usecase, candidate.recipe, world)
             sittings.append(
-                scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, predictions, declared)
+                scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, said, declared)
             )
             done()
-    for sitting in sittings:
-        unsound = int(np.sum(~usecase.kind.valid(sitting.predictions)))
-        if unsound:
-            raise RefusedError(
-                f"{usecase.name}: {sitting.contestant} answers {unsound} of {len(units)} units of {day} with something "
-                f"that is no prediction; nothing was written",
-                "UNSOUND",
-            )
     epoch = 0 if head is None else head.epoch
     if not sittings:
         version = world.store.version(scores.table(usecase.name))

@@ -43,10 +43,17 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     lineage = Lineage(usecase, validated, world, scored)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
+    broken: list[str] = []
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
-            made = lineage.fit(recipe)
+            try:
+                made = lineage.fit(recipe)
+            except _BrokenError as error:
+                broken.append(recipe.name)
+                skipped[recipe.name] = str(error)
+                done()
+                continue
             if isinstance(made, str):
                 skipped[recipe.name] = made
             else:
@@ -57,7 +64,12 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
         scored=scored.isoformat(),
         candidates=tuple(candidate.to_dict() for candidate in candidates),
         skipped=skipped,
+        broken=tuple(broken),
     )
+
+
+class _BrokenError(Exception):
+    """A recipe's own code failed: it has no candidate, the others have theirs."""
 
 
 class Lineage:
@@ -183,9 +195,16 @@ def _fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | N
         inputs, labels = inputs.iloc[rows], labels[rows]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator = recipe.build(seed)
-        one_thread()
-        estimator.fit(inputs, labels)
+        try:
+            estimator = recipe.build(seed)
+            one_thread()
+            estimator.fit(inputs, labels)
+        except MemoryError:  # says nothing about the recipe
+            raise
+        except Exception as error:
+            log.exception("%s can't be fitted", recipe.name)
+            told = " ".join(str(error).split())[:200]
+            raise _BrokenError(f"its fit failed: {type(error).__name__}: {told}") from error
     # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
     for said in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
         log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), said)

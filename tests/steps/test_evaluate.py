@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from pipeline.core.errors import ConflictError
+from pipeline.core.errors import ConflictError, RefusedError
+from pipeline.core.kinds import Binary, Kind
 from pipeline.core.ports import World
-from pipeline.core.records import Scored, Trained, Validated
-from pipeline.core.usecase import Recipe
-from pipeline.core.verdict import Outcome
+from pipeline.core.records import DayOutcome, Scored, Trained, Validated
+from pipeline.core.usecase import Recipe, Usecase
+from pipeline.core.verdict import Outcome, Verdict
 from pipeline.core.windows import Days
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.register import read_verdict
@@ -28,6 +30,10 @@ def guess(seed: int) -> DummyClassifier:
 
 #: One recipe that no gate on the loss lets through.
 USECASE = dataclasses.replace(small.SMALL, recipes=(*small.SMALL.recipes, Recipe("guess", guess, window=9, at_least=2)))
+
+
+def broken(seed: int) -> DummyClassifier:
+    raise ValueError("no such solver")
 
 
 def twins(home: Path) -> list[str]:
@@ -99,3 +105,80 @@ def test_a_twin_of_a_model_whose_code_has_changed_since_is_refused(tmp_path: Pat
     with pytest.raises(ConflictError, match="run the day again from its train task"):
         evaluate(USECASE, scored, newer)
     assert twins(tmp_path) == []
+
+
+def eight_days(usecase: Usecase, home: Path) -> tuple[DayOutcome, Verdict]:
+    """The eighth day's outcome and verdict."""
+    world = small.world_in(home)
+    for day in small.days(8):
+        small.deliver(home / "landing", day)
+        if day >= small.days(3)[-1]:
+            outcome = small.run_day(usecase, day, world)
+    return outcome, read_verdict("small", outcome.day, world.ledger.entries("small")[-1].verdict, world)
+
+
+def test_a_recipe_that_can_not_be_fitted_takes_nobody_else_down_and_is_named(tmp_path: Path) -> None:
+    recipes = (*small.SMALL.recipes, Recipe("extra", broken, window=9, at_least=2))
+    outcome, verdict = eight_days(dataclasses.replace(small.SMALL, recipes=recipes), tmp_path)
+    assert outcome.outcome == "promoted"
+    assert outcome.reason.endswith("; broken, see the page: extra")
+    assert verdict.fits["extra"]["skipped"] == "its fit failed: ValueError: no such solver"
+
+
+def test_a_recipe_that_can_not_answer_takes_nobody_else_down_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.steps.predictions import predictions
+
+    def moody(kind: Kind, model: Any, inputs: Any, who: str) -> Any:
+        found = predictions(kind, model, inputs, who)
+        found[:1] = np.nan if who == "forest" else found[:1]
+        return found
+
+    monkeypatch.setattr("pipeline.steps.score.predictions", moody)
+    monkeypatch.setattr("pipeline.steps.evaluate.predictions", moody)
+    outcome, verdict = eight_days(small.SMALL, tmp_path)
+    assert outcome.outcome == "promoted"
+    assert outcome.recipe != "forest"
+    assert outcome.reason.endswith("; broken, see the page: forest")
+    assert "1 of 30 predictions are not valid numbers" in str(verdict.findings["forest"][0])
+
+
+@pytest.mark.parametrize("answer", [lambda model, x: 1 / 0, lambda model, x: np.array([0.5, 7.0, np.nan])])
+def test_what_is_no_prediction_is_nan_and_said_in_the_log(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from pipeline.steps.predictions import predictions
+
+    class Odd(Binary):
+        def predict(self, model: Any, inputs: Any) -> Any:
+            return answer(model, inputs)
+
+    found = predictions(Odd("late"), None, [1, 2, 3], "odd")
+    assert np.isnan(found[1:]).all()
+    assert caplog.messages[0].startswith("odd ")
+    assert np.isnan(predictions(Odd("late"), None, [1], "odd")).all()
+
+
+def test_a_baseline_that_cannot_answer_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "pipeline.steps.score.predictions", lambda kind, model, inputs, who: np.full(len(inputs), np.nan)
+    )
+    world = small.world_in(tmp_path)
+    for day in small.days(4):
+        small.deliver(tmp_path / "landing", day)
+    outcome = small.run_day(small.SMALL, small.days(4)[-1], world)
+    assert outcome.outcome == "held"
+    assert "no prediction" in outcome.reason
+    assert not world.ledger.entries("small")
+
+
+def test_a_champion_that_cannot_answer_refuses_the_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = small.world_in(tmp_path)
+    for day in small.days(5):
+        small.deliver(tmp_path / "landing", day)
+    small.run_day(small.SMALL, small.days(4)[-1], world)
+    monkeypatch.setattr(
+        "pipeline.steps.score.predictions", lambda kind, model, inputs, who: np.full(len(inputs), np.nan)
+    )
+    with pytest.raises(RefusedError, match="the champion, version 1, answers 30 of 30 units") as caught:
+        small.run_day(small.SMALL, small.days(5)[-1], world)
+    assert caught.value.code == "UNSOUND"
