@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable
@@ -25,9 +26,8 @@ def retrain(usecase: Usecase) -> DAG:
         dag_id=usecase.name,
         description=usecase.question,
         doc_md=about(usecase, schedule),
-        schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone),
+        schedule=mornings(schedule),
         start_date=morning_after(schedule.first, schedule),
-        end_date=morning_after(schedule.last, schedule, time.max),
         catchup=schedule.first is not None,
         max_active_runs=most_at_once(usecase),
         params=form(usecase),
@@ -75,16 +75,38 @@ def retrain(usecase: Usecase) -> DAG:
             promote(registered, Approval(task_id="approve", usecase=usecase, registered=registered).output)
         else:
             promote(registered)
-    # The calendar's end is the schedule's alone. A task takes it over, and then a run by hand of a later moment (the
-    # form proposes the present one) would have no task at all, and be green.
-    for task in dag.tasks:
-        task.end_date = None
     return dag
 
 
 def most_at_once(usecase: Usecase) -> int:
     """One run at a time; where a person is asked, room for runs that wait for the answer, beside the next days."""
     return 4 + math.ceil(usecase.promotion.deadline_hours / 24) if usecase.promotion.approval == "person" else 1
+
+
+def mornings(schedule: Schedule) -> Any:
+    """When runs fire: by the cron line, or at its moments within the calendar, where that has an end.
+
+    An `end_date` of the DAG would be every task's too, and a run by hand after it (the form proposes the present
+    moment) would have no task at all, and be green.
+    """
+    if schedule.last is None:
+        return CronTriggerTimetable(schedule.cron, timezone=schedule.timezone)
+    # The scheduler's own class: what airflow.sdk's of that name is written down as, Airflow 3.3 can't read back.
+    from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.events import EventsTimetable
+    from airflow.timetables.trigger import CronTriggerTimetable as Firing
+    from pendulum import instance
+
+    last = morning_after(schedule.last, schedule, time.max)
+    first = morning_after(schedule.first or schedule.last, schedule)
+    firing = Firing(schedule.cron, timezone=schedule.timezone)
+    within = TimeRestriction(instance(first), instance(last), catchup=True)
+    moments, before = [], None
+    while info := firing.next_dagrun_info(last_automated_data_interval=before, restriction=within):
+        moments.append(info.run_after)
+        before = info.data_interval
+    described = f"{schedule.cron} ({schedule.timezone}) to {last:%Y-%m-%d}"
+    return EventsTimetable(moments, presorted=True, description=described)
 
 
 def morning_after(day: date | None, schedule: Schedule, at: time = time.min) -> datetime | None:

@@ -49,9 +49,9 @@ class Story:
             if not any(outcome.outcome == "refused" and outcome.day in wrong for outcome in found):
                 lines.append(f"{usecase} did not refuse the days of upstream's fault ({', '.join(sorted(wrong))})")
         return lines + [
-            f"{outcome.usecase} refused {outcome.day}, on which upstream was sound: {outcome.reason}"
+            f"{outcome.usecase}: {outcome.day} was {outcome.outcome}, on which upstream was sound: {outcome.reason}"
             for outcome in flat
-            if outcome.outcome == "refused" and outcome.day not in wrong
+            if outcome.outcome in ("refused", "failed") and outcome.day not in wrong
         ]
 
 
@@ -69,7 +69,7 @@ def _days(first: date, last: date) -> list[date]:
 
 
 class Upstream(threading.Thread):
-    """Delivers day by day into the landing folder, a little ahead of the runs, and mends its fault once it is refused.
+    """Delivers day by day into the landing folder, a little ahead of every run, and mends its fault once it is refused.
 
     It begins anew at every start: the same day is the same bytes, so what was there already is not changed by it.
     """
@@ -93,7 +93,7 @@ class Upstream(threading.Thread):
         for day in _days(story.opens, story.last):
             while not self.stopping.is_set():
                 mended = mended or self._mend()
-                if day <= story.first + timedelta(self._done() + self.ahead):
+                if day <= story.first + timedelta(self._furthest() + self.ahead):
                     break
                 time.sleep(0.2)
             if self.stopping.is_set():
@@ -104,9 +104,12 @@ class Upstream(threading.Thread):
             mended = self._mend()
             time.sleep(0.2)
 
-    def _done(self) -> int:
-        """How many days every use case has ended."""
-        return min((len(found) for found in self.outcomes().values()), default=0)
+    def _furthest(self) -> int:
+        """How many days the fastest use case has ended: a run that finds no file of its day tries again, then refuses.
+
+        The slower ones just find more files than they need yet.
+        """
+        return max((len(found) for found in self.outcomes().values()), default=0)
 
     def _mend(self) -> bool:
         """Once every use case has met the fault's last day, send the right files for its days."""

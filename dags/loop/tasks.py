@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, Airflo
 
 from loop.run import data_day, links, steps, world
 from loop.turns import take_turn
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, UsageError
 from pipeline.core.records import Record
 from pipeline.core.usecase import Usecase
 
@@ -94,10 +94,23 @@ def comes_again() -> bool:
     return bool(ti.try_number <= ti.max_tries)
 
 
-def note_refusal(usecase: Usecase, error: PipelineError) -> None:
+def note_refusal(usecase: Usecase, error: PipelineError) -> bool:
     """Write down that the day was refused, if it was for its data."""
-    if (refused := steps.refuse.refusal(error)) is not None:
-        steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+    if (refused := steps.refuse.refusal(error)) is None:
+        return False
+    steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+    return True
+
+
+def note_failure(usecase: Usecase, body: str, error: Exception) -> None:
+    """Write down that the day was given up; where that fails too, the red task alone says so."""
+    if isinstance(error, UsageError):
+        return  # it was no day to be judged
+    told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    try:
+        steps.refuse.fail(usecase, data_day(usecase), f"{body} failed: {told}", world())
+    except PipelineError as further:
+        log.warning("the day's line could not be written: %s", further)
 
 
 def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False) -> Callable[..., Any]:
@@ -122,8 +135,13 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
                 try:
                     made = body(*args, **kwargs)
                 except PipelineError as error:
-                    if reads_data and not (error.retry and comes_again()):
-                        note_refusal(usecase, error)
+                    given_up = not (error.retry and comes_again())
+                    if given_up and not (reads_data and note_refusal(usecase, error)):
+                        note_failure(usecase, body.__name__, error)
+                    raise
+                except Exception as error:
+                    if not (isinstance(error, AirflowException | AirflowRuntimeError) and comes_again()):
+                        note_failure(usecase, body.__name__, error)
                     raise
             for said in ("outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):

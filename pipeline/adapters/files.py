@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class LocalFiles:
                 "STORAGE",
             ) from error
         digest = hashlib.sha256(data).hexdigest()
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if hashlib.sha256(self._read(name)).hexdigest() != digest:
             raise ConflictError(
                 f"the file '{name}' is there already with other content, and a file never changes; use another name",
                 "EXISTS",
@@ -45,19 +46,18 @@ class LocalFiles:
         return digest
 
     def get(self, name: str, sha256: str | None = None) -> bytes:
-        """The bytes; with ``sha256`` only if they have that digest."""
-        path = self.path(name)
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise RefusedError(
-                f"the file '{name}' is not in the file store; restore it from a backup, or run the day again", "MISSING"
-            ) from None
+        """The bytes; with ``sha256`` only if they have that digest.
+
+        Raises:
+            RefusedError: With code ``TAMPERED`` if they have another, ``MISSING`` if there is no such file.
+            UnavailableError: With code ``STORAGE`` if it is there, and this account may not read it.
+        """
+        data = self._read(name)
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:
             raise RefusedError(
-                f"the file '{name}' was changed after it was written: its SHA-256 is {found[:12]}…, recorded was "
-                f"{sha256[:12]}…. It is not opened; restore it from a backup",
+                f"the file '{name}' was changed after it was written (its SHA-256 is {found[:12]}…, recorded was "
+                f"{sha256[:12]}…) and is not opened; restore it from a backup",
                 "TAMPERED",
             )
         return data
@@ -80,8 +80,34 @@ class LocalFiles:
         return path
 
     def exists(self, name: str) -> bool:
-        """Whether the file is there."""
-        return self.path(name).is_file()
+        """Whether the file is there.
+
+        Raises:
+            UnavailableError: If this account may not look: what can't be seen must not pass for what is not there.
+        """
+        try:
+            return stat.S_ISREG(self.path(name).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self.path(name).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise RefusedError(
+                f"the file '{name}' is not in the file store; restore it from a backup, or run the day again", "MISSING"
+            ) from None
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: OSError) -> UnavailableError:
+        return UnavailableError(
+            f"the file '{name}' can't be read below {self._root} ({error.strerror or error}); give this account access "
+            f"to it and to the folders it lies in, and try again",
+            "STORAGE",
+        )
 
     def _make_folders(self, folder: Path) -> None:
         missing = [folder, *folder.parents]

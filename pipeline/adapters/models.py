@@ -53,6 +53,7 @@ class SkopsModels:
         Raises:
             RefusedError: ``TAMPERED`` if the file does not have that digest (it is not opened then), ``MISSING`` if it
                 is not there, ``UNTRUSTED`` if it holds a type that is not on the list, ``UNREADABLE`` if it is none.
+            UnavailableError: ``STORAGE`` if this account may not read it.
         """
         import skops.io
         from sklearn.exceptions import InconsistentVersionWarning

@@ -10,7 +10,6 @@ lines, about ten microseconds each. Nothing is ever vacuumed: a version that a v
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import threading
@@ -28,19 +27,20 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from pyarrow import fs
 
 from pipeline.adapters.content import content_of
-from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.adapters.store_files import SHA256, check_file, of_system, short, unreadable
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Commit, Rows
 from pipeline.core.windows import Days
 
-#: The store's own columns, constant within a day: digests of the delivery's bytes and of its content.
-_SHA256, _CONTENT = "_sha256", "_content"
+#: Beside ``SHA256`` the store's own column: the digest of the delivery's content, constant within a day.
+_CONTENT = "_content"
 _DAY = "day"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,3}")
 _DIGEST_LENGTH = 64
 _ATTEMPTS = 60
 _CONFIGURATION = {
     # One line a day is all that is needed to answer `marks`; statistics of every column would make the state grow.
-    "delta.dataSkippingStatsColumns": f"{_SHA256},{_CONTENT}",
+    "delta.dataSkippingStatsColumns": f"{SHA256},{_CONTENT}",
     "delta.checkpointInterval": "10",
     # Old versions are evidence: the log is never cleaned up.
     "delta.enableExpiredLogCleanup": "false",
@@ -84,9 +84,9 @@ class DeltaStore:
             except (DeltaError, OSError) as error:
                 self._forget(table)
                 if delta is not None or self._newest(table) is None:
-                    why = _of_system(error)
+                    why = of_system(error)
                     raise UnavailableError(
-                        f"{table}: {day} could not be written to the store: {why or _short(error)}. Nothing was "
+                        f"{table}: {day} could not be written to the store: {why or short(error)}. Nothing was "
                         f"changed; {'make room or give access, and ' if why else ''}try again",
                         "STORE",
                     ) from error
@@ -111,7 +111,7 @@ class DeltaStore:
         """
         delta = self._at(table, version)
         schema = _arrow_schema(delta)
-        wanted = [name for name in schema.names if name not in (_SHA256, _CONTENT)]
+        wanted = [name for name in schema.names if name not in (SHA256, _CONTENT)]
         if columns is not None:
             unknown = [name for name in columns if name not in wanted]
             if unknown:
@@ -122,22 +122,20 @@ class DeltaStore:
         format_ = pads.ParquetFileFormat()
         local = fs.LocalFileSystem()
         folder = self._folder(table)
-        fragments = [
-            format_.make_fragment(
-                str(folder / path),
+        fragments = []
+        for line in sorted(_actions(delta, days), key=lambda line: (line["partition.day"], line["path"])):
+            day = line["partition.day"]
+            fragment = format_.make_fragment(
+                str(folder / line["path"]),
                 filesystem=local,
                 partition_expression=pads.field(_DAY) == pa.scalar(day, pa.date32()),
             )
-            for day, path in _files_of(delta, days)
-        ]
+            check_file(table, folder, line, fragment)
+            fragments.append(fragment)
         try:
             return pads.FileSystemDataset(fragments, schema, format_, local).to_table(columns=wanted)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RefusedError(
-                f"{table}: version {version} can't be read from the store any more: {_short(error)}. Restore the "
-                f"folder '{folder.name}' of the store from a backup",
-                "CORRUPT",
-            ) from error
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable(f"{table}: version {version}", folder, error) from error
 
     def marks(self, table: str, version: int, days: Days | None = None) -> Mapping[date, Mapping[str, Any]]:
         """Day to ``{"rows": int, "sha256": str, "content": str}``, read from the log alone."""
@@ -182,7 +180,7 @@ class DeltaStore:
             ):
                 raise UsageError(f"{table}: the column '{_DAY}' must hold the date {day} in every row that is written")
             rows = rows.drop_columns([_DAY])
-        constants = {_DAY: pa.scalar(day, pa.date32()), _SHA256: pa.scalar(sha256), _CONTENT: pa.scalar(content)}
+        constants = {_DAY: pa.scalar(day, pa.date32()), SHA256: pa.scalar(sha256), _CONTENT: pa.scalar(content)}
         for name, value in constants.items():
             rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
         # One chunk is one file, in the order given.
@@ -204,7 +202,7 @@ class DeltaStore:
         for line in _actions(delta, days):
             mark = marks.setdefault(
                 line["partition.day"],
-                {"rows": 0, "sha256": line[f"min.{_SHA256}"], "content": line[f"min.{_CONTENT}"]},
+                {"rows": 0, "sha256": line[f"min.{SHA256}"], "content": line[f"min.{_CONTENT}"]},
             )
             mark["rows"] += line["num_records"]
         return dict(sorted(marks.items()))
@@ -224,7 +222,12 @@ class DeltaStore:
         newest = int(delta.version())
         if not 0 <= version <= newest:
             raise UsageError(f"{table} has no version {version}; its newest is {newest}")
-        return delta if version == newest else DeltaTable(self._folder(table), version=version)
+        if version == newest:
+            return delta
+        try:
+            return DeltaTable(self._folder(table), version=version)
+        except (DeltaError, OSError, ValueError) as error:
+            raise unreadable(f"{table}: the log of version {version}", self._folder(table), error) from error
 
     def _newest(self, table: str) -> DeltaTable | None:
         cache: dict[str, DeltaTable] = self._open.__dict__
@@ -246,11 +249,7 @@ class DeltaStore:
             return None
         except (DeltaError, OSError, ValueError) as error:
             self._forget(table)
-            raise RefusedError(
-                f"the log of table '{table}' can't be read: {_short(error)}. Restore the folder '{folder.name}' of "
-                f"the store from a backup",
-                "CORRUPT",
-            ) from error
+            raise unreadable(f"the log of table '{table}'", folder, error) from error
         return cache[table]
 
     def _forget(self, table: str) -> None:
@@ -272,20 +271,3 @@ def _actions(delta: DeltaTable, days: Days | None) -> list[dict[str, Any]]:
         )
     lines: list[dict[str, Any]] = actions.to_pylist()
     return lines
-
-
-def _files_of(delta: DeltaTable, days: Days | None) -> list[tuple[date, str]]:
-    return sorted((line["partition.day"], line["path"]) for line in _actions(delta, days))
-
-
-def _of_system(error: BaseException) -> str:
-    """What the operating system said, as in "No space left on device"; empty if it was not asked."""
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
-    return os.strerror(number) if number else ""
-
-
-def _short(error: BaseException) -> str:
-    # The library colours its errors.
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    return text if len(text) <= 200 else f"{text[:200]} …"

@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -70,19 +70,26 @@ def alone(usecase: str) -> Iterator[None]:
 
     Raises:
         UnavailableError: Another process holds it.
+        UsageError: The home can't be made, or not be written to.
     """
     folder = home() / "store"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".{usecase}.lock").open("w") as lock:
+    with ExitStack() as held:
+        # What goes wrong inside the block is none of the lock's.
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context((folder / f".{usecase}.lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError:
-        raise UnavailableError(
-            f"another run of {usecase} is at work on {home()}; wait until it has ended", "BUSY"
-        ) from None
-    except NotADirectoryError as error:
-        raise UsageError(f"PIPELINE_HOME={home()} can't be a folder ({error.strerror}); name another one") from None
+        except BlockingIOError:
+            raise UnavailableError(
+                f"another run of {usecase} is at work on {home()}; wait until it has ended", "BUSY"
+            ) from None
+        except OSError as error:
+            where = f" at {error.filename}" if error.filename else ""
+            raise UsageError(
+                f"the home {home()} can't be made or written to ({error.strerror or error}{where}); give this account "
+                f"access and make room, or name another folder in PIPELINE_HOME"
+            ) from None
+        yield
 
 
 def source(function: Callable[..., Any]) -> str:

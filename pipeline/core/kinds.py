@@ -44,8 +44,9 @@ def _groups(label: Floats, prediction: Floats, day: Ints, groups: int = 10) -> l
     label, prediction, day = label[known], prediction[known], day[known]
     if not len(label):
         return []
-    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, groups + 1)[1:-1]))
-    place = np.searchsorted(edges, prediction, side="right")
+    # By the middle rank of equal predictions, so that a heap of them at either end is a group of its own.
+    _, place, n = np.unique(prediction, return_inverse=True, return_counts=True)
+    place = (groups * (np.cumsum(n) - n / 2) / len(prediction)).astype(np.int64)[place]
     return [(label[place == n], prediction[place == n], day[place == n]) for n in np.unique(place)]
 
 

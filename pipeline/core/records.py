@@ -219,7 +219,8 @@ class DayOutcome(Record):
 
     Attributes:
         usecase, day: Whose, and which data day.
-        outcome: ``promoted``, ``started``, ``held``, ``waiting`` (for a person), ``declined`` or ``refused``.
+        outcome: ``promoted``, ``started``, ``held``, ``waiting`` (for a person), ``declined``,
+            ``refused`` (its data) or ``failed`` (anything else).
         champion: The champion's version after the day, or None.
         recipe: The champion's recipe, or empty.
         losses: Contestant name to mean loss on the scored day.

@@ -25,6 +25,7 @@ _LOOKS = {
     "waiting": ("…", "yellow"),
     "declined": ("–", "yellow"),
     "refused": ("✕", "bold red"),
+    "failed": ("✕", "red"),
     "rollback": ("↶", "bold yellow"),
     "lift": ("○", "cyan"),
 }

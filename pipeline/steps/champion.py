@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from pipeline.core.errors import RefusedError
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.lifecycle import champion
 from pipeline.core.ports import World
 from pipeline.core.records import Entry, Trained
 from pipeline.core.usecase import Usecase
+
+#: What another copy of the same bytes helps against: no file, other bytes, or a file that may not be read.
+_LOST = ("MISSING", "TAMPERED", "STORAGE")
 
 
 def file_of(usecase: str, sha256: str) -> str:
@@ -39,33 +42,55 @@ def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
 
 
 def newest_judged(usecase: Usecase, world: World) -> date | None:
-    """The newest data day on which models were judged; refused days do not count."""
-    days = [outcome.day for outcome in world.ledger.outcomes(usecase.name) if outcome.outcome != "refused"]
+    """The newest data day on which models were judged; days without a verdict do not count."""
+    lines = world.ledger.outcomes(usecase.name)
+    days = [line.day for line in lines if line.outcome not in ("refused", "failed")]
     return date.fromisoformat(max(days)) if days else None
 
 
 def load(usecase: Usecase, entry: Entry, world: World) -> Any:
     """The model of a ledger line, its digest checked against the ledger before it is opened.
 
-    A file that is missing or damaged is fetched anew from the registry, and kept beside the damaged one.
+    A file that is missing, damaged or can't be read is fetched anew from the registry. A file never changes, so the
+    fresh one is kept beside the bad one, and beside bad ones that were fetched before.
 
     Raises:
         RefusedError: Neither the file store nor the registry has the file with that digest.
+        UnavailableError: The file can't be read, and the registry can't give it anew.
     """
     name = file_of(usecase.name, entry.sha256)
     try:
         return world.models.load(name, entry.sha256)
-    except RefusedError as lost:
-        if lost.code not in ("MISSING", "TAMPERED"):
+    except (RefusedError, UnavailableError) as error:
+        if error.code not in _LOST:
             raise
-        spare = name.replace(".skops", ".again.skops") if world.files.exists(name) else name
-        if not world.files.exists(spare):
-            data, _ = world.registry.artifact(usecase.name, entry.version)
-            if hashlib.sha256(data).hexdigest() != entry.sha256:
-                raise RefusedError(
-                    f"{lost} The registry's file of version {entry.version} is not the one that was promoted either: "
-                    f"roll back to another version",
-                    "TAMPERED",
-                ) from None
-            world.files.put(spare, data)
-        return world.models.load(spare, entry.sha256)
+        lost = error
+    fetched = 1
+    # Asked before it is opened: a folder that can't be looked into ends here, and not in ever more names.
+    while world.files.exists(again := name.replace(".skops", f".again{'' if fetched == 1 else f'-{fetched}'}.skops")):
+        try:
+            return world.models.load(again, entry.sha256)
+        except (RefusedError, UnavailableError) as error:
+            if error.code not in _LOST:
+                raise
+        fetched += 1
+    fresh = name if lost.code == "MISSING" else again
+    world.files.put(fresh, _fetched(usecase.name, entry, world, lost))
+    return world.models.load(fresh, entry.sha256)
+
+
+def _fetched(usecase: str, entry: Entry, world: World, lost: PipelineError) -> bytes:
+    try:
+        data, _ = world.registry.artifact(usecase, entry.version)
+    except PipelineError as error:
+        if lost.retry:
+            # The file is there, and access to it is all that is missing: that is sooner given.
+            raise lost from error
+        raise
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise RefusedError(
+            f"{lost}, or roll back to another version: the registry's file of version {entry.version} is not the one "
+            f"that was promoted either",
+            "TAMPERED",
+        ) from lost
+    return data

@@ -16,6 +16,7 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
 
     Raises:
         RefusedError: With code ``DRIFT`` if the registry knows a champion that the ledger does not: nothing is moved.
+            An empty ledger beside a registry that has had a champion is one that was lost.
 
     Returns:
         Alias to (what it was, what it is now) for each that had to be moved.
@@ -27,11 +28,20 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
         "previous": None if before is None else before.version,
     }
     found = world.registry.aliases(usecase)
-    if "champion" in found and found["champion"] not in {entry.version for entry in entries}:
+    reigned = [f"version {found[alias]} is {alias}" for alias in wanted if alias in found]
+    if head is None and reigned:
+        # To start over is offered last: whoever does it while a backup lies there loses the history for good.
+        raise RefusedError(
+            f"{usecase}: in the registry {' and '.join(reigned)}, but the promotion ledger is empty and has never "
+            f"heard of it, so the ledger was lost: restore the newest backup of it first (ledger.db, or the database "
+            f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
+            "DRIFT",
+        )
+    if head is not None and "champion" in found and found["champion"] not in {entry.version for entry in entries}:
         raise RefusedError(
             f"{usecase}: in the registry version {found['champion']} is champion, but the promotion ledger has never "
-            f"heard of it: either the ledger was lost or restored from an old backup (restore the newest one), or "
-            f"somebody moved the alias by hand (point it back at {f'version {head.version}' if head else 'nothing'})",
+            f"heard of it: either the ledger was restored from an old backup (restore the newest one), or somebody "
+            f"moved the alias by hand (point it back at version {head.version})",
             "DRIFT",
         )
     moved: dict[str, tuple[int | None, int | None]] = {}

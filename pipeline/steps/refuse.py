@@ -1,4 +1,4 @@
-"""Refuse: a day whose data must not be used, as people see it. The champion serves on."""
+"""A day that ends without a verdict, as people see it: refused for its data, or failed. The champion serves on."""
 
 from __future__ import annotations
 
@@ -35,16 +35,7 @@ def refuse(
     usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
 ) -> DayOutcome:
     """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
-    head = champion(world.ledger.entries(usecase.name))
-    line = DayOutcome(
-        usecase=usecase.name,
-        day=day.isoformat(),
-        outcome="refused",
-        champion=None if head is None else head.version,
-        recipe="" if head is None else head.recipe,
-        losses={},
-        reason=str(error),
-    )
+    line = _line(usecase, day, "refused", str(error), world)
     world.ledger.conclude(line)
     try:
         run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))
@@ -53,6 +44,28 @@ def refuse(
     shown = DayOutcome.from_dict({**line.to_dict(), "run": run})
     world.ledger.conclude(shown)
     return shown
+
+
+def fail(usecase: Usecase, day: date, why: str, world: World) -> None:
+    """Write the line of a day that was given up for another reason than its data, so that it is not missing in silence.
+
+    A day that has a line keeps it: what failed was a second look at it.
+    """
+    if all(line.day != day.isoformat() for line in world.ledger.outcomes(usecase.name)):
+        world.ledger.conclude(_line(usecase, day, "failed", why, world))
+
+
+def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) -> DayOutcome:
+    head = champion(world.ledger.entries(usecase.name))
+    return DayOutcome(
+        usecase=usecase.name,
+        day=day.isoformat(),
+        outcome=outcome,
+        champion=None if head is None else head.version,
+        recipe="" if head is None else head.recipe,
+        losses={},
+        reason=reason,
+    )
 
 
 def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str], world: World) -> Page:

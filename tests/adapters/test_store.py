@@ -158,8 +158,55 @@ def test_a_lost_data_file_is_a_refusal_with_a_way_out(store: DeltaStore, tmp_pat
     store.write_day("flights", DAY, rows(1))
     (data,) = (tmp_path / "store/tables/flights").glob("day=*/*.parquet")
     data.unlink()
-    with pytest.raises(RefusedError, match="backup"):
+    with pytest.raises(RefusedError, match=f"flights of {DAY}: the file '.*{data.name}' .* backup"):
         store.read("flights", 0)
+
+
+def exchanged(root: Path, day: date) -> Path:
+    (file,) = (root / "tables/flights").glob(f"day={day}/*.parquet")
+    return file
+
+
+@pytest.mark.parametrize("count", [3, 4], ids=["same size", "another size"])
+def test_a_file_exchanged_for_another_valid_one_is_refused_and_named(tmp_path: Path, count: int) -> None:
+    store = DeltaStore(tmp_path)
+    store.write_day("flights", DAY, rows(1), "a" * 64)
+    store.write_day("flights", NEXT, rows(2, count), "b" * 64)
+    ours, theirs = exchanged(tmp_path, DAY), exchanged(tmp_path, NEXT)
+    assert (ours.stat().st_size == theirs.stat().st_size) == (count == 3)
+    kept = ours.read_bytes()
+    ours.write_bytes(theirs.read_bytes())
+    for asked in (store, DeltaStore(tmp_path)):
+        for version in (0, 1):
+            with pytest.raises(
+                RefusedError, match=f"flights of {DAY}: the file 'day={DAY}/{ours.name}' .* backup"
+            ) as no:
+                asked.read("flights", version, Days(DAY, DAY), ["n"])
+            assert no.value.code == "CORRUPT"
+        assert asked.read("flights", 1, Days(NEXT, NEXT))["value"].to_pylist() == [2] * count
+    # The sentence says so: the delivery that was there writes nothing, and the file from the backup mends it.
+    assert not store.write_day("flights", DAY, rows(1), "a" * 64).changed
+    ours.write_bytes(kept)
+    assert store.read("flights", 1, Days(DAY, DAY))["value"].to_pylist() == [1] * 3
+
+
+def test_a_file_of_the_right_size_that_tells_no_digest_is_refused(store: DeltaStore, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    store.write_day("flights", DAY, rows(1), "a" * 64)
+    file = exchanged(tmp_path / "store", DAY)
+    size = file.stat().st_size
+    pq.write_table(pa.table({"n": [7]}), file)
+    short = size - file.stat().st_size
+    # A footer's own text fills it up.
+    for pad in range(short):
+        pq.write_table(pa.table({"n": [7]}).replace_schema_metadata({"k": "x" * pad}), file)
+        if file.stat().st_size >= size:
+            break
+    log = next((tmp_path / "store/tables/flights/_delta_log").glob("*.json"))
+    log.write_text(log.read_text().replace(f'"size":{size}', f'"size":{file.stat().st_size}'))
+    with pytest.raises(RefusedError, match="holds the delivery unknown, and the log says aaaaaaaaaaaa…"):
+        DeltaStore(tmp_path / "store").read("flights", 0)
 
 
 def test_a_writer_that_loses_every_race_gives_up_in_the_end(store: DeltaStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +350,7 @@ def test_a_table_whose_log_is_gone_is_refused_and_nothing_is_written_over_it(tmp
         lambda: lost.write_day("flights", NEXT + timedelta(1), rows(2), "c"),
     ):
         with pytest.raises(
-            RefusedError, match=r"_delta_log is gone. Restore the folder 'flights' .* backup"
+            RefusedError, match=r"_delta_log is gone; restore the folder 'flights' .* backup"
         ) as corrupt:
             ask()
         assert corrupt.value.code == "CORRUPT"

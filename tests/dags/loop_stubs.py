@@ -172,6 +172,10 @@ def wait(usecase, registered, world):
     return _outcome(registered, "waiting", "a person decides", world)
 
 
+def fail(usecase, day, why, world):
+    _note("failed", day, why)
+
+
 def refuse(usecase, day, error, world, links):
     _note("refused", day, error.code, links.get("airflow"))
 
@@ -213,7 +217,7 @@ STEPS = {
     "evaluate": (evaluate,),
     "register": (register,),
     "promote": (promote, decline, asks, question, wait),
-    "refuse": (refuse, refusal),
+    "refuse": (refuse, refusal, fail),
     "rollback": (rollback, lift),
 }
 

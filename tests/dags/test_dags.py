@@ -405,6 +405,13 @@ def test_a_run_by_hand_without_a_logical_date_takes_the_day_the_recipes_and_the_
     assert {"ingest 2013-01-05", "recipes boosting", "held 2013-01-05 because of 2013-01-05"} <= set(stubs.diary())
 
 
+def test_a_run_by_hand_has_its_tasks_whatever_moment_the_form_proposes(loops, stubs):
+    """Airflow's form is filled in with the present moment, long after the calendar's end."""
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    run = loops["stub_auto"].test(logical_date=now, run_conf={"day": "2013-01-03"})
+    assert states(run) == dict.fromkeys(LOOP, "success")
+
+
 def test_an_empty_form_takes_the_newest_day_delivered(loops, stubs):
     run = loops["stub_auto"].test(logical_date=None)
     assert str(run.state) == "success"
@@ -445,6 +452,16 @@ def test_a_refusal_of_a_later_step_is_not_taken_for_the_days_data(loops, stubs):
     run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
     assert states(run)["score"] == "failed"
     assert not [line for line in stubs.diary() if line.startswith("refused")]
+    assert stubs.diary()[-1].startswith("failed 2013-01-03 score failed: ")
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "bug"])
+def test_a_day_that_is_given_up_is_written_down_and_one_that_is_tried_again_is_not(loops, stubs, fault):
+    stubs.order("train", "2013-01-03", fault)
+    loops["stub_auto"].get_task("train").retry_delay = timedelta(0)
+    run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
+    failed = [line for line in stubs.diary() if line.startswith("failed 2013-01-03 train failed: ")]
+    assert (str(run.state), len(failed)) == (("success", 0) if fault == "unavailable" else ("failed", 1))
 
 
 def test_a_held_candidate_is_green_and_a_person_is_asked_only_about_a_winner(loops, stubs):
@@ -681,5 +698,5 @@ def test_the_real_steps_hand_their_records_from_task_to_task_and_crown_a_first_c
         ("start", "the gates")
     ]
     assert registry.alias["champion"] == 1
-    (page,) = [page for page in registry.runs.values() if page.title == f"small {conf['day']}"]
+    (page,) = [page for page in registry.runs.values() if page.title == f"{conf['day']} small"]
     assert page.tags["link.airflow"].startswith("http://airflow.test:8080/dags/small/runs/manual__")

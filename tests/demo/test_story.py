@@ -6,16 +6,20 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+import demo.__main__ as main
 from demo.story import Story, Upstream
 from demo.upstream import Fault
 from pipeline.core.records import DayOutcome
+from stack.settings import Settings
 
 STORY = Story(
     date(2013, 1, 1), date(2013, 1, 4), date(2013, 1, 9), Fault("stale_planes", date(2013, 1, 5), date(2013, 1, 6))
@@ -86,6 +90,68 @@ def test_upstream_keeps_a_few_days_ahead_and_mends_its_fault_once_it_is_refused(
     upstream.join(10)
     assert not upstream.is_alive()
     assert upstream.error is None
+
+
+def test_upstream_keeps_ahead_of_the_use_case_that_is_furthest(tmp_path: Path) -> None:
+    """One that runs out of files tries again, and then refuses a sound day."""
+    outcomes = {"flight_delay": [], "flight_minutes": [line(4, "started", "flight_minutes"), line(5, "refused")]}
+    upstream = Upstream(tmp_path, STORY, lambda: outcomes, ahead=2)
+    upstream.start()
+    assert eventually(lambda: upstream.delivered == date(2013, 1, 8))
+    time.sleep(0.5)
+    assert upstream.delivered == date(2013, 1, 8), "it does not run away from the runs"
+    upstream.stopping.set()
+    upstream.join(10)
+
+
+class StillStack:
+    """In the stack's place: nothing is started, and nothing happens."""
+
+    airflow_url, mlflow_url = "http://127.0.0.1:8080", "http://127.0.0.1:5000"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @contextmanager
+    def running(self, **_: object) -> Iterator[None]:
+        yield
+
+    def password(self, _: str) -> str:
+        return "p" * 20
+
+    def watch_once(self) -> list[str]:
+        return []
+
+
+class StillUpstream:
+    def __init__(self, *_: object) -> None:
+        self.stopping, self.error = threading.Event(), None
+
+    def start(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("already", [True, False])
+def test_a_demonstration_with_nothing_left_to_do_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], already: bool
+) -> None:
+    home = tmp_path / "home with spaces [and signs]" / ("long-" * 20) / ("longer-" * 20)
+    looks: list[str] = []
+
+    def outcomes(_: object, usecase: str) -> list[DayOutcome]:
+        looks.append(usecase)
+        return [] if not already and len(looks) <= 2 else as_promised()[usecase]
+
+    monkeypatch.setenv("PIPELINE_HOME", str(home))
+    monkeypatch.setattr(main, "Stack", StillStack)
+    monkeypatch.setattr(main, "Upstream", StillUpstream)
+    monkeypatch.setattr(main, "STORY", STORY)
+    monkeypatch.setattr(main, "SqlLedger", lambda _: type("Ledger", (), {"outcomes": outcomes})())
+    assert main.run(end=True) == 0
+    said = capsys.readouterr().out
+    assert ("All days had ended already; nothing was left to do." in said) is already
+    assert ("All days ended after 0 s." in said) is not already
+    assert f" {home / 'airflow' / 'passwords.json'}\n" in said, "a path is for copying"
 
 
 def test_upstream_that_cannot_deliver_says_so(tmp_path: Path) -> None:

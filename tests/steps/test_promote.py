@@ -133,3 +133,17 @@ def test_a_first_day_with_no_history_is_held_and_says_how_much_is_missing(world:
     assert outcome.champion is None
     assert "0 of at least 2 labelled days" in outcome.reason
     assert [small.run_day(small.SMALL, day, world).outcome for day in small.days(3)[1:]] == ["held", "started"]
+
+
+def test_a_day_that_failed_has_a_line_does_not_count_as_judged_and_never_hides_a_verdict(promoted: World) -> None:
+    from pipeline.steps.champion import newest_judged
+    from pipeline.steps.refuse import fail
+
+    newest, before = newest_judged(small.SMALL, promoted), promoted.ledger.outcomes("small")
+    later = small.days(40)[-1]
+    fail(small.SMALL, later, "register failed: the alias is not ours", promoted)
+    fail(small.SMALL, newest, "register failed: a second look", promoted)
+    *lines, last = promoted.ledger.outcomes("small")
+    assert lines == list(before)
+    assert (last.day, last.outcome, last.champion) == (later.isoformat(), "failed", before[-1].champion)
+    assert newest_judged(small.SMALL, promoted) == newest

@@ -1,0 +1,92 @@
+"""The store's data files: is each the one that the log says, and what to say of one that can't be read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
+
+#: The store's column that holds the digest of the delivery's bytes, constant within a day.
+SHA256 = "_sha256"
+
+
+def check_file(table: str, folder: Path, line: Mapping[str, Any], fragment: Any) -> None:
+    """Compare a file with its line of the log: another valid one in its place would be read without a word.
+
+    The footer that is read for it is kept by the fragment, which needs it anyway.
+
+    Raises:
+        RefusedError: With code ``CORRUPT`` if it is another file, or none.
+        UnavailableError: If this account may not read it.
+    """
+    what = f"{table} of {line['partition.day']}: the file '{line['path']}'"
+    try:
+        size = (folder / line["path"]).stat().st_size
+        if size == line["size_bytes"]:
+            found, wanted = _digests(fragment.metadata), {line[f"min.{SHA256}"], line[f"max.{SHA256}"]}
+            if found == wanted:
+                return
+            told = f"holds the delivery {_told(found)}, and the log says {_told(wanted)}"
+        else:
+            told = f"has {size:,} bytes, and the log says {line['size_bytes']:,}"
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(what, folder, error) from error
+    raise RefusedError(
+        f"{what} {told}: it was exchanged or changed after it was written; restore it from a backup of the store (the "
+        f"same delivery again would write nothing, since the log has its digest already)",
+        "CORRUPT",
+    )
+
+
+def _digests(footer: Any) -> set[Any]:
+    """The least and the greatest digest that the file's statistics name; None where they name none."""
+    found: set[Any] = set()
+    at = footer.schema.names.index(SHA256) if SHA256 in footer.schema.names else -1
+    for group in range(footer.num_row_groups):
+        kept = footer.row_group(group).column(at).statistics if at >= 0 else None
+        found |= {kept.min, kept.max} if kept is not None and kept.has_min_max else {None}
+    return found
+
+
+def _told(digests: set[Any]) -> str:
+    return " and ".join(sorted(f"{str(digest)[:12]}…" if digest else "unknown" for digest in digests)) or "unknown"
+
+
+def unreadable(what: str, folder: Path, error: BaseException) -> PipelineError:
+    """Where access is missing a backup helps nobody, and nothing is said about the data."""
+    if _number_of(error) in (errno.EACCES, errno.EPERM):
+        return UnavailableError(
+            f"{what} can't be read from the store ({of_system(error)}); give this account access to {folder} and all "
+            f"that lies in it, and try again",
+            "STORE",
+        )
+    return RefusedError(
+        f"{what} can't be read from the store: {short(error)}; restore the folder '{folder.name}' of the store from a "
+        f"backup",
+        "CORRUPT",
+    )
+
+
+def of_system(error: BaseException) -> str:
+    """What the operating system said, as in "No space left on device"; empty if it was not asked."""
+    number = _number_of(error)
+    return os.strerror(number) if number else ""
+
+
+def _number_of(error: BaseException) -> int | None:
+    # The library names the number in its words only.
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else error.errno if isinstance(error, OSError) else None
+
+
+def short(error: BaseException) -> str:
+    """An error's words on one line, without the colours that the library gives them."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return text if len(text) <= 200 else f"{text[:200]} …"

@@ -1,0 +1,94 @@
+"""Whose scores, of which days, and among how many: what a candidate is judged on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.core.ports import World
+from pipeline.core.records import Scored, Trained
+from pipeline.core.verdict import Finding, Outcome
+from pipeline.steps import champion
+from pipeline.steps.evaluate import Panel
+from pipeline.steps.scores import Ledger
+from tests import small
+
+DAYS = small.days(8)
+
+
+def reigns(*models: str) -> Ledger:
+    """One unit a day; the model that reigned on each day, a recipe and a baseline sat."""
+    n = len(models)
+    who = np.array(["champion", "recipe", "baseline"] * n)
+    words, floats = np.full(3 * n, "u"), np.full(3 * n, 0.5)
+    return Ledger(
+        days=np.repeat(np.datetime64("2020-01-02") + np.arange(n), 3),
+        units=words,
+        contestants=who,
+        definitions=words,
+        models=np.ravel([[model, "fresh", "fresh"] for model in models]),
+        blocks=words,
+        predictions=floats,
+        labels=np.ones(3 * n),
+        slices={},
+    )
+
+
+def test_only_days_on_which_this_very_model_reigned_are_evidence_against_it() -> None:
+    """A rolled-back model's scores stay in the ledger under the champion's name."""
+    paired = reigns("old", "bad", "bad", "old").pair("old", date(2020, 1, 1), "recipe", "u", "baseline")
+    assert paired.days.astype(str).tolist() == ["2020-01-02", "2020-01-05"]
+
+
+def scored(world: World, day: date, recipes: Sequence[str] = ()) -> tuple[Trained, Scored]:
+    """The day's run up to its judging."""
+    made: list[Any] = [None]
+    for _, step in small.steps_of(small.SMALL, day, world, recipes)[:4]:
+        made.append(step(made[-1]))
+    return made[-2], made[-1]
+
+
+def panel(world: World, recipes: Sequence[str] = ()) -> Panel:
+    """Who judges the last day."""
+    fitted, sat = scored(world, DAYS[-1], recipes)
+    return Panel(small.SMALL, fitted, sat, world, champion.opponent(small.SMALL, fitted, world))
+
+
+@pytest.fixture
+def reigned(world: World) -> World:
+    """The champion was crowned on the third day; everybody sat on each day since, but the last."""
+    small.run_day(small.SMALL, DAYS[2], world)
+    for day in DAYS[3:-1]:
+        scored(world, day)
+    return world
+
+
+def test_who_runs_one_recipe_after_another_gets_no_easier_test(reigned: World) -> None:
+    among, alone = panel(reigned).findings(), panel(reigned, ["linear_short"]).findings()
+    assert (len(among), len(alone)) == (3, 1)
+    assert all(finding.value is not None for finding in alone["linear_short"] if finding.name == "better")
+    assert alone["linear_short"] == among["linear_short"]
+
+
+class Stricter(small.YesChecker):
+    """A suite that was changed, and now refuses a day that was accepted and scored before."""
+
+    def check_days(self, usecase: str, table: str, days: Any) -> Any:
+        no = (Finding(f"{table}: expectations", Outcome.FAIL, "not accepted any more"),)
+        return {**super().check_days(usecase, table, days), **({DAYS[5]: no} if DAYS[5] in days else {})}
+
+    def digest(self, usecase: str, tables: Any) -> str:
+        return "stricter"
+
+
+def test_a_day_that_was_refused_after_it_was_scored_is_no_evidence(reigned: World) -> None:
+    sat = panel(dataclasses.replace(reigned, checker=Stricter()))
+    assert sat.trained.validated["without"] == [DAYS[5].isoformat()]
+    assert sat.findings()
+    for evidence in sat.evidence.values():
+        assert set(evidence.paired.days.astype(object)) == {DAYS[3], DAYS[4], DAYS[6], DAYS[7]}
