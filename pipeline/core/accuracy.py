@@ -68,7 +68,8 @@ class Better:
     """Is the candidate's loss lower than the champion's by more than ``by`` (a share of the champion's loss)?
 
     PASS: the upper end of the interval is below ``-by``. FAIL: the lower end is not. Else UNKNOWN. An equally good
-    model never passes by more than the error allowed, which is split evenly among the candidates (Bonferroni).
+    model passes a single look about as often as the error allowed, which is split evenly among the candidates
+    (Bonferroni), where the days are independent and their differences not too skewed (see ``relative_difference``).
 
     Attributes:
         by: From 0 to below 1.

@@ -32,6 +32,7 @@ def verdict_page(
     without: Sequence[str] = (),
     links: Mapping[str, str] = _NONE,
     changes: Mapping[str, str] = _NONE,
+    corrected: Sequence[str] = (),
 ) -> bytes:
     """What a reviewer looks for: what happened and why, then the evidence.
 
@@ -43,6 +44,7 @@ def verdict_page(
         without: Days whose data was refused, ISO format.
         links: Name to address of what the page should lead to; only http and https addresses become links.
         changes: ISO day to the champion that began on it, such as ``{"2013-02-03": "version 2"}``.
+        corrected: Days that were scored on data corrected since, ISO format.
     """
     recipe = _subject(verdict)
     about = evidence.get(recipe)
@@ -85,6 +87,7 @@ def verdict_page(
         timings=comparison.timings(about, verdict.findings.get(recipe, ()), recipe),
         counts=[(what.replace("_", " "), f"{count:,}") for what, count in verdict.counts.items()],
         without=list(without),
+        corrected=list(corrected),
         snapshot=list(verdict.snapshot.items()),
         evidence_version=verdict.evidence,
         fits=_fits(verdict),

@@ -246,6 +246,7 @@ class Panel:
             self.evidence,
             self.ledger.daily_losses(self.usecase.kind),
             self.trained.validated["without"],
+            corrected=self.ledger.corrected,
             changes={
                 entry.day: f"version {entry.version}"
                 for entry in self.world.ledger.entries(self.usecase.name)

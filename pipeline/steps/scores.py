@@ -157,6 +157,7 @@ class Ledger:
         days, units, contestants, definitions, models, blocks: Text or days, one per row.
         predictions, labels: Floats, one per row.
         slices: Slice column to its value per row.
+        corrected: Days whose rows were left out because their data was corrected since, ISO format.
     """
 
     days: NDArray[np.datetime64]
@@ -168,6 +169,7 @@ class Ledger:
     predictions: Floats
     labels: Floats
     slices: Mapping[str, NDArray[np.str_]]
+    corrected: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -186,11 +188,13 @@ class Ledger:
         if version == NOTHING:
             return cls.empty()
         rows = store.read(table(usecase), version, days)
+        corrected: set[date] = set()
         if sound is not None:
             import pyarrow as pa
 
-            pairs = zip(rows["day"].to_pylist(), rows["data"].to_pylist(), strict=True)
+            pairs = list(zip(rows["day"].to_pylist(), rows["data"].to_pylist(), strict=True))
             rows = rows.filter(pa.array([sound.get(day) == data for day, data in pairs], pa.bool_()))
+            corrected = {day for day, _ in pairs if day in sound} - set(rows["day"].to_pylist())
         sliced = [name for name in rows.column_names if name.startswith("slice:")]
         return cls(
             days=np.asarray(rows["day"].to_pylist(), dtype="datetime64[D]"),
@@ -202,6 +206,7 @@ class Ledger:
             predictions=_floats(rows, "prediction"),
             labels=_floats(rows, "label"),
             slices={name.removeprefix("slice:"): _text(rows, name) for name in sliced},
+            corrected=tuple(day.isoformat() for day in sorted(corrected)),
         )
 
     @classmethod

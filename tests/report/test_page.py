@@ -263,3 +263,10 @@ def test_labels_keep_their_order_and_their_distance():
     placed = _spread([100, 101, 102, 20], 15, 0, 120)
     assert placed[3] < placed[0] < placed[1] < placed[2] <= 120
     assert min(b - a for a, b in zip(sorted(placed), sorted(placed)[1:], strict=False)) >= 15
+
+
+def test_days_that_were_corrected_since_are_named(judged):
+    usecase, verdict, evidence, daily = judged
+    page = text_of(verdict_page(verdict, usecase, evidence, daily, corrected=["2013-02-24"]))
+    assert "2013-02-24: delivered anew since they were scored" in page
+    assert "delivered anew" not in text_of(verdict_page(verdict, usecase, evidence, daily))

@@ -70,6 +70,7 @@ def test_a_day_that_was_corrected_is_no_evidence_until_it_is_scored_again(world:
     assert f"visits of {corrected}: replaced by a corrected delivery" in panel.trained.validated["snapshot"]["note"]
     assert _evidence(panel) >= {*days[3:5], *days[6:8]}
     assert corrected not in _evidence(panel)
+    assert panel.ledger.corrected == (corrected.isoformat(),)
     assert panel.findings()
     for evidence in panel.evidence.values():
         assert set(evidence.paired.days.astype(object).tolist()) == {*days[3:5], *days[6:8]}

@@ -29,7 +29,8 @@ def relative_difference(
     Schnepel & Steigerwald, Rev. Econ. Stat. 99, 2017): fourteen days of which one holds half of all loss are not
     fourteen. Both the days and the blocks within days are tried as clusters, and the wider interval is returned: a
     storm is shared by all blocks of its day, so days are the honest unit, and the blocks guard against a handful of
-    days that agree by chance. Days are assumed independent of each other.
+    days that agree by chance. Days are assumed independent of each other, and their differences not too
+    skewed: where most days bring a small gain and a rare one a large loss, few days promise too much.
 
     Args:
         candidate: Loss per unit, at least 0.
