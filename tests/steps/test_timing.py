@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.kinds import Regression
-from pipeline.steps.timing import BATCH, SINGLE, timed
+from pipeline.steps import timing
 
 
 class Worker:
@@ -30,10 +30,9 @@ class Worker:
 def test_what_a_model_works_counts_and_what_it_waits_for_the_machine_does_not() -> None:
     calls: list[str] = []
     champion, candidate = Worker("A", calls, waits=0.004, works=0.001), Worker("B", calls, works=0.003)
-    found = timed(Regression("minutes", 15, 10), champion, candidate, pd.DataFrame({"x": range(5)}))
+    found = timing.timed(Regression("minutes", 15, 10), champion, candidate, pd.DataFrame({"x": range(5)}))
     for seconds in (found.single, found.batch):
         assert (seconds[:, 0] >= 0.001).all()
         assert (seconds[:, 1] >= 0.003).all()
         assert np.median(seconds[:, 0]) < 0.003
-    turns = "".join(calls[4:])
-    assert turns == "ABBA" * ((SINGLE + BATCH) // 2)
+    assert "".join(calls[4:]) == "ABBA" * ((timing.SINGLE + timing.BATCH) // 2)  # after two calls of each to warm up
