@@ -67,6 +67,16 @@ class Watcher:
         return new
 
 
+def say(console: Console, line: str, style: str = "") -> None:
+    """For copying: nothing is cut, taken for markup, or broken by anybody but the terminal."""
+    console.print(line, style=style, soft_wrap=True, markup=False)
+
+
+def all_ended(story: Story, outcomes: Outcomes) -> bool:
+    """Whether every use case has ended every day."""
+    return all(len(lines) >= story.days for lines in outcomes.values())
+
+
 def follow(stack: Stack, watcher: Watcher, upstream: Upstream, progress: Progress, bars: Mapping[str, TaskID]) -> None:
     """Watch until every use case has ended every day.
 
@@ -76,7 +86,7 @@ def follow(stack: Stack, watcher: Watcher, upstream: Upstream, progress: Progres
     last_news = time.monotonic()
     while True:
         for note in stack.watch_once():
-            watcher.console.print(note, style="yellow")
+            say(watcher.console, note, style="yellow")
         if upstream.error is not None:
             raise StackError(f"the demonstration's upstream could not deliver: {upstream.error}")
         outcomes = watcher.outcomes()
@@ -84,7 +94,7 @@ def follow(stack: Stack, watcher: Watcher, upstream: Upstream, progress: Progres
             last_news = time.monotonic()
         for name, lines in outcomes.items():
             progress.update(bars[name], completed=len(lines))
-        if all(len(lines) >= watcher.story.days for lines in outcomes.values()):
+        if all_ended(watcher.story, outcomes):
             return
         if time.monotonic() - last_news > PATIENCE:
             raise StackError(
@@ -100,20 +110,20 @@ def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
         console.print(days_table(lines))
     console.print()
     addresses(console, stack)
-    console.print("\nIn another terminal: .venv/bin/python -m pipeline history flight_delay", soft_wrap=True)
+    say(console, "\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
 
 
 def addresses(console: Console, stack: Stack) -> None:
-    """Where to look, and how to sign in: for copying, so that nothing is cut, and broken by the terminal alone."""
+    """Where to look, and how to sign in."""
     passwords = signin.password_file(stack.settings.airflow_home)
     for line in (
         f"Airflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}",
-        f"         (other users, with fewer rights: {passwords})",
+        f"         other users, with fewer rights, are in {passwords}",
         # MLflow opens among its tools for language models otherwise.
         f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning",
         "         no sign-in: it answers on this machine only",
     ):
-        console.print(line, soft_wrap=True)
+        say(console, line)
 
 
 def run(end: bool) -> int:
@@ -123,11 +133,12 @@ def run(end: bool) -> int:
     settings = settings_for(story)
     stack = Stack(settings)
     began = time.monotonic()
-    with stack.running(on_progress=lambda line: console.print(f"  {line}", style="dim")):
+    with stack.running(on_progress=lambda line: say(console, f"  {line}", style="dim")):
         console.print(f"Airflow and MLflow run after {time.monotonic() - began:.0f} s; look in while the days go by:")
         addresses(console, stack)
         ledger = SqlLedger(f"sqlite:///{settings.home / 'store' / 'ledger.db'}")
         watcher = Watcher(ledger, story, console)
+        already = all_ended(story, watcher.outcomes())
         upstream = Upstream(settings.home / "landing", story, watcher.outcomes)
         upstream.start()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -141,14 +152,15 @@ def run(end: bool) -> int:
         report(console, stack, outcomes)
         missing = story.missing(outcomes)
         for line in missing:
-            console.print(f"not as promised: {line}", style="red")
-        console.print(f"All days ended after {time.monotonic() - began:.0f} s.")
+            say(console, f"not as promised: {line}", style="red")
+        took = f"All days ended after {time.monotonic() - began:.0f} s."
+        say(console, "All days had ended already; nothing was left to do." if already else took)
         if end:
             return 1 if missing else 0
         console.print("Everything stays up until Ctrl-C.")
         while True:
             for note in stack.watch_once():
-                console.print(note, style="yellow")
+                say(console, note, style="yellow")
             time.sleep(1.0)
 
 

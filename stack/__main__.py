@@ -43,13 +43,17 @@ def serve(console: Console) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     began = time.monotonic()
     settings = Settings.from_env()
-    with Stack(settings).running(on_progress=lambda line: console.print(f"  {line}", style="dim")) as stack:
+
+    def say(line: str, style: str) -> None:
+        console.print(line, style=style, soft_wrap=True, markup=False)
+
+    with Stack(settings).running(on_progress=lambda line: say(f"  {line}", "dim")) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s.")
         show_addresses(console, stack)
         console.print("Ctrl-C stops it.")
         while True:
             for line in stack.watch_once():
-                console.print(line, style="yellow")
+                say(line, "yellow")
             time.sleep(1.0)
 
 
@@ -81,7 +85,7 @@ def show_addresses(console: Console, stack: Stack) -> None:
         f"         the same without the server: {settings.mlflow_store}",
         f"Logs     {settings.logs}",
     ):
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def _parser() -> argparse.ArgumentParser:

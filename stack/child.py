@@ -15,6 +15,7 @@ import runpy
 import signal
 import sys
 import threading
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -43,12 +44,19 @@ def _tie_forks() -> None:
 
 
 def _serve_in_this_process() -> None:
-    """`mlflow server` starts uvicorn and then only waits: be uvicorn instead, and import everything once."""
+    """`mlflow server` starts uvicorn and then only waits: be uvicorn instead, behind the guard, and import once."""
     uvicorn = importlib.import_module("uvicorn.main")  # before mlflow.server, which guards itself only when served
     server = importlib.import_module("mlflow.server")
 
     def be(command: list[str], *, extra_env: dict[str, str], **_: object) -> None:
         os.environ.update(extra_env)
+        if command[-1] != "mlflow.server.fastapi_app:app":
+            sys.exit(f"this MLflow serves {command[-1]}, which stack/guard.py doesn't know; install the pinned MLflow")
+        asgi = importlib.import_module("mlflow.server.fastapi_app")
+        guard = importlib.import_module("stack.guard")
+        root = Path(extra_env["_MLFLOW_SERVER_ARTIFACT_ROOT"])
+        origins = os.environ["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+        asgi.app = guard.Guard(asgi.app, root, origins)  # type: ignore[attr-defined]
         sys.argv = [str(part) for part in command[2:]]  # [python, -m, uvicorn, ...]
         sys.exit(uvicorn.main())
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stack.errors import StackError
 from stack.process import Process
-from stack.settings import Settings
+from stack.settings import Settings, without_airflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Making:
         address = f"sqlite:///{part}"
         there = {self.variable: address} if self.variable else {}
         command = [*self.command] if self.variable else [*self.command, address]
-        return Process(f"migrate-{self.name}", command, {**environment, **there}, home)
+        known = environment if self.name == "airflow" else without_airflow(environment)
+        return Process(f"migrate-{self.name}", command, {**known, **there}, home)
 
 
 def due(settings: Settings) -> list[Making]:
@@ -53,6 +54,8 @@ def due(settings: Settings) -> list[Making]:
     """
     airflow = settings.airflow_home / "airflow.db"
     mlflow = settings.mlflow_home / "mlflow.db"
+    for database in (airflow, mlflow):
+        _was_whole(database)  # what can't be read is refused before anything starts
     found = []
     if not _migrated(settings):
         migrate = ("airflow", "db", "migrate")
@@ -122,8 +125,17 @@ def _was_whole(database: Path) -> bool:
     """Whether the file was ever finished: the revision is what is written last."""
     if not database.exists():
         return False
-    with closing(sqlite3.connect(database)) as connection:
-        return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone())
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone())
+    except sqlite3.OperationalError as error:
+        raise StackError(
+            f"{database} can't be opened ({error}); end the program that has it open, or give access to it"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StackError(
+            f"{database} can't be read as a database ({error}); put back a copy of it, or move it away to begin anew"
+        ) from error
 
 
 def _migrated(settings: Settings) -> bool:
@@ -140,5 +152,6 @@ def _stamp(settings: Settings) -> Path:
 
 def _state(database: Path) -> str:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    revision = found[0] if found else "no revision"
     return f"apache-airflow-core {version('apache-airflow-core')} at {revision}"

@@ -11,7 +11,7 @@ from stack import databases, preflight
 from stack.client import Client
 from stack.errors import StackError
 from stack.process import Process, sweep
-from stack.settings import Settings
+from stack.settings import Settings, without_airflow
 
 Progress = Callable[[str], None]
 
@@ -144,7 +144,9 @@ class Stack(Client):
             "mlflow": (mlflow, mlflow_guard),
         }
         self.processes = {
-            name: Process(name, command, environment | more, settings.home)
+            name: Process(
+                name, command, (without_airflow(environment) if name == "mlflow" else environment) | more, settings.home
+            )
             for name, (command, more) in programs.items()
         }
 

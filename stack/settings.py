@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -41,8 +41,8 @@ class Settings:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "home", self.home.expanduser().resolve())
-        object.__setattr__(self, "dags", self.dags.expanduser().resolve())
+        object.__setattr__(self, "home", _absolute("PIPELINE_HOME", self.home))
+        object.__setattr__(self, "dags", _absolute("PIPELINE_DAGS", self.dags))
         ports = {"PIPELINE_AIRFLOW_PORT": self.airflow_port, "PIPELINE_MLFLOW_PORT": self.mlflow_port}
         for name, port in ports.items():
             if not 1 <= port <= 65535:
@@ -68,10 +68,10 @@ class Settings:
 
         Raises StackError when none ever was.
         """
-        home = Path(environ.get("PIPELINE_HOME") or "var").expanduser().resolve()
+        home = _absolute("PIPELINE_HOME", Path(environ.get("PIPELINE_HOME") or "var"))
         try:
             known = json.loads(_note(home).read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise StackError(
                 f"no stack was ever started on {home}; start one (`make demo`, `make start`), "
                 "or set PIPELINE_HOME to the folder of one"
@@ -80,7 +80,14 @@ class Settings:
             raise StackError(
                 f"{_note(home)} can't be read ({error}); start the stack again to have it written"
             ) from error
-        return cls(**known | {"home": home, "dags": Path(known["dags"]), "preload": tuple(known["preload"])})
+        try:
+            if not all(isinstance(known[name], dict) for name in ("users", "extra")):
+                raise TypeError
+            return cls(**known | {"home": home, "dags": Path(known["dags"]), "preload": tuple(known["preload"])})
+        except (TypeError, KeyError) as error:
+            raise StackError(
+                f"{_note(home)} doesn't say with what the stack was started; start the stack again to have it written"
+            ) from error
 
     def note(self) -> None:
         """Write down for `of_home` with what the stack was started."""
@@ -125,10 +132,33 @@ class Settings:
         return f"sqlite:///{self.mlflow_home / 'mlflow.db'}"
 
     def folders(self) -> None:
-        """Make the folders below home, for their owner alone."""
-        for folder in (self.home, self.airflow_home, self.mlflow_home, self.artifacts, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
+        """Make the folders below home, for their owner alone.
+
+        Raises StackError when one cannot be made, or when a link leads out of the home: what it leads to is not ours
+        to close to others, nor to write to.
+        """
+        made = (self.home, self.airflow_home, self.mlflow_home, self.artifacts, self.logs)
+        try:
+            for path in self._written():
+                if path.is_symlink() and not path.resolve().is_relative_to(self.home):
+                    raise StackError(
+                        f"{path} is a link to {path.resolve()}, outside the stack's home; "
+                        "remove the link, or set PIPELINE_HOME to another folder"
+                    )
+            for folder in made:
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
+        except (OSError, RuntimeError) as error:
+            raise StackError(
+                f"{self.home} can't be the stack's home ({error}); set PIPELINE_HOME to a folder of your own"
+            ) from error
+
+    def _written(self) -> Iterator[Path]:
+        """What the stack writes to by name; data that lies elsewhere (`landing`, `store`) is not of it."""
+        yield from (self.home / "stack.lock", self.airflow_home, self.mlflow_home, self.logs)
+        for folder in (self.airflow_home, self.airflow_home / "config", self.mlflow_home, self.logs):
+            if folder.is_dir():
+                yield from folder.iterdir()
 
     def environment(self) -> dict[str, str]:
         """The environment of every process of the stack, and of commands that want to work beside it.
@@ -141,6 +171,18 @@ class Settings:
         signin.passwords(self.airflow_home, self.users)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         return inherited | _common(self) | _airflow(self, keys) | _mlflow(self) | dict(self.extra)
+
+
+def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same without Airflow's settings, its keys among them: they are no business of MLflow's processes."""
+    return {name: value for name, value in environment.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+
+
+def _absolute(name: str, path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise StackError(f"{name}={path} leads nowhere ({error}); set it to a folder of your own") from error
 
 
 def _note(home: Path) -> Path:

@@ -9,7 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +39,10 @@ def keys(folder: Path) -> Keys:
             api=secrets.token_urlsafe(48),
         )
         publish(path, asdict(fresh))
-    return Keys(**_read(path))
+    known = _read(path)
+    if known.keys() != {field.name for field in fields(Keys)} or not all(known.values()):
+        raise StackError(f"{path} is damaged (these are not three keys); delete it to have new secrets made")
+    return Keys(**known)
 
 
 def password_file(folder: Path) -> Path:
@@ -75,14 +78,19 @@ def publish(path: Path, value: Mapping[str, Any], *, replace: bool = False) -> N
 
 
 def _read(path: Path) -> dict[str, str]:
-    mode = path.stat().st_mode & 0o777
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError as error:
+        raise StackError(f"{path} can't be read ({error}); give access, or move it away") from error
     if mode & 0o077:
         raise StackError(
             f"{path} can be read by others (mode {mode:04o}), so its secrets are no longer secret; "
             "delete it to have new ones made, or `chmod 600` it if nobody else uses this machine"
         )
     try:
-        value: dict[str, str] = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise StackError(f"{path} is damaged ({error}); delete it to have new secrets made") from error
+    if not isinstance(value, dict) or not all(isinstance(secret, str) for secret in value.values()):
+        raise StackError(f"{path} is damaged (it doesn't give a word for each name); delete it to have new ones made")
     return value

@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,12 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(tmp_path / "home", free_port(), free_port(), dags=tmp_path, preload=())
 
 
+def start_and_stop(settings: Settings) -> None:
+    """For what must be refused: a stack that starts all the same does not stay."""
+    with Stack(settings).running():
+        pass
+
+
 def test_settings_come_from_the_environment_and_home_is_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = Settings.from_env({"PIPELINE_AIRFLOW_PORT": "18080"})
@@ -116,6 +122,90 @@ def test_secrets_are_made_once_and_for_their_owner_alone(settings):
     passwords = signin.passwords(settings.airflow_home)
     assert len(set(passwords.values())) == 3
     assert min(map(len, passwords.values())) >= 20
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("keys.json", "{}"),
+        ("keys.json", "[1]"),
+        ("keys.json", '{"fernet": "", "jwt": "", "api": ""}'),
+        ("keys.json", '{"fernet": 1, "jwt": "a", "api": "b"}'),
+        ("passwords.json", "[]"),
+        ("passwords.json", '{"admin": null}'),
+        ("passwords.json", "\x80"),
+    ],
+)
+def test_damaged_secrets_are_refused_with_a_sentence(settings, name, text):
+    settings.environment()
+    (settings.airflow_home / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(StackError, match=rf"{name} is damaged \(.*\); delete it"):
+        settings.environment()
+
+
+@pytest.mark.parametrize("home", ["/etc/passwd", "/proc/1/x", "{here}/file", "{here}/taken"])
+def test_a_home_that_cannot_be_one_is_refused_with_a_sentence(tmp_path, home):
+    (tmp_path / "file").touch()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "airflow").touch()
+    settings = Settings(Path(home.format(here=tmp_path)), free_port(), free_port(), tmp_path)
+    with pytest.raises(StackError, match=r"can't be the stack's home .*; set PIPELINE_HOME"):
+        start_and_stop(settings)
+
+
+def test_a_home_of_nobody_is_refused_with_a_sentence():
+    for read in (Settings.from_env, Settings.of_home):
+        with pytest.raises(StackError, match="PIPELINE_HOME=~nobody-at-all leads nowhere"):
+            read({"PIPELINE_HOME": "~nobody-at-all"})
+
+
+@pytest.mark.parametrize(
+    "link", ["logs", "airflow", "mlflow", "mlflow/artifacts", "airflow/logs", "airflow/config", "logs/mlflow.log"]
+)
+def test_a_home_whose_own_parts_are_links_out_of_it_is_refused_before_anything_is_touched(settings, tmp_path, link):
+    other = tmp_path / "other"
+    other.mkdir()
+    (settings.home / link).parent.mkdir(parents=True)
+    (settings.home / link).symlink_to(other)
+    for folder in (other, settings.home):
+        folder.chmod(0o755)
+    with pytest.raises(StackError, match=rf"{link} is a link to {other}, outside the stack's home; remove the link"):
+        start_and_stop(settings)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (other, settings.home)] == [0o755, 0o755]
+    assert list(other.iterdir()) == []
+
+
+def test_links_within_the_home_and_of_its_data_stay_the_users_affair(settings, tmp_path):
+    settings.folders()
+    (settings.airflow_home / "logs").mkdir()
+    (settings.home / "landing").symlink_to(tmp_path)
+    (settings.airflow_home / "latest").symlink_to("logs")
+    settings.folders()
+
+
+@pytest.mark.parametrize("name", ["airflow/airflow.db", "mlflow/mlflow.db"])
+def test_a_database_that_is_none_is_refused_with_a_sentence_and_stays(settings, name):
+    settings.folders()
+    junk = b"not a database" * 400
+    (settings.home / name).write_bytes(junk)
+    with pytest.raises(StackError, match=rf"{name} can't be read as a database .*; put back a copy .* move it away"):
+        start_and_stop(settings)
+    assert (settings.home / name).read_bytes() == junk
+    assert members(settings.home) == []
+
+
+def test_mlflow_is_told_none_of_airflows_secrets(settings):
+    settings.folders()
+    secrets = asdict(signin.keys(settings.airflow_home)).values()
+    stack = Stack(replace(settings, extra={"AIRFLOW__CORE__PARALLELISM": "2"}))
+    stack._prepare()
+    making = next(one for one in databases.due(settings) if one.name == "mlflow")
+    migration = making.process(settings.home / "part", settings.environment(), settings.home)
+    for process in (stack.processes["mlflow"], migration):
+        told = process._environment
+        assert [name for name in told if "AIRFLOW__" in name] == []
+        assert [name for name, value in told.items() if any(secret in value for secret in secrets)] == []
+    assert stack.processes["scheduler"]._environment["AIRFLOW__CORE__PARALLELISM"] == "2"
 
 
 @pytest.mark.parametrize("name", ["passwords.json", "keys.json"])
@@ -234,6 +324,16 @@ def test_a_command_beside_the_stack_gets_the_environment_with_which_it_was_start
         key: value for key, value in wanted.items() if key.startswith(("AIRFLOW", "MLFLOW", "PIPELINE"))
     }
     assert found["PATH"].startswith(str(Path(sys.executable).parent))
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"dags": 1}', "["])
+def test_a_damaged_note_of_the_last_start_gets_a_sentence(settings, text):
+    settings.note()
+    (settings.airflow_home / "stack.json").write_text(text)
+    done = beside(settings.home, "airflow", "version")
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (1, 1, "")
+    assert "stack.json" in done.stdout
+    assert "start the stack again to have it written" in done.stdout
 
 
 @pytest.mark.parametrize("status", [0, 7])
@@ -562,6 +662,74 @@ def test_models_and_artifacts_are_the_same_with_and_without_the_server(live, tmp
     assert len(looks) == 9
     assert all(urllib.request.urlopen(settings.mlflow_url + look).status == 200 for look in looks)
     assert list(tmp_path.iterdir()) == []
+
+
+def ask(stack: Stack, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    """What a client that has not signed in gets from MLflow."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(
+        stack.mlflow_url + path, data, {"Content-Type": "application/json"} | more, method=method
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), dict(error.headers)
+
+
+@pytest.mark.live
+def test_whoever_has_not_signed_in_writes_no_dag_through_mlflow(live):
+    create = "/api/2.0/mlflow/experiments/create"
+    dags, inside = live.settings.dags, live.settings.artifacts / "inside"
+    assert ask(live, "POST", create, {"name": "evil", "artifact_location": str(dags)})[0] == 403
+    status, body, _ = ask(live, "POST", create, {"name": "inside", "artifactLocation": str(inside)})
+    assert status == 200
+    run = {"experiment_id": json.loads(body)["experiment_id"], "start_time": 1}
+    number = json.loads(ask(live, "POST", "/api/2.0/mlflow/runs/create", run)[1])["run"]["info"]["run_id"]
+    upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={number}&path=evil.py"
+    status, body, _ = ask(live, "POST", upload, b"print('evil')")
+    assert (status, json.loads(body)["error_code"]) == (403, "PERMISSION_DENIED")
+    assert not list(dags.glob("evil*"))
+    assert not list(live.settings.home.rglob("evil*"))
+
+
+@pytest.mark.live
+def test_a_page_of_another_port_neither_changes_nor_reads_mlflow(live):
+    create, search = "/api/2.0/mlflow/experiments/create", "/ajax-api/2.0/mlflow/experiments/search?max_results=1"
+    foreign = "http://localhost:1"
+    assert ask(live, "POST", create, {"name": "foreign"}, Origin=foreign)[0] == 403
+    assert ask(live, "POST", create, {"name": "plain"}, Content_Type="text/plain")[0] == 415
+    for method in ("GET", "OPTIONS"):
+        *_, headers = ask(live, method, search, Origin=foreign, Access_Control_Request_Method="POST")
+        assert not [name for name in headers if name.lower().startswith("access-control-")]
+    assert ask(live, "POST", create, {"name": "own page"}, Origin=live.mlflow_url)[0] == 200
+
+
+@pytest.mark.live
+def test_mlflows_own_pages_find_what_they_ask_for(live):
+    page = ask(live, "GET", "/")[1].decode()
+    scripts = [part.partition('"')[0] for part in page.split('src="')[1:]]
+    assert scripts
+    for path in (
+        *(f"/{script.lstrip('./')}" for script in scripts),
+        "/ajax-api/2.0/mlflow/experiments/search?max_results=5",
+        "/ajax-api/2.0/mlflow/experiments/get?experiment_id=0",
+        "/ajax-api/2.0/mlflow/registered-models/search",
+        "/ajax-api/2.0/mlflow/model-versions/search",
+        "/ajax-api/3.0/mlflow/server-info",
+        "/ajax-api/3.0/mlflow/ui-telemetry",
+        "/version",
+    ):
+        assert ask(live, "GET", path)[0] == 200, path
+    query = {"query": 'query { mlflowGetExperiment(input: {experimentId: "0"}) { experiment { name } } }'}
+    for path, body in (
+        ("/graphql", query),
+        ("/ajax-api/2.0/mlflow/runs/search", {"experiment_ids": ["0"]}),
+        ("/ajax-api/2.0/mlflow/logged-models/search", {"experiment_ids": ["0"]}),
+        ("/ajax-api/3.0/mlflow/traces/search", {"locations": []}),
+    ):
+        assert ask(live, "POST", path, body, Origin=live.mlflow_url)[0] == 200, path
 
 
 @pytest.mark.live
