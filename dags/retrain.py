@@ -163,6 +163,8 @@ from the project's folder:
 Days that have a run already are left out (`--reprocess-behavior none`, the default); `failed` judges those anew that
 failed, `completed` all that ended. One backfill of a DAG goes on at a time, and only while the DAG is switched on.
 
+A calendar that has an end has no runs after it, in a backfill either; a run by hand may be about any day.
+
 Leave `--run-backwards` off: a day is judged on the evidence of the days before it. After a backfill the schedule goes
 on from the newest day that either has reached.
 

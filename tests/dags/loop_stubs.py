@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -46,11 +47,12 @@ def home() -> Path:
     return Path(os.environ["PIPELINE_HOME"])
 
 
-NEW_YORK = Schedule(cron="0 6 * * *", timezone="America/New_York", first=date(2013, 1, 1), last=date(2013, 1, 12))
+LAST = date.fromisoformat(os.environ.get("STUB_LAST_DAY", "2013-01-12"))
+NEW_YORK = Schedule(cron="0 6 * * *", timezone="America/New_York", first=date(2013, 1, 1), last=LAST)
 AUTO = _usecase("stub_auto", schedule=NEW_YORK)
 PERSON = _usecase(
     "stub_person",
-    schedule=NEW_YORK,
+    schedule=replace(NEW_YORK, last=date(2013, 1, 2)),  # two runs that wait for nobody's answer leave room for others
     promotion=Promotion(
         approval="person", approvers=("approver",), deadline_hours=float(os.environ.get("STUB_DEADLINE_HOURS", "20"))
     ),
