@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.s3 import Storage
+
+
+@pytest.fixture(scope="session")
+def one_storage() -> Iterator[Storage]:
+    """One for all tests of this process; starting it takes longer than most of them."""
+    from tests.s3 import storage
+
+    with storage() as running:
+        yield running
+
+
+@pytest.fixture
+def storage(one_storage: Storage) -> Iterator[Storage]:
+    """S3-compatible storage without faults; a test may plant some."""
+    one_storage.mend()
+    yield one_storage
+    one_storage.mend()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -92,9 +91,6 @@ class MemoryFiles:
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise RefusedError(f"the file '{name}' was changed after it was written", "TAMPERED")
         return data
-
-    def path(self, name: str) -> Path:
-        raise NotImplementedError(f"'{name}' has no path: these files lie in memory")
 
     def exists(self, name: str) -> bool:
         return name in self.kept

@@ -15,11 +15,9 @@ import narwhals as nw
 import numpy as np
 
 from pipeline.adapters.engine import DuckEngine
-from pipeline.adapters.files import LocalFiles
 from pipeline.adapters.landing import FolderLanding
 from pipeline.adapters.ledger import SqlLedger
 from pipeline.adapters.models import SkopsModels
-from pipeline.adapters.store import DeltaStore
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Regression
@@ -28,6 +26,7 @@ from pipeline.core.tables import Column, Feed, Frame, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.report.progress import silent
+from tests.places import Where, files_at, store_at
 
 FIRST = date(2020, 1, 1)
 AT = datetime(2020, 6, 1, 4, tzinfo=UTC)
@@ -163,11 +162,11 @@ class MemoryRegistry:
         self.runs[page.key] = page
         return page.key[:8]
 
-    def register(self, usecase: str, key: str, run: str, model: Path, sha256: str, tags: Mapping[str, str]) -> int:
+    def register(self, usecase: str, key: str, run: str, model: bytes, sha256: str, tags: Mapping[str, str]) -> int:
         for number, (made, *_) in enumerate(self.versions, start=1):
             if made == key:
                 return number
-        self.versions.append((key, sha256, model.read_bytes(), dict(tags)))
+        self.versions.append((key, sha256, model, dict(tags)))
         return len(self.versions)
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
@@ -184,10 +183,9 @@ class MemoryRegistry:
         return data, tags
 
 
-def world_in(home: Path, registry: Any = None, checker: Any = None) -> World:
-    """The real adapters below ``home``; registry and checker as given, or harmless ones."""
-    store = DeltaStore(home / "store")
-    files = LocalFiles(home / "store" / "files")
+def world_in(home: Path, registry: Any = None, checker: Any = None, where: Where | None = None) -> World:
+    """The real adapters below ``home``, the store ``where`` that is said; registry and checker given, or harmless."""
+    store, files = store_at(where or home / "store"), files_at(where or home / "store")
     (home / "store").mkdir(parents=True, exist_ok=True)
     return World(
         landing=FolderLanding(home / "landing"),

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import stat
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -24,6 +25,7 @@ MANIFEST = ".manifest.json"
 #: The largest manifest that is opened.
 MANIFEST_BYTES = 64_000
 _CHUNK = 1 << 20
+_PATIENCE = 10
 _T = TypeVar("_T")
 
 
@@ -154,15 +156,29 @@ def public(address: str) -> str:
 
 
 def read_address(address: str, limit: int, timeout: float, subject: Subject) -> bytes:
-    """The bytes behind an address; reading stops at ``limit``."""
+    """The bytes behind an address; reading stops at ``limit``.
+
+    Args:
+        address: Of the file.
+        limit: Bytes that are read at most.
+        timeout: Seconds of silence after which it is given up; ten times as many in all, whatever drips meanwhile:
+            a worker that waits for one upstream keeps others waiting.
+        subject: What the sentences speak of.
+    """
+    deadline = time.monotonic() + _PATIENCE * timeout
 
     def read(response: http.client.HTTPResponse) -> bytes:
         told = response.headers.get("Content-Length")
         if told is not None and told.isdigit():
             _check_size(subject, int(told), limit)
         data = bytearray()
-        while chunk := response.read(min(_CHUNK, limit + 1 - len(data))):
+        # What is there, not as much as was asked for: that call would not come back to look at the clock.
+        while chunk := response.read1(min(_CHUNK, limit + 1 - len(data))):
             data += chunk
+            if time.monotonic() > deadline:
+                raise subject.unavailable(
+                    "SLOW", f"came too slowly: {len(data):,} bytes in {_PATIENCE * timeout:g} seconds"
+                )
         _check_size(subject, len(data), limit)
         if told is not None and told.isdigit() and len(data) < int(told):
             raise subject.unavailable("INTERRUPTED", f"came in part only: {len(data):,} of {int(told):,} bytes")

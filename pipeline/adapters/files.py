@@ -14,6 +14,46 @@ from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]{0,149}")
 
 
+def parts_of(name: str) -> list[str]:
+    """The parts of a file's name.
+
+    Raises:
+        UsageError: If the name could lead out of the store, or to one of its own working files.
+    """
+    parts = name.split("/")
+    if not all(_PART.fullmatch(part) for part in parts):
+        raise UsageError(
+            f"{name!r} can't name a file: use parts of letters, digits and '_.=+-' divided by '/', none of them "
+            f"beginning with '.'"
+        )
+    return parts
+
+
+def verified(name: str, data: bytes, sha256: str | None) -> bytes:
+    """The same bytes, if they have that digest or none is asked for; ``RefusedError`` otherwise."""
+    if sha256 is None or (found := hashlib.sha256(data).hexdigest()) == sha256:
+        return data
+    raise RefusedError(
+        f"the file '{name}' was changed after it was written (its SHA-256 is {found[:12]}…, recorded was "
+        f"{sha256[:12]}…) and is not opened; restore it from a backup",
+        "TAMPERED",
+    )
+
+
+def taken(name: str) -> ConflictError:
+    """Of a name that other bytes have."""
+    return ConflictError(
+        f"the file '{name}' is there already with other content, and a file never changes; use another name", "EXISTS"
+    )
+
+
+def missing(name: str) -> RefusedError:
+    """Of a file that should be there."""
+    return RefusedError(
+        f"the file '{name}' is not in the file store; restore it from a backup, or run the day again", "MISSING"
+    )
+
+
 class LocalFiles:
     """Files by name. A file appears whole or not at all, and never changes after."""
 
@@ -39,10 +79,7 @@ class LocalFiles:
             ) from error
         digest = hashlib.sha256(data).hexdigest()
         if hashlib.sha256(self._read(name)).hexdigest() != digest:
-            raise ConflictError(
-                f"the file '{name}' is there already with other content, and a file never changes; use another name",
-                "EXISTS",
-            )
+            raise taken(name)
         return digest
 
     def get(self, name: str, sha256: str | None = None) -> bytes:
@@ -52,15 +89,7 @@ class LocalFiles:
             RefusedError: With code ``TAMPERED`` if they have another, ``MISSING`` if there is no such file.
             UnavailableError: With code ``STORAGE`` if it is there, and this account may not read it.
         """
-        data = self._read(name)
-        found = hashlib.sha256(data).hexdigest()
-        if sha256 is not None and found != sha256:
-            raise RefusedError(
-                f"the file '{name}' was changed after it was written (its SHA-256 is {found[:12]}…, recorded was "
-                f"{sha256[:12]}…) and is not opened; restore it from a backup",
-                "TAMPERED",
-            )
-        return data
+        return verified(name, self._read(name), sha256)
 
     def path(self, name: str) -> Path:
         """Where the file lies, or would lie.
@@ -68,13 +97,7 @@ class LocalFiles:
         Raises:
             UsageError: If the name could lead out of the folder, or to one of the folder's own working files.
         """
-        parts = name.split("/")
-        if not all(_PART.fullmatch(part) for part in parts):
-            raise UsageError(
-                f"{name!r} can't name a file: use parts of letters, digits and '_.=+-' divided by '/', none of them "
-                f"beginning with '.'"
-            )
-        path = self._root.joinpath(*parts)
+        path = self._root.joinpath(*parts_of(name))
         if not path.resolve().is_relative_to(self._root.resolve()):
             raise UsageError(f"{name!r} leads out of the file store through a link; remove the link")
         return path
@@ -96,9 +119,7 @@ class LocalFiles:
         try:
             return self.path(name).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise RefusedError(
-                f"the file '{name}' is not in the file store; restore it from a backup, or run the day again", "MISSING"
-            ) from None
+            raise missing(name) from None
         except OSError as error:
             raise self._unreadable(name, error) from error
 

@@ -1,8 +1,8 @@
-"""The promotion ledger: append-only, one winner per epoch. A SQLite file by default, any SQLAlchemy address if need be.
+"""The promotion ledger: append-only, one winner per epoch. A SQLite file by default, PostgreSQL for a team.
 
-Of two writers of one epoch the primary key admits one; on SQLite a write transaction moreover starts with the write
-lock, and triggers refuse gaps, changes and deletions whoever connects. The file keeps SQLite's rollback journal: the
-ledger is one file, so a copy of the file is a backup, and every line is on the disk when ``append`` returns.
+Writers of one use case come one after the other (`ledger_connecting.py`), the primary key admits one line per epoch,
+and triggers refuse gaps, changes and deletions whoever connects (`ledger_schema.py`). The file keeps SQLite's rollback
+journal: the ledger is one file, so a copy of the file is a backup. Every line is on the disk when ``append`` returns.
 """
 
 from __future__ import annotations
@@ -17,66 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pipeline.adapters.ledger_errors import address_of, secrets_of, shown, translate, undriven, unreachable
+from pipeline.adapters.ledger_connecting import opened, transaction
+from pipeline.adapters.ledger_errors import address_of, secrets_of, shown, translate, unreachable
+from pipeline.adapters.ledger_schema import ensure
+from pipeline.adapters.ledger_tables import OUTCOMES, PROMOTIONS, TURNS
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError
 from pipeline.core.records import DayOutcome, Entry
-
-_META = sa.MetaData()
-_PROMOTIONS = sa.Table(
-    "promotions",
-    _META,
-    sa.Column("usecase", sa.String(80), primary_key=True),
-    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("action", sa.String(20), nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("model", sa.String(80), nullable=False),
-    sa.Column("recipe", sa.String(80), nullable=False),
-    sa.Column("trained_through", sa.String(10), nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False),
-    sa.Column("replaced", sa.Integer),
-    sa.Column("day", sa.String(10), nullable=False),
-    sa.Column("verdict", sa.String(64), nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("held", sa.String(80), nullable=False),
-    sa.Column("held_until", sa.String(10), nullable=False),
-)
-_OUTCOMES = sa.Table(
-    "outcomes",
-    _META,
-    sa.Column("line", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("usecase", sa.String(80), nullable=False, index=False),
-    sa.Column("day", sa.String(10), nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-)
-_TURNS = sa.Table(
-    "turns",
-    _META,
-    sa.Column("usecase", sa.String(80), primary_key=True),
-    sa.Column("holder", sa.Text, nullable=False),
-)
-_TRIGGERS = (
-    *(
-        f"CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-        for table in ("promotions", "outcomes")
-        for verb in ("UPDATE", "DELETE")
-    ),
-    # Also keeps INSERT OR REPLACE, which fires no trigger for the row that it deletes, from rewriting a line.
-    """CREATE TRIGGER IF NOT EXISTS promotions_next BEFORE INSERT ON promotions
-       WHEN NEW.epoch <> (SELECT coalesce(max(epoch), 0) + 1 FROM promotions WHERE usecase = NEW.usecase)
-       BEGIN SELECT RAISE(ABORT, 'not the next epoch'); END""",
-    """CREATE TRIGGER IF NOT EXISTS outcomes_new BEFORE INSERT ON outcomes
-       WHEN NEW.line IN (SELECT line FROM outcomes)
-       BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
-    "CREATE INDEX IF NOT EXISTS outcomes_by_day ON outcomes (usecase, day, line)",
-)
-_BUSY_SECONDS = 30
 
 
 class SqlLedger:
@@ -90,17 +38,9 @@ class SqlLedger:
         """
         address = address_of(url)
         self._where, self._secrets = shown(address), secrets_of(address)
-        self._sqlite = address.get_backend_name() == "sqlite"
-        self._file = Path(address.database) if self._sqlite and address.database else None
-        arguments = {"timeout": _BUSY_SECONDS} if self._sqlite else {}
-        try:
-            # No pool: a task that was forked must not share a connection with its parent.
-            self._engine = sa.create_engine(address, poolclass=NullPool, connect_args=arguments)
-        except (ArgumentError, ImportError) as error:
-            raise undriven(self._where, error) from error
-        if self._sqlite:
-            sa.event.listen(self._engine, "connect", _on_connect)
-            sa.event.listen(self._engine, "begin", _on_begin)
+        sqlite = address.get_backend_name() == "sqlite"
+        self._file = Path(address.database) if sqlite and address.database else None
+        self._engine = opened(address)
         self._ready = False
 
     def entries(self, usecase: str) -> Sequence[Entry]:
@@ -109,7 +49,7 @@ class SqlLedger:
         Raises:
             RefusedError: With code ``CORRUPT`` if an epoch is missing: the file was tampered with or badly restored.
         """
-        query = sa.select(_PROMOTIONS).where(_PROMOTIONS.c.usecase == usecase).order_by(_PROMOTIONS.c.epoch)
+        query = sa.select(PROMOTIONS).where(PROMOTIONS.c.usecase == usecase).order_by(PROMOTIONS.c.epoch)
         with self._transaction() as connection:
             entries = [Entry(**row) for row in connection.execute(query).mappings()]
         for expected, entry in enumerate(entries, start=1):
@@ -128,19 +68,19 @@ class SqlLedger:
             ConflictError: If that epoch is taken by another, is not the next, or its day is earlier than the last.
         """
         try:
-            with self._transaction(write=True) as connection:
+            with self._transaction(entry.usecase) as connection:
                 if not self._there(connection, entry):
-                    connection.execute(sa.insert(_PROMOTIONS).values(**_values(entry)))
+                    connection.execute(sa.insert(PROMOTIONS).values(**_values(entry)))
         except IntegrityError as error:
-            # Not on SQLite, where the lock comes first: elsewhere somebody was first between the look and the line.
+            # Somebody wrote between the look and the line who did not ask for the lock: no ledger of ours.
             with self._transaction() as connection:
                 if not self._there(connection, entry):
                     raise UnavailableError(f"epoch {entry.epoch} of {entry.usecase} could not be written") from error
 
     def _there(self, connection: sa.Connection, entry: Entry) -> bool:
         """Whether this very line is there already; a ConflictError if it can't be added."""
-        mine = _PROMOTIONS.c.usecase == entry.usecase
-        taken = connection.execute(sa.select(_PROMOTIONS).where(mine, _PROMOTIONS.c.epoch == entry.epoch)).mappings()
+        mine = PROMOTIONS.c.usecase == entry.usecase
+        taken = connection.execute(sa.select(PROMOTIONS).where(mine, PROMOTIONS.c.epoch == entry.epoch)).mappings()
         present = taken.one_or_none()
         if present is not None:
             if {**present, "at": ""} == {**_values(entry), "at": ""}:
@@ -150,7 +90,7 @@ class SqlLedger:
                 f"{present['version']} ({present['recipe']}) by {present['by']}. Judge again, against that champion"
             )
         head = connection.execute(
-            sa.select(_PROMOTIONS.c.epoch, _PROMOTIONS.c.day).where(mine).order_by(_PROMOTIONS.c.epoch.desc()).limit(1)
+            sa.select(PROMOTIONS.c.epoch, PROMOTIONS.c.day).where(mine).order_by(PROMOTIONS.c.epoch.desc()).limit(1)
         ).one_or_none()
         epoch, day = (0, "") if head is None else (int(head.epoch), str(head.day))
         if entry.epoch != epoch + 1:
@@ -172,12 +112,10 @@ class SqlLedger:
         Raises:
             RefusedError: With code ``CORRUPT`` if a line can't be read: the file was tampered with or damaged.
         """
-        newest = (
-            sa.select(sa.func.max(_OUTCOMES.c.line)).where(_OUTCOMES.c.usecase == usecase).group_by(_OUTCOMES.c.day)
-        )
-        query = sa.select(_OUTCOMES.c.day, _OUTCOMES.c.body).where(_OUTCOMES.c.line.in_(newest))
+        newest = sa.select(sa.func.max(OUTCOMES.c.line)).where(OUTCOMES.c.usecase == usecase).group_by(OUTCOMES.c.day)
+        query = sa.select(OUTCOMES.c.day, OUTCOMES.c.body).where(OUTCOMES.c.line.in_(newest))
         with self._transaction() as connection:
-            lines = connection.execute(query.order_by(_OUTCOMES.c.day)).all()
+            lines = connection.execute(query.order_by(OUTCOMES.c.day)).all()
         return [self._outcome(usecase, str(line.day), line.body) for line in lines]
 
     def _outcome(self, usecase: str, day: str, body: str) -> DayOutcome:
@@ -197,30 +135,33 @@ class SqlLedger:
         """Add a day's line, unless the newest line of that day says the same."""
         date.fromisoformat(outcome.day)
         body = json.dumps(outcome.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
-        mine = (_OUTCOMES.c.usecase == outcome.usecase, _OUTCOMES.c.day == outcome.day)
-        query = sa.select(_OUTCOMES.c.body).where(*mine).order_by(_OUTCOMES.c.line.desc()).limit(1)
-        with self._transaction(write=True) as connection:
-            if connection.scalar(query) != body:
-                line = {"usecase": outcome.usecase, "day": outcome.day, "body": body}
-                connection.execute(sa.insert(_OUTCOMES).values(**line))
+        mine = (OUTCOMES.c.usecase == outcome.usecase, OUTCOMES.c.day == outcome.day)
+        query = sa.select(OUTCOMES.c.body).where(*mine).order_by(OUTCOMES.c.line.desc()).limit(1)
+        try:
+            with self._transaction(outcome.usecase) as connection:
+                if connection.scalar(query) != body:
+                    line = {"usecase": outcome.usecase, "day": outcome.day, "body": body}
+                    connection.execute(sa.insert(OUTCOMES).values(**line))
+        except IntegrityError as error:  # a restored database whose sequence stands below its lines
+            raise translate(self._where, error, self._secrets) from error
 
     def take_turn(self, usecase: str, holder: str, alive: Callable[[str], bool]) -> str:
         """Become the one run of this use case at work, unless the present holder is alive; returns who holds.
 
         ``alive`` may be slow: no lock is held while it is asked, and the turn is taken only from the one asked about.
         """
-        mine = _TURNS.c.usecase == usecase
+        mine = TURNS.c.usecase == usecase
         for _ in range(10):
             with self._transaction() as connection:
-                present = connection.scalar(sa.select(_TURNS.c.holder).where(mine))
+                present = connection.scalar(sa.select(TURNS.c.holder).where(mine))
             if present is not None and (present == holder or alive(present)):
                 return str(present)
             try:
-                with self._transaction(write=True) as connection:
+                with self._transaction(usecase) as connection:
                     if present is None:
-                        connection.execute(sa.insert(_TURNS).values(usecase=usecase, holder=holder))
+                        connection.execute(sa.insert(TURNS).values(usecase=usecase, holder=holder))
                         return holder
-                    change = sa.update(_TURNS).where(mine, _TURNS.c.holder == present).values(holder=holder)
+                    change = sa.update(TURNS).where(mine, TURNS.c.holder == present).values(holder=holder)
                     if connection.execute(change).rowcount == 1:
                         return holder
             except IntegrityError:
@@ -228,10 +169,12 @@ class SqlLedger:
         raise UnavailableError(f"the turn of {usecase} changes hands too fast; try again", "BUSY")
 
     @contextmanager
-    def _transaction(self, write: bool = False) -> Iterator[sa.Connection]:
+    def _transaction(self, writes: str = "") -> Iterator[sa.Connection]:
+        """One transaction; with the name of a use case one that writes about it, after all others that do."""
         try:
-            self._prepare()
-            with self._engine.connect().execution_options(ledger_write=write) as connection, connection.begin():
+            if not self._ready:
+                self._prepare()
+            with transaction(self._engine, writes and f"use case {writes}") as connection:
                 yield connection
         except (PipelineError, IntegrityError):
             raise
@@ -239,32 +182,14 @@ class SqlLedger:
             raise translate(self._where, error, self._secrets) from error
 
     def _prepare(self) -> None:
-        if self._ready:
-            return
         if self._file is not None:
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
             except OSError as error:
                 raise unreachable(self._where, error) from error
-        with self._engine.connect().execution_options(ledger_write=True) as connection, connection.begin():
-            for table in _META.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-            if self._sqlite:
-                for trigger in _TRIGGERS:
-                    connection.exec_driver_sql(trigger)
+        ensure(self._engine, self._where)
         self._ready = True
-
-
-def _on_connect(connection: Any, _record: Any) -> None:
-    # The driver must not begin transactions by itself: `_on_begin` says which kind.
-    connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _on_begin(connection: sa.Connection) -> None:
-    write = connection.get_execution_options().get("ledger_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _values(entry: Entry) -> dict[str, Any]:

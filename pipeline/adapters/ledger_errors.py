@@ -7,11 +7,46 @@ import re
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 
 _ACCESS = "give this user access to that file and its folder, or correct PIPELINE_LEDGER"
+_AGAIN = "does not answer ({}); see that it runs and has room, or correct PIPELINE_LEDGER, and try again"
+# What to look for in PostgreSQL's code, if there is one, and the message: servers give no code before they let one in.
+_KINDS: tuple[tuple[str, type[PipelineError], str, str], ...] = (
+    (
+        "^42501 ",  # insufficient_privilege
+        UsageError,
+        "DENIED",
+        "does not let this user do that ({}); let its owner call prepare(url, writer) of "
+        "pipeline.adapters.ledger_schema for this user, or correct PIPELINE_LEDGER",
+    ),
+    # A session that was ended since it held a transaction too long. A standby, which may be about to become the first.
+    ("^25P03 |^25006 ", UnavailableError, "LEDGER", _AGAIN),
+    (
+        "(?i:password|authentication|access denied)|no pg_hba.conf entry|not permitted to log in"
+        '|FATAL: +(role ".*" does not exist|permission denied for database)',
+        UsageError,
+        "DENIED",
+        "does not let this user in ({}); correct user and password in PIPELINE_LEDGER",
+    ),
+    (
+        'FATAL: +database ".*" does not exist',
+        UsageError,
+        "LEDGER",
+        "is not there ({}); make that database, or correct PIPELINE_LEDGER",
+    ),
+    (
+        "invalid connection option|bad value for|invalid integer value|invalid port number",
+        UsageError,
+        "LEDGER",
+        "can't be asked for ({}); correct PIPELINE_LEDGER",
+    ),
+    ("readonly|unable to open", UsageError, "LEDGER", f"can't be written ({{}}); {_ACCESS}"),
+    ("^22... ", UsageError, "LINE", "can't hold that line ({}); correct what it says"),  # data_exception
+)
+_DAMAGED = ("no such table", "no such column", "has no column", "decode to UTF-8")
 
 
 def address_of(url: str) -> sa.URL:
@@ -66,24 +101,35 @@ def unreachable(where: str, error: OSError) -> PipelineError:
     return UsageError(f"{why}; {_ACCESS}", "LEDGER")
 
 
+def unprepared(where: str, absent: Sequence[str], why: str) -> UsageError:
+    """For a database that lacks something which this user may not create."""
+    return UsageError(
+        f"the promotion ledger at {where} has no {', '.join(absent)}, and this user may not make that ({why}): let the "
+        f"owner of that database call prepare(url, writer) of pipeline.adapters.ledger_schema, or correct "
+        f"PIPELINE_LEDGER",
+        "LEDGER",
+    )
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's code of what went wrong; empty on other databases and where no connection came about."""
+    if isinstance(error, DataError):
+        return "22000"  # the driver's own refusal, such as of a NUL, carries none
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
 def translate(where: str, error: DBAPIError, secrets: Sequence[str]) -> PipelineError:
     """An error of ours for the database's, by what helps against it."""
     ledger, cause = f"the promotion ledger at {where}", _cause(error, secrets)
-    if any(sign in cause.lower() for sign in ("password", "authentication", "access denied")):
-        return UsageError(
-            f"{ledger} does not let this user in ({cause}); correct user and password in PIPELINE_LEDGER", "DENIED"
-        )
-    if any(sign in cause for sign in ("readonly", "unable to open")):
-        return UsageError(f"{ledger} can't be written ({cause}); {_ACCESS}", "LEDGER")
-    damaged = any(sign in cause for sign in ("no such table", "no such column", "has no column", "decode to UTF-8"))
+    for signs, kind, code, said in _KINDS:
+        if re.search(signs, f"{sqlstate(error)} {cause}"):
+            return kind(f"{ledger} {said.format(cause)}", code)
+    damaged = any(sign in cause for sign in _DAMAGED)
     if damaged or not isinstance(error, OperationalError | InterfaceError):
         return RefusedError(
             f"{ledger} can't be used ({cause}); restore it from a backup, or correct PIPELINE_LEDGER", "CORRUPT"
         )
-    return UnavailableError(
-        f"{ledger} does not answer ({cause}); see that it runs and has room, or correct PIPELINE_LEDGER, and try again",
-        "LEDGER",
-    )
+    return UnavailableError(f"{ledger} {_AGAIN.format(cause)}", "LEDGER")
 
 
 def _cause(error: Exception, secrets: Sequence[str]) -> str:

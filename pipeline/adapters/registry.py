@@ -90,12 +90,12 @@ class MlflowRegistry:
         usecase: str,
         key: str,
         run: str,
-        model: Path,
+        model: bytes,
         sha256: str,
         tags: Mapping[str, str],
         example: Any | None = None,
     ) -> int:
-        """Make or find the version of ``key`` from a skops file; its bytes are kept exactly as they are.
+        """Make or find the version of ``key`` from a skops file's bytes, which are kept exactly as they are.
 
         Args:
             example: A pandas frame with a few rows of inputs: gives the version a signature and an input example.
@@ -104,16 +104,15 @@ class MlflowRegistry:
             RefusedError: The file's digest is not ``sha256``, or it holds a type that is not on the allow-list.
             ConflictError: The key already names a version made of other bytes.
         """
-        data = _read(model)
-        if hashlib.sha256(data).hexdigest() != sha256:
+        if hashlib.sha256(model).hexdigest() != sha256:
             raise RefusedError(
-                f"{model.name} is not the file that was trained (SHA-256 differs from {sha256[:12]}…); "
+                f"the winner of {usecase} is not the file that was trained (SHA-256 differs from {sha256[:12]}…); "
                 f"nothing was registered: train the day again",
                 "TAMPERED",
             )
         return self._attempt(
             f"register the winner of {usecase}",
-            lambda: self._versions.register(usecase, key, run, data, sha256, dict(tags), example),
+            lambda: self._versions.register(usecase, key, run, model, sha256, dict(tags), example),
         )
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
@@ -144,10 +143,3 @@ class MlflowRegistry:
     @cached_property
     def _versions(self) -> Versions:
         return Versions(self._client, self._trusted)
-
-
-def _read(model: Path) -> bytes:
-    try:
-        return model.read_bytes()
-    except OSError as error:
-        raise RefusedError(f"there is no model file to register: {error}; train the day again", "MISSING") from error

@@ -12,6 +12,7 @@ from pipeline.core.errors import PipelineError, UnavailableError, UsageError
 T = TypeVar("T")
 
 _ATTEMPTS, _PATIENCE = 3, 20.0
+_DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
 def attempt(uri: str, pause: float, what: str, action: Callable[[], T]) -> T:
@@ -77,6 +78,13 @@ def _of_server(uri: str, what: str, error: Exception, whole: str, code: str) -> 
             f"what answers at {uri} is not MLflow, or an older one, so I could not {what}; correct "
             f"MLFLOW_TRACKING_URI, which names a server such as http://127.0.0.1:5000"
         )
+    # A server with a sign-in says so in plain text, which MLflow's client takes for an answer that was lost.
+    if code in _DENIED or (lost and re.search(r"error code 40[13]\b", text)):
+        return UsageError(
+            f"could not {what}: MLflow at {uri} does not let this user; correct MLFLOW_TRACKING_USERNAME and "
+            f"MLFLOW_TRACKING_PASSWORD, or have its admin allow it ({text})",
+            "DENIED",
+        )
     if lost or isinstance(error, RequestException) or code in {"DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}:
         return UnavailableError(
             f"MLflow at {uri} does not answer, so I could not {what}; start it, or correct "
@@ -84,12 +92,6 @@ def _of_server(uri: str, what: str, error: Exception, whole: str, code: str) -> 
         )
     if code in {"TEMPORARILY_UNAVAILABLE", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
         return UnavailableError(f"MLflow at {uri} is busy, so I could not {what}; try again ({text})", "BUSY")
-    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}:
-        return UsageError(
-            f"could not {what}: MLflow at {uri} wants another user; set MLFLOW_TRACKING_USERNAME and "
-            f"MLFLOW_TRACKING_PASSWORD ({text})",
-            "DENIED",
-        )
     return None
 
 

@@ -21,20 +21,19 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from pyarrow import fs
 
 from pipeline.adapters.content import content_of
-from pipeline.adapters.store_files import SHA256, check_file, of_system, short, unreadable
+from pipeline.adapters.s3 import Bucket
+from pipeline.adapters.store_files import DAY, SHA256
+from pipeline.adapters.store_places import Folder, OnBucket, Place
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Commit, Rows
 from pipeline.core.windows import Days
 
 #: Beside ``SHA256`` the store's own column: the digest of the delivery's content, constant within a day.
 _CONTENT = "_content"
-_DAY = "day"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,3}")
 _DIGEST_LENGTH = 64
 _ATTEMPTS = 60
@@ -50,10 +49,10 @@ _CONFIGURATION = {
 
 
 class DeltaStore:
-    """A store below one folder, which is made readable by its owner only."""
+    """A store below one folder, which is made readable by its owner only, or on S3-compatible storage."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "tables"
+    def __init__(self, root: Path | Bucket) -> None:
+        self._place: Place = OnBucket(root) if isinstance(root, Bucket) else Folder(root / "tables")
         # An open table is brought up to date in about a millisecond, opened anew in about ten. One per thread,
         # because an open table moves on when it is refreshed.
         self._open = threading.local()
@@ -84,12 +83,7 @@ class DeltaStore:
             except (DeltaError, OSError) as error:
                 self._forget(table)
                 if delta is not None or self._newest(table) is None:
-                    why = of_system(error)
-                    raise UnavailableError(
-                        f"{table}: {day} could not be written to the store: {why or short(error)}. Nothing was "
-                        f"changed; {'make room or give access, and ' if why else ''}try again",
-                        "STORE",
-                    ) from error
+                    raise self._place.unwritten(f"{table}: {day}", error) from error
             # Jitter only: nothing depends on it but how soon two writers stop meeting.
             time.sleep(random.uniform(0.002, 0.02) * min(attempt + 1, 10))  # noqa: S311
         raise UnavailableError(
@@ -119,23 +113,11 @@ class DeltaStore:
                     f"{table} has no column {', '.join(unknown)} in version {version}; it has {', '.join(wanted)}"
                 )
             wanted = list(columns)
-        format_ = pads.ParquetFileFormat()
-        local = fs.LocalFileSystem()
-        folder = self._folder(table)
-        fragments = []
-        for line in sorted(_actions(delta, days), key=lambda line: (line["partition.day"], line["path"])):
-            day = line["partition.day"]
-            fragment = format_.make_fragment(
-                str(folder / line["path"]),
-                filesystem=local,
-                partition_expression=pads.field(_DAY) == pa.scalar(day, pa.date32()),
-            )
-            check_file(table, folder, line, fragment)
-            fragments.append(fragment)
+        lines = sorted(_actions(delta, days), key=lambda line: (line["partition.day"], line["path"]))
         try:
-            return pads.FileSystemDataset(fragments, schema, format_, local).to_table(columns=wanted)
+            return self._place.rows(table, lines, schema, wanted)
         except (OSError, pa.ArrowException) as error:
-            raise unreadable(f"{table}: version {version}", folder, error) from error
+            raise self._place.unreadable(f"{table}: version {version}", table, error) from error
 
     def marks(self, table: str, version: int, days: Days | None = None) -> Mapping[date, Mapping[str, Any]]:
         """Day to ``{"rows": int, "sha256": str, "content": str}``, read from the log alone."""
@@ -148,15 +130,11 @@ class DeltaStore:
             "writer_properties": WriterProperties(compression="ZSTD", compression_level=1),
             "target_file_size": 2**40,
         }
+        self._place.prepare(table, new=delta is None)
         if delta is None:
-            folder = self._folder(table)
-            if not self._root.exists():
-                self._root.mkdir(parents=True, exist_ok=True)
-                self._root.chmod(0o700)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_deltalake(
-                folder, fresh, mode="error", partition_by=[_DAY], name=table, configuration=_CONFIGURATION, **options
-            )
+            where, place = self._place.where(table)
+            options |= {"storage_options": place, "configuration": _CONFIGURATION}
+            write_deltalake(where, fresh, mode="error", partition_by=[DAY], name=table, **options)
             made = self._newest(table)
             return Commit(version=0 if made is None else int(made.version()), changed=True)
         # Columns are matched by name, in the table's order; new ones come last.
@@ -164,23 +142,23 @@ class DeltaStore:
         known = [name for name in present if name in fresh.column_names]
         fresh = fresh.select([*known, *(name for name in fresh.column_names if name not in known)])
         merge = {} if fresh.column_names == present else {"schema_mode": "merge"}
-        write_deltalake(delta, fresh, mode="overwrite", predicate=f"{_DAY} = '{day.isoformat()}'", **merge, **options)
+        write_deltalake(delta, fresh, mode="overwrite", predicate=f"{DAY} = '{day.isoformat()}'", **merge, **options)
         return Commit(version=int(delta.version()), changed=True)
 
     def _prepare(self, table: str, day: date, rows: pa.Table, sha256: str, content: str) -> pa.Table:
-        self._folder(table)
+        _check_name(table)
         if max(len(sha256), len(content)) > _DIGEST_LENGTH:
             raise UsageError(f"{table}: a digest has at most {_DIGEST_LENGTH} characters")
         own = [name for name in rows.column_names if name.startswith("_")]
         if own:
             raise UsageError(f"{table}: columns that begin with '_' are the store's own: {', '.join(own)}")
-        if _DAY in rows.column_names:
-            if rows.schema.field(_DAY).type != pa.date32() or not pc.all(
-                pc.fill_null(pc.equal(rows[_DAY], pa.scalar(day, pa.date32())), False), min_count=0
+        if DAY in rows.column_names:
+            if rows.schema.field(DAY).type != pa.date32() or not pc.all(
+                pc.fill_null(pc.equal(rows[DAY], pa.scalar(day, pa.date32())), False), min_count=0
             ):
-                raise UsageError(f"{table}: the column '{_DAY}' must hold the date {day} in every row that is written")
-            rows = rows.drop_columns([_DAY])
-        constants = {_DAY: pa.scalar(day, pa.date32()), SHA256: pa.scalar(sha256), _CONTENT: pa.scalar(content)}
+                raise UsageError(f"{table}: the column '{DAY}' must hold the date {day} in every row that is written")
+            rows = rows.drop_columns([DAY])
+        constants = {DAY: pa.scalar(day, pa.date32()), SHA256: pa.scalar(sha256), _CONTENT: pa.scalar(content)}
         for name, value in constants.items():
             rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
         # One chunk is one file, in the order given.
@@ -207,14 +185,6 @@ class DeltaStore:
             mark["rows"] += line["num_records"]
         return dict(sorted(marks.items()))
 
-    def _folder(self, table: str) -> Path:
-        if not _NAME.fullmatch(table) or ".." in table:
-            raise UsageError(
-                f"'{table}' can't name a table: use letters, digits, '_', '-' and '.', in at most four parts "
-                f"divided by '/'"
-            )
-        return self._root / table
-
     def _at(self, table: str, version: int) -> DeltaTable:
         delta = self._newest(table)
         if delta is None:
@@ -225,22 +195,21 @@ class DeltaStore:
         if version == newest:
             return delta
         try:
-            return DeltaTable(self._folder(table), version=version)
+            return self._opened(table, version)
         except (DeltaError, OSError, ValueError) as error:
-            raise unreadable(f"{table}: the log of version {version}", self._folder(table), error) from error
+            raise self._place.unreadable(f"{table}: the log of version {version}", table, error) from error
 
     def _newest(self, table: str) -> DeltaTable | None:
+        _check_name(table)
         cache: dict[str, DeltaTable] = self._open.__dict__
-        folder = self._folder(table)
         try:
-            there = (folder / "_delta_log").is_dir()
+            there = self._place.has_log(table)
             if table in cache and there:
                 cache[table].update_incremental()
             elif there:
-                cache[table] = DeltaTable(folder)
-            elif len({file.parent for file in folder.glob(f"{_DAY}=*/*.parquet")}) > 1:
-                # One day may be left by a first commit that was killed; several were committed once. A folder that
-                # holds no file is what a full disk left.
+                cache[table] = self._opened(table)
+            elif self._place.days(table) > 1:
+                # One day may be left by a first commit that was killed; several were committed once.
                 raise ValueError("the folder holds days, but its _delta_log is gone")
             else:
                 return None
@@ -249,11 +218,22 @@ class DeltaStore:
             return None
         except (DeltaError, OSError, ValueError) as error:
             self._forget(table)
-            raise unreadable(f"the log of table '{table}'", folder, error) from error
+            raise self._place.unreadable(f"the log of table '{table}'", table, error) from error
         return cache[table]
+
+    def _opened(self, table: str, version: int | None = None) -> DeltaTable:
+        where, options = self._place.where(table)
+        return DeltaTable(where, version=version, storage_options=options)
 
     def _forget(self, table: str) -> None:
         self._open.__dict__.pop(table, None)
+
+
+def _check_name(table: str) -> None:
+    if not _NAME.fullmatch(table) or ".." in table:
+        raise UsageError(
+            f"'{table}' can't name a table: use letters, digits, '_', '-' and '.', in at most four parts divided by '/'"
+        )
 
 
 def _arrow_schema(delta: DeltaTable) -> pa.Schema:

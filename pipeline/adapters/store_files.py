@@ -9,40 +9,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 
 #: The store's column that holds the digest of the delivery's bytes, constant within a day.
 SHA256 = "_sha256"
+DAY = "day"
+_RESTORE = (
+    "restore it from a backup of the store (the same delivery again would write nothing, since the log has its digest "
+    "already)"
+)
 
 
-def check_file(table: str, folder: Path, line: Mapping[str, Any], fragment: Any) -> None:
+def check_file(what: str, line: Mapping[str, Any], size: int, fragment: Any) -> None:
     """Compare a file with its line of the log: another valid one in its place would be read without a word.
 
-    The footer that is read for it is kept by the fragment, which needs it anyway.
-
     Raises:
-        RefusedError: With code ``CORRUPT`` if it is another file, or none.
-        UnavailableError: If this account may not read it.
+        RefusedError: With code ``CORRUPT`` if it is another file.
+        OSError, pyarrow.ArrowException: If its footer can't be read.
     """
-    what = f"{table} of {line['partition.day']}: the file '{line['path']}'"
-    try:
-        size = (folder / line["path"]).stat().st_size
-        if size == line["size_bytes"]:
-            found, wanted = _digests(fragment.metadata), {line[f"min.{SHA256}"], line[f"max.{SHA256}"]}
-            if found == wanted:
-                return
-            told = f"holds the delivery {_told(found)}, and the log says {_told(wanted)}"
-        else:
-            told = f"has {size:,} bytes, and the log says {line['size_bytes']:,}"
-    except (OSError, pa.ArrowException) as error:
-        raise unreadable(what, folder, error) from error
+    if size == line["size_bytes"]:
+        found, wanted = _digests(fragment.metadata), {line[f"min.{SHA256}"], line[f"max.{SHA256}"]}
+        if found == wanted:
+            return
+        told = f"holds the delivery {_told(found)}, and the log says {_told(wanted)}"
+    else:
+        told = f"has {size:,} bytes, and the log says {line['size_bytes']:,}"
     raise RefusedError(
-        f"{what} {told}: it was exchanged or changed after it was written; restore it from a backup of the store (the "
-        f"same delivery again would write nothing, since the log has its digest already)",
+        f"{what} {told}: it was exchanged or changed after it was written; {_RESTORE}",
         "CORRUPT",
     )
+
+
+def lost(what: str) -> RefusedError:
+    """Of a file that the log names and that is not there."""
+    return RefusedError(f"{what} is not there any more; {_RESTORE}", "CORRUPT")
 
 
 def _digests(footer: Any) -> set[Any]:
@@ -86,7 +86,7 @@ def _number_of(error: BaseException) -> int | None:
     return int(told[1]) if told else error.errno if isinstance(error, OSError) else None
 
 
-def short(error: BaseException) -> str:
+def short(error: BaseException | str) -> str:
     """An error's words on one line, without the colours that the library gives them."""
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     return text if len(text) <= 200 else f"{text[:200]} …"

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
+
+if TYPE_CHECKING:
+    from pipeline.adapters.s3 import Bucket
 
 
 def home() -> Path:
@@ -26,6 +29,27 @@ def home() -> Path:
 def landing() -> Path:
     """The folder where upstream delivers: ``PIPELINE_LANDING``, by default ``landing`` in the home."""
     return Path(os.environ.get("PIPELINE_LANDING") or home() / "landing").resolve()
+
+
+def store() -> Path | Bucket:
+    """Where tables and files are kept: ``PIPELINE_STORE``, by default ``store`` in the home.
+
+    A folder, or ``s3://bucket/prefix`` on storage that the standard ``AWS_…`` variables describe. The ledger's SQLite
+    file and the locks stay in the home wherever the store is: they need a file system.
+
+    Raises:
+        UsageError: It is neither, or keys are missing.
+    """
+    place = os.environ.get("PIPELINE_STORE") or str(home() / "store")
+    if ":" not in place.partition("/")[0]:
+        return Path(place).resolve()
+    from pipeline.adapters.s3 import Bucket, address_of
+
+    address = address_of(place, os.environ)
+    if not address.token:
+        # Composed environments hand on what is not set as an empty text, and the table library would sign with that.
+        os.environ.pop("AWS_SESSION_TOKEN", None)
+    return Bucket(address)
 
 
 def _day(name: str, default: date | None) -> date | None:
@@ -46,6 +70,11 @@ def calendar(usecase: Usecase) -> Schedule:
         first=_day("PIPELINE_FIRST_DAY", schedule.first),
         last=_day("PIPELINE_LAST_DAY", schedule.last),
     )
+
+
+def training_pool() -> str:
+    """Airflow's pool that trainings share: ``PIPELINE_TRAINING_POOL``, by default the one that Airflow comes with."""
+    return os.environ.get("PIPELINE_TRAINING_POOL") or "default_pool"
 
 
 def links() -> dict[str, str]:
@@ -106,6 +135,7 @@ def world(progress: Progress | None = None) -> World:
     from pipeline.adapters.checker import GxChecker
     from pipeline.adapters.engine import DuckEngine
     from pipeline.adapters.files import LocalFiles
+    from pipeline.adapters.files_s3 import BucketFiles
     from pipeline.adapters.landing import FolderLanding
     from pipeline.adapters.ledger import SqlLedger
     from pipeline.adapters.models import SkopsModels
@@ -117,22 +147,21 @@ def world(progress: Progress | None = None) -> World:
     # (That fits are the same to the last bit is seen to in steps/threads.py.)
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
-    root = home()
-    kept = root / "store"
-    store = DeltaStore(kept)
-    files = LocalFiles(kept / "files")
+    root, kept = home(), store()
+    tables = DeltaStore(kept)
+    files = LocalFiles(kept / "files") if isinstance(kept, Path) else BucketFiles(kept)
     return World(
         landing=FolderLanding(landing()),
-        store=store,
+        store=tables,
         files=files,
-        engine=DuckEngine(store),
+        engine=DuckEngine(tables),
         models=SkopsModels(files),
         registry=MlflowRegistry(
             os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get("PIPELINE_MLFLOW_ARTIFACTS", str(root / "mlflow" / "artifacts")),
             own=root / "mlflow",
         ),
-        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{kept / 'ledger.db'}"),
+        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{root / 'store' / 'ledger.db'}"),
         checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS") or Path(__file__).parents[2] / "expectations")),
         progress=progress or silent,
         code=code(),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,9 +89,6 @@ class Files(Protocol):
 
     def get(self, name: str, sha256: str | None = None) -> bytes:
         """The bytes; ``RefusedError`` with code ``TAMPERED`` if they do not have that digest, ``MISSING`` if absent."""
-
-    def path(self, name: str) -> Path:
-        """Where the file lies, for what must be handed to a vendor as a path."""
 
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
@@ -181,8 +177,8 @@ class Registry(Protocol):
     def record(self, usecase: str, page: Page) -> str:
         """Make or find the run of ``page.key``, bring it to this content, return its id."""
 
-    def register(self, usecase: str, key: str, run: str, model: Path, sha256: str, tags: Mapping[str, str]) -> int:
-        """Make or find the version of ``key`` from a skops file; returns its number."""
+    def register(self, usecase: str, key: str, run: str, model: bytes, sha256: str, tags: Mapping[str, str]) -> int:
+        """Make or find the version of ``key`` from a skops file's bytes; returns its number."""
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         """Alias to version."""

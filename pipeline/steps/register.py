@@ -61,7 +61,8 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
             "note": version_note(verdict),
         }
         key = digest(["version", usecase.name, winner.model])
-        version = world.registry.register(usecase.name, key, run, world.files.path(winner.file), winner.sha256, tags)
+        model = world.files.get(winner.file, winner.sha256)
+        version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags)
         world.registry.point(usecase.name, "candidate", version)
     return Registered(judged=judged.to_dict(), run=run, version=version)
 

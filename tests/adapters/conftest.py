@@ -6,7 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ import pytest
 from pipeline.adapters.landing import FolderLanding
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.verdict import Bound
+from tests.adapters.ledgers import Place, PostgresPlace, SqlitePlace
+from tests.places import Disk, OnStorage
+from tests.postgres import Postgres, running
 
 DAY = date(2013, 3, 8)
 
@@ -91,6 +94,35 @@ class Upstream:
         return gzip.compress(data, mtime=0)
 
 
+@pytest.fixture(params=["disk", "s3"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Disk | OnStorage:
+    """A place for a store, on disk and on S3-compatible storage in turn."""
+    if request.param == "disk":
+        return Disk(tmp_path / "store")
+    return OnStorage(request.getfixturevalue("storage"))
+
+
 @pytest.fixture
 def upstream(tmp_path: Path) -> Upstream:
     return Upstream(tmp_path / "landing")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of a session."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def prepared(postgres: Postgres) -> PostgresPlace:
+    """A ledger in a database of its own, made by its owner for the pipeline's role."""
+    return PostgresPlace(postgres).prepared()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.live)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a ledger may be, on SQLite and on PostgreSQL in turn."""
+    if request.param == "sqlite":
+        return SqlitePlace(tmp_path / "kept" / "ledger.db")
+    return request.getfixturevalue("prepared")

@@ -7,31 +7,42 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.files import LocalFiles
+from pipeline.adapters.files_s3 import BucketFiles
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
+from tests.places import Disk, OnStorage, Where, files_at
 
 
-def test_a_file_is_written_once_and_read_back_by_its_digest(tmp_path: Path) -> None:
-    files = LocalFiles(tmp_path / "files")
+@pytest.fixture
+def files(shelf: Disk | OnStorage) -> LocalFiles | BucketFiles:
+    return files_at(shelf.where)
+
+
+def test_a_file_is_written_once_and_read_back_by_its_digest(
+    files: LocalFiles | BucketFiles, shelf: Disk | OnStorage
+) -> None:
     digest = files.put("models/a/b.skops", b"model")
     assert files.put("models/a/b.skops", b"model") == digest
     assert files.get("models/a/b.skops", digest) == b"model"
     assert files.exists("models/a/b.skops")
     assert not files.exists("models/a")
-    assert files.path("models/a/b.skops").read_bytes() == b"model"
+    assert not files.exists("models/a/b.skop")
+    assert shelf.names() == {"files/models/a/b.skops"}
+    assert shelf.read("files/models/a/b.skops") == b"model"
 
 
-def test_a_name_taken_by_other_bytes_is_a_conflict_and_the_first_bytes_stay(tmp_path: Path) -> None:
-    files = LocalFiles(tmp_path)
+def test_a_name_taken_by_other_bytes_is_a_conflict_and_the_first_bytes_stay(files: LocalFiles | BucketFiles) -> None:
     files.put("verdict.json", b"hold")
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError) as taken:
         files.put("verdict.json", b"promote")
+    assert taken.value.code == "EXISTS"
     assert files.get("verdict.json") == b"hold"
 
 
-def test_a_file_that_was_changed_or_is_gone_is_refused(tmp_path: Path) -> None:
-    files = LocalFiles(tmp_path)
+def test_a_file_that_was_changed_or_is_gone_is_refused(
+    files: LocalFiles | BucketFiles, shelf: Disk | OnStorage
+) -> None:
     digest = files.put("model.skops", b"good")
-    files.path("model.skops").write_bytes(b"evil")
+    shelf.write("files/model.skops", b"evil")
     with pytest.raises(RefusedError) as tampered:
         files.get("model.skops", digest)
     with pytest.raises(RefusedError) as missing:
@@ -42,9 +53,8 @@ def test_a_file_that_was_changed_or_is_gone_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".part-x", "a/.b", "a\\b", "a\0b", "a\nb", "a" * 200]
 )
-def test_a_name_that_could_lead_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    files = LocalFiles(tmp_path / "files")
-    for call in (files.get, files.exists, files.path, lambda n: files.put(n, b"")):
+def test_a_name_that_could_lead_out_of_the_store_is_refused(files: LocalFiles | BucketFiles, name: str) -> None:
+    for call in (files.get, files.exists, lambda n: files.put(n, b"")):
         with pytest.raises(UsageError):
             call(name)
 
@@ -98,16 +108,16 @@ def test_a_writer_that_is_overtaken_after_its_look_does_not_overwrite(
     assert files.get("verdict.json") == b"hold"
 
 
-def _put(root: Path, number: int) -> bool:
+def _put(where: Where, number: int) -> bool:
     try:
-        LocalFiles(root).put("same", str(number).encode() * 10_000)
+        files_at(where).put("same", str(number).encode() * 10_000)
     except ConflictError:
         return False
     return True
 
 
-def test_of_many_writers_of_one_name_exactly_one_wins(tmp_path: Path) -> None:
+def test_of_many_writers_of_one_name_exactly_one_wins(shelf: Disk | OnStorage) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        won = pool.starmap(_put, [(tmp_path, n) for n in range(8)])
+        won = pool.starmap(_put, [(shelf.where, n) for n in range(8)])
     assert won.count(True) == 1
-    assert LocalFiles(tmp_path).get("same") == str(won.index(True)).encode() * 10_000
+    assert files_at(shelf.where).get("same") == str(won.index(True)).encode() * 10_000

@@ -624,8 +624,27 @@ def endless(handler: Any) -> None:
             handler.wfile.write(b"x" * 65_536)
 
 
+def drips(handler: Any) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            handler.wfile.write(b"x")
+            time.sleep(0.02)
+
+
 def silent(handler: Any) -> None:
     time.sleep(1.5)
+
+
+def test_a_file_that_drips_in_does_not_hold_a_worker_for_as_long_as_it_likes(upstream: Any) -> None:
+    """Each byte comes in time; all of them would take twenty seconds."""
+    with serving({"/2013-03-08.csv": drips}) as base:
+        feed = dataclasses.replace(upstream.feed, path=f"{base}/{{day}}.csv")
+        with pytest.raises(UnavailableError, match="came too slowly") as slow:
+            FolderLanding(upstream.root, timeout=0.1).fetch(feed, DAY)
+    assert (slow.value.code, slow.value.retry) == ("SLOW", True)
 
 
 @pytest.mark.parametrize(("old", "new"), [("https", "http"), ("http", "ftp"), ("http", "file"), ("https", "gopher")])

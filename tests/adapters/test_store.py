@@ -3,7 +3,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,9 @@ import pytest
 from pipeline.adapters.store import DeltaStore
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.windows import Days
+from tests.places import Disk, OnStorage, Where, store_at, told
+
+Shelf = Disk | OnStorage
 
 DAY = date(2013, 3, 8)
 NEXT = DAY + timedelta(1)
@@ -29,12 +31,8 @@ def rows(value: int, count: int = 3, **more: Any) -> pa.Table:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DeltaStore:
-    return DeltaStore(tmp_path / "store")
-
-
-def files_of(root: Path) -> set[str]:
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+def store(shelf: Shelf) -> DeltaStore:
+    return store_at(shelf.where)
 
 
 def test_a_day_is_read_back_with_its_day_and_without_the_stores_own_columns(store: DeltaStore) -> None:
@@ -45,13 +43,13 @@ def test_a_day_is_read_back_with_its_day_and_without_the_stores_own_columns(stor
     assert store.marks("flights", 0) == {DAY: {"rows": 3, "sha256": "a" * 64, "content": "c" * 64}}
 
 
-def test_the_same_digest_again_writes_nothing_at_all(store: DeltaStore, tmp_path: Path) -> None:
+def test_the_same_digest_again_writes_nothing_at_all(store: DeltaStore, shelf: Shelf) -> None:
     store.write_day("flights", DAY, rows(1), "a", "c")
-    before = files_of(tmp_path)
-    for again in (store, DeltaStore(tmp_path / "store")):
+    before = shelf.names()
+    for again in (store, store_at(shelf.where)):
         commit = again.write_day("flights", DAY, rows(2), "a", "c")
         assert (commit.version, commit.changed) == (0, False)
-    assert files_of(tmp_path) == before
+    assert shelf.names() == before
 
 
 def test_without_a_digest_the_rows_themselves_are_the_digest(store: DeltaStore) -> None:
@@ -107,12 +105,12 @@ def test_columns_are_matched_by_name_whatever_their_order(store: DeltaStore) -> 
     assert store.read("flights", 1)["value"].to_pylist() == [7] * 6
 
 
-def test_a_column_of_another_type_is_refused_and_not_cast(store: DeltaStore, tmp_path: Path) -> None:
+def test_a_column_of_another_type_is_refused_and_not_cast(store: DeltaStore, shelf: Shelf) -> None:
     store.write_day("flights", DAY, rows(1), "a")
-    before = files_of(tmp_path)
+    before = shelf.names()
     with pytest.raises(UsageError, match="'value' is int64 in the store and string"):
         store.write_day("flights", NEXT, pa.table({"n": [1], "value": ["12"]}), "b")
-    assert files_of(tmp_path) == before
+    assert shelf.names() == before
 
 
 def test_rows_of_another_day_are_refused(store: DeltaStore) -> None:
@@ -138,75 +136,78 @@ def test_a_version_that_is_not_there_is_said_so(store: DeltaStore) -> None:
         store.read("flights", 1)
 
 
-def test_only_the_owner_can_reach_the_tables(store: DeltaStore, tmp_path: Path) -> None:
-    store.write_day("flights", DAY, rows(1))
+def test_only_the_owner_can_reach_the_tables(tmp_path: Path) -> None:
+    DeltaStore(tmp_path / "store").write_day("flights", DAY, rows(1))
     assert (tmp_path / "store" / "tables").stat().st_mode & 0o777 == 0o700
 
 
-def test_versions_before_and_after_checkpoints_stay_readable(store: DeltaStore, tmp_path: Path) -> None:
+def test_versions_before_and_after_checkpoints_stay_readable(store: DeltaStore, shelf: Shelf) -> None:
     for n in range(25):
         store.write_day("flights", DAY + timedelta(n % 7), rows(n), str(n))
-    assert any("checkpoint" in name for name in files_of(tmp_path))
-    fresh = DeltaStore(tmp_path / "store")
+    assert any("checkpoint" in name for name in shelf.names())
+    fresh = store_at(shelf.where)
     for version in (0, 5, 9, 10, 11, 19, 24):
         newest = {DAY + timedelta(n % 7): n for n in range(version + 1)}
         got = fresh.read("flights", version)
         assert dict(zip(got["day"].to_pylist(), got["value"].to_pylist(), strict=True)) == newest
 
 
-def test_a_lost_data_file_is_a_refusal_with_a_way_out(store: DeltaStore, tmp_path: Path) -> None:
+def data_file(shelf: Shelf, day: date) -> str:
+    (name,) = shelf.names(f"tables/flights/day={day}/")
+    return name
+
+
+def test_a_lost_data_file_is_a_refusal_with_a_way_out(store: DeltaStore, shelf: Shelf) -> None:
     store.write_day("flights", DAY, rows(1))
-    (data,) = (tmp_path / "store/tables/flights").glob("day=*/*.parquet")
-    data.unlink()
-    with pytest.raises(RefusedError, match=f"flights of {DAY}: the file '.*{data.name}' .* backup"):
+    name = data_file(shelf, DAY)
+    shelf.remove(name)
+    with pytest.raises(RefusedError, match=f"flights of {DAY}: the file '.*{Path(name).name}' .* backup") as no:
         store.read("flights", 0)
-
-
-def exchanged(root: Path, day: date) -> Path:
-    (file,) = (root / "tables/flights").glob(f"day={day}/*.parquet")
-    return file
+    assert no.value.code == "CORRUPT"
 
 
 @pytest.mark.parametrize("count", [3, 4], ids=["same size", "another size"])
-def test_a_file_exchanged_for_another_valid_one_is_refused_and_named(tmp_path: Path, count: int) -> None:
-    store = DeltaStore(tmp_path)
+def test_a_file_exchanged_for_another_valid_one_is_refused_and_named(shelf: Shelf, count: int) -> None:
+    store = store_at(shelf.where)
     store.write_day("flights", DAY, rows(1), "a" * 64)
     store.write_day("flights", NEXT, rows(2, count), "b" * 64)
-    ours, theirs = exchanged(tmp_path, DAY), exchanged(tmp_path, NEXT)
-    assert (ours.stat().st_size == theirs.stat().st_size) == (count == 3)
-    kept = ours.read_bytes()
-    ours.write_bytes(theirs.read_bytes())
-    for asked in (store, DeltaStore(tmp_path)):
+    ours, theirs = data_file(shelf, DAY), data_file(shelf, NEXT)
+    kept, other = shelf.read(ours), shelf.read(theirs)
+    assert (len(kept) == len(other)) == (count == 3)
+    shelf.write(ours, other)
+    for asked in (store, store_at(shelf.where)):
         for version in (0, 1):
             with pytest.raises(
-                RefusedError, match=f"flights of {DAY}: the file 'day={DAY}/{ours.name}' .* backup"
+                RefusedError, match=f"flights of {DAY}: the file '{ours.removeprefix('tables/flights/')}' .* backup"
             ) as no:
                 asked.read("flights", version, Days(DAY, DAY), ["n"])
             assert no.value.code == "CORRUPT"
         assert asked.read("flights", 1, Days(NEXT, NEXT))["value"].to_pylist() == [2] * count
     # The sentence says so: the delivery that was there writes nothing, and the file from the backup mends it.
     assert not store.write_day("flights", DAY, rows(1), "a" * 64).changed
-    ours.write_bytes(kept)
+    shelf.write(ours, kept)
     assert store.read("flights", 1, Days(DAY, DAY))["value"].to_pylist() == [1] * 3
 
 
-def test_a_file_of_the_right_size_that_tells_no_digest_is_refused(store: DeltaStore, tmp_path: Path) -> None:
+def test_a_file_of_the_right_size_that_tells_no_digest_is_refused(store: DeltaStore, shelf: Shelf) -> None:
     import pyarrow.parquet as pq
 
     store.write_day("flights", DAY, rows(1), "a" * 64)
-    file = exchanged(tmp_path / "store", DAY)
-    size = file.stat().st_size
-    pq.write_table(pa.table({"n": [7]}), file)
-    short = size - file.stat().st_size
+    name = data_file(shelf, DAY)
+    size = len(shelf.read(name))
+
+    def padded(pad: int) -> bytes:
+        out = pa.BufferOutputStream()
+        pq.write_table(pa.table({"n": [7]}).replace_schema_metadata({"k": "x" * pad}), out)
+        return out.getvalue().to_pybytes()
+
     # A footer's own text fills it up.
-    for pad in range(short):
-        pq.write_table(pa.table({"n": [7]}).replace_schema_metadata({"k": "x" * pad}), file)
-        if file.stat().st_size >= size:
-            break
-    log = next((tmp_path / "store/tables/flights/_delta_log").glob("*.json"))
-    log.write_text(log.read_text().replace(f'"size":{size}', f'"size":{file.stat().st_size}'))
+    data = next(made for pad in range(size) if len(made := padded(pad)) >= size)
+    shelf.write(name, data)
+    (log,) = shelf.names("tables/flights/_delta_log/")
+    shelf.write(log, shelf.read(log).replace(f'"size":{size}'.encode(), f'"size":{len(data)}'.encode()))
     with pytest.raises(RefusedError, match="holds the delivery unknown, and the log says aaaaaaaaaaaa…"):
-        DeltaStore(tmp_path / "store").read("flights", 0)
+        store_at(shelf.where).read("flights", 0)
 
 
 def test_a_writer_that_loses_every_race_gives_up_in_the_end(store: DeltaStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,11 +229,11 @@ def test_a_writer_that_loses_every_race_gives_up_in_the_end(store: DeltaStore, m
 
 @pytest.mark.parametrize(("theirs", "changed"), [("mine", False), ("theirs", True)])
 def test_a_writer_that_is_overtaken_looks_again_before_it_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str, changed: bool
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, theirs: str, changed: bool
 ) -> None:
     from pipeline.adapters import store as module
 
-    store, other = DeltaStore(tmp_path), DeltaStore(tmp_path)
+    store, other = store_at(shelf.where), store_at(shelf.where)
     store.write_day("flights", DAY, rows(1), "a")
     real = module.write_deltalake
     overtaken = []
@@ -249,18 +250,18 @@ def test_a_writer_that_is_overtaken_looks_again_before_it_writes(
     assert store.read("flights", commit.version, Days(NEXT, NEXT))["value"].to_pylist() == [3 if changed else 2] * 3
 
 
-def _write(root: Path, writer: int, one_day: bool) -> list[bool]:
-    store = DeltaStore(root)
+def _write(where: Where, writer: int, one_day: bool) -> list[bool]:
+    store = store_at(where)
     return [
         store.write_day("flights", DAY if one_day else DAY + timedelta(n), rows(writer, 50), f"{writer}-{n}").changed
         for n in range(6)
     ]
 
 
-def test_writers_of_the_same_day_at_once_end_with_one_whole_delivery(tmp_path: Path) -> None:
+def test_writers_of_the_same_day_at_once_end_with_one_whole_delivery(shelf: Shelf) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        pool.starmap(_write, [(tmp_path, n, True) for n in range(3)])
-    store = DeltaStore(tmp_path)
+        pool.starmap(_write, [(shelf.where, n, True) for n in range(3)])
+    store = store_at(shelf.where)
     version = store.version("flights")
     assert version == 17
     for past in range(version + 1):
@@ -271,15 +272,15 @@ def test_writers_of_the_same_day_at_once_end_with_one_whole_delivery(tmp_path: P
         ) == {50, 1}
 
 
-def _same(root: Path, _: int) -> int:
-    store = DeltaStore(root)
+def _same(where: Where, _: int) -> int:
+    store = store_at(where)
     return sum(store.write_day("flights", DAY + timedelta(n), rows(n, 50), str(n)).changed for n in range(6))
 
 
-def test_two_pipelines_that_take_in_the_same_files_at_once_write_each_day_once(tmp_path: Path) -> None:
+def test_two_pipelines_that_take_in_the_same_files_at_once_write_each_day_once(shelf: Shelf) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert sum(pool.starmap(_same, [(tmp_path, n) for n in range(3)])) == 6
-    store = DeltaStore(tmp_path)
+        assert sum(pool.starmap(_same, [(shelf.where, n) for n in range(3)])) == 6
+    store = store_at(shelf.where)
     assert store.version("flights") == 5
     assert {day: mark["rows"] for day, mark in store.marks("flights", 5).items()} == {
         DAY + timedelta(n): 50 for n in range(6)
@@ -290,11 +291,10 @@ ENDLESS = textwrap.dedent(
     """
     import sys
     from datetime import timedelta
-    from pathlib import Path
     from tests.adapters.test_store import DAY, rows
-    from pipeline.adapters.store import DeltaStore
+    from tests.places import store_at, where_of
 
-    store = DeltaStore(Path(sys.argv[1]))
+    store = store_at(where_of(sys.argv[1]))
     n = 0
     while True:
         store.write_day("flights", DAY + timedelta(n % 5), rows(n, 200), f"{sys.argv[2]}-{n}")
@@ -303,20 +303,20 @@ ENDLESS = textwrap.dedent(
 )
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_days_only(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_moment_leaves_whole_days_only(shelf: Shelf) -> None:
     draw = random.Random(3)
     versions = []
     for n in range(4):
-        command = [sys.executable, "-c", ENDLESS, str(tmp_path), str(n)]
+        command = [sys.executable, "-c", ENDLESS, told(shelf.where), str(n)]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-        before = DeltaStore(tmp_path).version("flights") or 0
+        before = store_at(shelf.where).version("flights") or 0
         end = time.monotonic() + 8
-        while (DeltaStore(tmp_path).version("flights") or 0) < before + 5 and time.monotonic() < end:
+        while (store_at(shelf.where).version("flights") or 0) < before + 5 and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(draw.uniform(0, 0.06))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        store = DeltaStore(tmp_path)
+        store = store_at(shelf.where)
         version = store.version("flights")
         assert version is not None
         versions.append(version)
@@ -327,22 +327,23 @@ def test_a_writer_killed_at_any_moment_leaves_whole_days_only(tmp_path: Path) ->
     assert versions == sorted(set(versions))
 
 
-def test_errors_of_the_store_are_of_this_house(store: DeltaStore, tmp_path: Path) -> None:
+def test_errors_of_the_store_are_of_this_house(store: DeltaStore, shelf: Shelf) -> None:
     store.write_day("flights", DAY, rows(1), "a")
-    log = tmp_path / "store/tables/flights/_delta_log"
-    (log / f"{0:020}.json").write_text("not json")
-    with pytest.raises(PipelineError):
-        DeltaStore(tmp_path / "store").read("flights", 0)
+    shelf.write(f"tables/flights/_delta_log/{0:020}.json", b"not json")
+    with pytest.raises(PipelineError) as no:
+        store_at(shelf.where).read("flights", 0)
+    assert no.value.code == "CORRUPT"
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["anew", "open"])
-def test_a_table_whose_log_is_gone_is_refused_and_nothing_is_written_over_it(tmp_path: Path, opened: bool) -> None:
-    store = DeltaStore(tmp_path)
+def test_a_table_whose_log_is_gone_is_refused_and_nothing_is_written_over_it(shelf: Shelf, opened: bool) -> None:
+    store = store_at(shelf.where)
     for day in (DAY, NEXT):
         store.write_day("flights", day, rows(1), f"{day}")
-    shutil.rmtree(tmp_path / "tables/flights/_delta_log")
-    before = files_of(tmp_path)
-    lost = store if opened else DeltaStore(tmp_path)
+    for name in shelf.names("tables/flights/_delta_log/"):
+        shelf.remove(name)
+    before = shelf.names()
+    lost = store if opened else store_at(shelf.where)
     for ask in (
         lambda: lost.version("flights"),
         lambda: lost.read("flights", 1),
@@ -350,16 +351,14 @@ def test_a_table_whose_log_is_gone_is_refused_and_nothing_is_written_over_it(tmp
         lambda: lost.write_day("flights", NEXT + timedelta(1), rows(2), "c"),
     ):
         with pytest.raises(
-            RefusedError, match=r"_delta_log is gone; restore the folder 'flights' .* backup"
+            RefusedError, match=r"_delta_log is gone; restore the (folder|table) 'flights' .* backup"
         ) as corrupt:
             ask()
         assert corrupt.value.code == "CORRUPT"
-    assert files_of(tmp_path) == before
+    assert shelf.names() == before
 
 
-def test_a_first_commit_that_was_killed_before_its_log_can_be_made_again(store: DeltaStore, tmp_path: Path) -> None:
-    left = tmp_path / f"store/tables/flights/day={DAY}/part-0.parquet"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
+def test_a_first_commit_that_was_killed_before_its_log_can_be_made_again(store: DeltaStore, shelf: Shelf) -> None:
+    shelf.write(f"tables/flights/day={DAY}/part-0.parquet", b"half")
     assert store.version("flights") is None
     assert store.write_day("flights", NEXT, rows(1), "a").version == 0

@@ -38,7 +38,7 @@ def crowned(tmp_path: Path) -> tuple[World, Entry]:
     fitted = LinearRegression().fit(np.arange(6.0).reshape(3, 2), [1.0, 2.0, 4.0])
     name, sha256 = models.save("models/small", fitted)
     registry = small.MemoryRegistry()
-    version = registry.register("small", "key", "run", files.path(name), sha256, {})
+    version = registry.register("small", "key", "run", files.get(name), sha256, {})
     registry.point("small", "champion", version)
     first = Entry("small", 1, "start", version, "m", "r", "2020-01-01", sha256, None, "2020-01-02", "v", "w", "b", "a")
     world = fakes.world(files=files, models=models, registry=registry, ledger=Ledger(first))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import multiprocessing
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.files import LocalFiles
 from pipeline.adapters.landing import FolderLanding
 from pipeline.adapters.store import DeltaStore
 from pipeline.core.errors import RefusedError, UnavailableError
@@ -246,7 +246,7 @@ def _dying(world: World, at: int, before: bool) -> tuple[World, Callable[[], int
 
         return dying
 
-    store, files = DeltaStore(world.store._root.parent), LocalFiles(world.files._root)  # type: ignore[attr-defined]
+    store, files = copy.copy(world.store), copy.copy(world.files)
     store.write_day = wrap(store.write_day)  # type: ignore[method-assign]
     files.put = wrap(files.put)  # type: ignore[method-assign]
     return dataclasses.replace(world, store=store, files=files), lambda: count

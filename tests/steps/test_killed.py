@@ -23,7 +23,7 @@ WRITES = {
 }
 READS = {
     "store": {"version", "read", "marks"},
-    "files": {"get", "path", "exists"},
+    "files": {"get", "exists"},
     "models": {"load"},
     "registry": {"aliases", "artifact"},
     "ledger": {"entries", "outcomes", "take_turn"},
