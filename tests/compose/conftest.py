@@ -1,0 +1,55 @@
+"""One team's stack for all live tests of a session: it takes a minute to start."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.upstream import deliver
+from rehearsal.client import Rehearsal
+from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal, project, variables
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as a team has it: one of its use cases wants a person's approval, and upstream has delivered."""
+    needs_rehearsal()
+    made = project(tmp_path_factory.mktemp("team"))
+    declaration = made / "pipeline" / "usecases" / ASKED / "__init__.py"
+    promotion = '    promotion=Promotion("person", ("approver",)),\n    schedule=Schedule('
+    text = declaration.read_text().replace("    schedule=Schedule(", promotion)
+    text = text.replace("import Schedule, Usecase", "import Promotion, Schedule, Usecase")
+    assert text.count("Promotion") == 2
+    declaration.write_text(text)
+    for day in days(HISTORY, LAST):
+        deliver(made / "landing", day, ())
+    return made
+
+
+@pytest.fixture(scope="session")
+def known(folder: Path) -> dict[str, str]:
+    """What its `.env` says."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], other.getsockname()[1]
+    return variables(folder, ports, PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path, known: dict[str, str]) -> Iterator[Rehearsal]:
+    """Everything up, with two workers; its DAGs are switched off, as they are in a new stack."""
+    with Rehearsal(known, file=folder / "docker-compose.yaml", scale={"airflow-worker": 2}) as running:
+        running.up()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def people(known: dict[str, str]) -> dict[str, Person]:
+    """Everybody with a role, and nobody."""
+    airflow = {name: Person(known, airflow=name) for name in ("admin", "operator", "approver", "viewer")}
+    mlflow = {f"mlflow {name}": Person(known, mlflow=name) for name in ("admin", "pipeline", "reviewer")}
+    return {**airflow, **mlflow, "nobody": Person(known)}

@@ -1,0 +1,214 @@
+"""docker-compose.yaml at work: every service's own command, real flights, people with roles, a worker killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from rehearsal.client import Rehearsal
+from tests.compose.team import ASKED, FIRST, LAST, NAMES, Person, Refused, days, wait_for
+
+pytestmark = pytest.mark.live
+
+#: Prints everything that must not depend on where and how often a day was worked on.
+STATE = """
+import dataclasses, json, sys
+from pipeline.adapters.world import world
+from pipeline.core.windows import Days
+from pipeline.steps.scores import table
+from datetime import date
+ports, name = world(), sys.argv[1]
+version = ports.store.version(table(name))
+rows = ports.store.read(table(name), version, Days(date(2013, 1, 1), date(2013, 2, 1))).to_pylist()
+lines = [dataclasses.asdict(entry) for entry in ports.ledger.entries(name)]
+days = [dataclasses.asdict(line) for line in ports.ledger.outcomes(name)]
+for line in lines:
+    for varies in ("at", "by", "verdict"):  # the verdict's digest holds the measured latency
+        line.pop(varies)
+for day in days:
+    day.pop("run"), day.pop("reason", None)
+print("STATE " + json.dumps({"scores": sorted(map(repr, rows)), "promotions": lines, "days": days}, default=str))
+"""
+
+
+@dataclasses.dataclass
+class Told:
+    """What happened while the days went by."""
+
+    killed: str = ""
+    refused: dict[str, int] = dataclasses.field(default_factory=dict)
+    form: str = ""
+
+
+@pytest.fixture(scope="session")
+def told(stack: Rehearsal, people: dict[str, Person]) -> Told:
+    """All days of both use cases, as people would work with them."""
+    story, operator = Told(), people["operator"]
+    for name in NAMES:
+        operator.airflow("PATCH", f"/dags/{name}", {"is_paused": False})
+
+    def tasks(name: str, task: str) -> list[dict[str, Any]]:
+        return operator.airflow("GET", f"/dags/{name}/dagRuns/~/taskInstances?task_id={task}&limit=100")[
+            "task_instances"
+        ]
+
+    def kill_a_training() -> bool:
+        for task in tasks(NAMES[0], "train"):
+            if task["state"] == "running" and task["hostname"]:
+                stack.kill(task["hostname"])
+                story.killed = task["dag_run_id"]
+                return True
+        return False
+
+    wait_for("a training", kill_a_training, 240, pause=0.2)
+
+    def answer() -> None:
+        for task in tasks(ASKED, "approve"):
+            if task["state"] != "awaiting_input":
+                continue
+            path = f"/dags/{ASKED}/dagRuns/{quote(task['dag_run_id'])}/taskInstances/approve/-1/hitlDetails"
+            yes = {"chosen_options": ["Approve"], "params_input": {}}
+            story.form = operator.airflow("GET", path)["body"]
+            for name in ("nobody", "viewer", "operator", "admin"):
+                with pytest.raises(Refused) as refused:
+                    people[name].airflow("PATCH", path, yes)
+                story.refused[name] = refused.value.status
+            people["approver"].airflow("PATCH", path, yes)
+            with pytest.raises(Refused) as refused:
+                people["approver"].airflow("PATCH", path, yes)
+            story.refused["approver again"] = refused.value.status
+
+    def ended() -> bool:
+        answer()
+        runs = [operator.airflow("GET", f"/dags/{name}/dagRuns?limit=100")["dag_runs"] for name in NAMES]
+        failed = [run["dag_run_id"] for each in runs for run in each if run["state"] == "failed"]
+        assert not failed, failed
+        return all(sum(run["state"] == "success" for run in each) == len(days()) for each in runs)
+
+    wait_for("the end of all days", ended, 1500)
+    return story
+
+
+def state(printed: str) -> dict[str, Any]:
+    line = next(line for line in printed.splitlines() if line.startswith("STATE "))
+    return json.loads(line.removeprefix("STATE "))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(folder: Path, told: Told, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same days by the command line, in a home of its own, where nothing is killed and nobody is late."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    environment = {"PATH": "/usr/bin:/bin", "PIPELINE_HOME": str(home), "PIPELINE_LANDING": str(folder / "landing")}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    for name in NAMES:
+        by = ["--approve-as", "approver"] if name == ASKED else []
+        run("-m", "pipeline", "run", name, "--from", str(FIRST), "--to", str(LAST), *by)
+    return {name: state(run("-c", STATE, name)) for name in NAMES}
+
+
+def test_every_service_of_the_file_runs_and_is_healthy(stack: Rehearsal) -> None:
+    for service in stack.compose.services.values():
+        names = [f"{service.name}-{n}" for n in (1, 2)] if service.name == "airflow-worker" else [service.name]
+        for name in names:
+            assert (stack.folder / "logs" / f"{name}.log").exists(), f"{name} was never started"
+            if service.health is not None:
+                status, said = stack.run(name, *service.health.test)
+                assert status == 0, f"{name}: {said}"
+
+
+def test_a_part_that_does_not_work_is_told_from_one_that_does(stack: Rehearsal, told: Told) -> None:
+    check = ("python", "-m", "stack.team.health")
+    stack.stop("airflow-triggerer")
+    assert stack.run("airflow-dag-processor", *check, "dag-processor") == (0, "")
+    status, said = stack.run("airflow-scheduler", *check, "api-server")
+    assert status == 1
+    assert "does not answer" in said
+    stack.start("airflow-triggerer")
+
+
+def test_both_use_cases_reach_a_promotion_in_mlflow(stack: Rehearsal, people: dict[str, Person], told: Told) -> None:
+    for name in NAMES:
+        model = people["mlflow reviewer"].mlflow("GET", f"/registered-models/get?name={name}")["registered_model"]
+        aliases = {alias["alias"]: int(alias["version"]) for alias in model["aliases"]}
+        assert aliases["champion"] > aliases["previous"] >= 1
+        runs = people["mlflow reviewer"].mlflow("GET", f"/experiments/get-by-name?experiment_name={name}")["experiment"]
+        assert runs["artifact_location"].startswith("mlflow-artifacts:")
+
+
+def test_the_right_person_approves_and_nobody_else(told: Told) -> None:
+    assert told.refused == {"nobody": 401, "viewer": 403, "operator": 403, "admin": 403, "approver again": 409}
+    assert "better" in told.form
+
+
+def test_a_worker_killed_while_it_trains_changes_nothing(
+    stack: Rehearsal, told: Told, people: dict[str, Person], undisturbed: dict[str, Any]
+) -> None:
+    path = f"/dags/{NAMES[0]}/dagRuns/{quote(told.killed)}/taskInstances/train"
+    assert people["viewer"].airflow("GET", path)["try_number"] >= 2
+    assert sum(stack.restarts().values()) == 1
+    for name in NAMES:
+        reached = state(stack.run("airflow-worker-1", "python", "-c", STATE, name)[1])
+        for part, expected in undisturbed[name].items():
+            assert reached[part] == expected, f"{name}: {part}"
+
+
+def test_people_may_what_their_role_says(people: dict[str, Person], told: Told) -> None:
+    trigger = {"logical_date": None, "conf": {"day": str(LAST), "judge_only": True}}
+    for name, status in {"nobody": 401, "viewer": 403, "approver": 403}.items():
+        with pytest.raises(Refused) as refused:
+            people[name].airflow("POST", f"/dags/{NAMES[0]}/dagRuns", trigger)
+        assert refused.value.status == status, name
+    for name in ("viewer", "approver", "operator"):
+        assert people[name].airflow("GET", f"/dags/{NAMES[0]}/dagRuns")["dag_runs"]
+        with pytest.raises(Refused) as refused:
+            people[name].airflow("POST", "/pools", {"name": "mine", "slots": 1})
+        assert refused.value.status == 403, name
+    run = people["operator"].airflow("POST", f"/dags/{NAMES[0]}/dagRuns", trigger)
+    assert run["triggering_user_name"] == "operator"
+
+    def over() -> str:
+        path = f"/dags/{NAMES[0]}/dagRuns/{quote(run['dag_run_id'])}"
+        state = people["viewer"].airflow("GET", path)["state"]
+        return state if state in ("success", "failed") else ""
+
+    assert wait_for("the run by hand", over, 240) == "success"
+
+
+def test_a_rollback_by_hand_names_who_did_it(stack: Rehearsal, people: dict[str, Person], told: Told) -> None:
+    asked = {"usecase": NAMES[0], "to": "previous", "why": "a drill", "hold_days": 0}
+    run = people["operator"].airflow("POST", "/dags/roll_back/dagRuns", {"logical_date": None, "conf": asked})
+
+    def over() -> str:
+        path = f"/dags/roll_back/dagRuns/{quote(run['dag_run_id'])}"
+        state = people["viewer"].airflow("GET", path)["state"]
+        return state if state in ("success", "failed") else ""
+
+    assert wait_for("the rollback", over, 120) == "success"
+    _, history = stack.run("airflow-worker-1", "python", "-m", "pipeline", "history", NAMES[0])
+    assert "operator" in history
+    assert "a drill" in history
+
+
+def test_a_stack_that_was_taken_down_goes_on_where_it_was(
+    stack: Rehearsal, people: dict[str, Person], told: Told
+) -> None:
+    """The databases and volumes outlive the processes; a second init changes nothing."""
+    for name in ("airflow-scheduler", "airflow-apiserver", "mlflow", "postgres"):
+        stack.stop(name)
+    stack.up()
+    assert "users are there" in stack.log("airflow-init").splitlines()[-1]
+    runs = people["viewer"].airflow("GET", f"/dags/{NAMES[0]}/dagRuns?limit=100")["dag_runs"]
+    assert len([run for run in runs if run["state"] == "success"]) > len(days())
