@@ -14,11 +14,17 @@ export PIPELINE_HOME
 COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "Docker with its compose plugin is needed and was not found: install it, or use the embedded stack (make start)" >&2; exit 2; }; \
 	test -f .env || { echo "there are no passwords yet: run make secrets first" >&2; exit 2; }
 
-.PHONY: demo start secrets up down logs test quick lint bench lock clean environment help
+# The backup is the person's who asks for it, whatever users the containers have.
+AS_ME = export BACKUP_UID="$$(id -u)" BACKUP_GID="$$(id -g)"
+BACKUP = $(or $(TO),$(NEW_BACKUP))
+NEW_BACKUP := backups/$(shell date -u +%Y-%m-%dT%H%M%SZ)
+FOLDER = test -d "$(1)" || { echo "there is no folder '$(1)': $(2)" >&2; exit 2; }
+
+.PHONY: demo start secrets up down logs migrate-to-stack backup restore test quick lint bench lock clean environment help
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 environment:
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed and none was found: install it (apt-get install python3), or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi
@@ -45,6 +51,22 @@ down: ## stop it; its volumes stay
 logs: ## what it says, until Ctrl-C
 	@$(COMPOSE_READY)
 	@docker compose logs --follow --tail 100
+
+migrate-to-stack: ## takes this machine's own installation into the running stack: FROM=var
+	@$(COMPOSE_READY)
+	@$(call FOLDER,$(or $(FROM),var),name the home of your installation: make migrate-to-stack FROM=var)
+	@FROM="$(abspath $(or $(FROM),var))" docker compose run --rm --build moving
+
+backup: ## databases, store and artifacts of the stack, at work or not: TO=backups/… (a new folder)
+	@$(COMPOSE_READY)
+	@umask 077; mkdir -p "$(BACKUP)" && test -z "$$(ls -A "$(BACKUP)")" || { echo "$(BACKUP) is not an empty folder: name another, make backup TO=backups/another" >&2; exit 2; }
+	@$(AS_ME); export TO="$(abspath $(BACKUP))"; docker compose run --rm backup-databases && docker compose run --rm --build backup-files
+	@echo "in $(BACKUP); keep a copy of .env with it, in a safe place"
+
+restore: ## a backup into a new, empty stack, before its first `make up`: FROM=backups/…
+	@$(COMPOSE_READY)
+	@$(call FOLDER,$(FROM),name a backup: make restore FROM=backups/…)
+	@$(AS_ME); export FROM="$(abspath $(FROM))"; docker compose run --rm --build restore-check && docker compose run --rm restore-databases && docker compose run --rm restore-files
 
 test: environment ## lint, types and every test
 	@$(VENV) -m ruff check .

@@ -6,14 +6,16 @@ import importlib
 import sys
 
 ALL = ("daily", "ingest", "silent_faults")
+#: Takes half an hour and root: by name only.
+NAMED = (*ALL, "many")
 
 
 def main() -> int:
     """Run the named benchmarks, or all."""
     names = sys.argv[1:] or list(ALL)
-    unknown = [name for name in names if name not in ALL]
+    unknown = [name for name in names if name not in NAMED]
     if unknown:
-        print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMED)}", file=sys.stderr)
         return 2
     for name in names:
         importlib.import_module(f"benchmarks.{name}").main()

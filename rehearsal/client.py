@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +111,36 @@ class Rehearsal:
             if self._made:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
-    def up(self, say: Callable[[str], None] = lambda _: None, **scale: int) -> None:
+    def up(self, say: Callable[[str], None] = lambda _: None, services: Sequence[str] = (), **scale: int) -> None:
         """Start everything in the file's order, and wait until it is healthy.
+
+        Args:
+            say: Is told each step.
+            services: Only these, and what they depend on; by default all that have no profile.
+            scale: Service to how many of it.
 
         Raises:
             ComposeError: Something ended, or is not healthy in its time; with the end of its log.
         """
-        self.ask("up", say, scale={name.replace("_", "-"): number for name, number in scale.items()})
+        wanted = {name.replace("_", "-"): number for name, number in scale.items()}
+        self.ask("up", say, services=list(services), scale=wanted)
+
+    def once(
+        self, service: str, *command: str, needed: bool = True, timeout: float = 120, **variables: str
+    ) -> tuple[int, str]:
+        """Run a service to its end, as `VARIABLE=… docker compose run --rm SERVICE` does; status and output.
+
+        Args:
+            service: Which, a profile's or any other.
+            command: Instead of its own.
+            needed: Whether what it depends on is started first; not with `--no-deps`.
+            timeout: In seconds.
+            variables: Over those of `.env`.
+        """
+        answer = self.ask(
+            "once", name=service, command=list(command), needed=needed, timeout=timeout, variables=variables
+        )
+        return answer["status"], answer["said"]
 
     def run(self, name: str, *argv: str, timeout: float = 60, stdin: bytes = b"") -> tuple[int, str]:
         """Run a command inside an instance; status and output."""
@@ -140,6 +163,10 @@ class Rehearsal:
     def listening(self) -> set[tuple[str, int]]:
         """Where the stack's processes listen, inside its own network."""
         return {(address, port) for address, port in self.ask("listening")["addresses"]}
+
+    def memory(self) -> dict[str, int]:
+        """Bytes that each instance takes at present."""
+        return dict(self.ask("memory")["taken"])
 
     def restarts(self) -> dict[str, int]:
         """How often each instance was started again."""

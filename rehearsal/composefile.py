@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class Service:
     working_dir: str
     read_only: bool
     cap_drop: list[str]
+    cap_add: list[str]
+    profiles: list[str]
     restart: str
     mounts: list[Mount]
     tmpfs: list[str]
@@ -73,8 +75,12 @@ class Compose:
     services: dict[str, Service]
     volumes: list[str] = field(default_factory=list)
 
-    def order(self) -> list[Service]:
-        """Services, each after those it depends on."""
+    def order(self, wanted: Sequence[str] = ()) -> list[Service]:
+        """Services, each after those it depends on.
+
+        Args:
+            wanted: Only these and what they need; by default all, also those that only a profile starts.
+        """
         done: list[str] = []
 
         def add(name: str, above: tuple[str, ...]) -> None:
@@ -87,7 +93,9 @@ class Compose:
             if name not in done:
                 done.append(name)
 
-        for name in self.services:
+        for name in wanted or self.services:
+            if name not in self.services:
+                raise ComposeError(f"there is no service {name}")
             add(name, ())
         return [self.services[name] for name in done]
 
@@ -146,7 +154,7 @@ def _filled(value: Any, environ: Mapping[str, str]) -> Any:
 _KNOWN = {
     *("image", "build", "user", "command", "environment", "restart", "init", "read_only", "cap_drop", "security_opt"),
     *("pids_limit", "mem_limit", "logging", "tmpfs", "volumes", "networks", "ports", "depends_on", "healthcheck"),
-    *("configs", "working_dir", "shm_size", "stop_grace_period"),
+    *("configs", "working_dir", "shm_size", "stop_grace_period", "cap_add", "profiles"),
 }
 
 
@@ -169,6 +177,8 @@ def _service(name: str, body: Mapping[str, Any], contents: Mapping[str, str]) ->
         working_dir=body.get("working_dir", ""),
         read_only=bool(body.get("read_only", False)),
         cap_drop=list(body.get("cap_drop", ())),
+        cap_add=list(body.get("cap_add", ())),
+        profiles=list(body.get("profiles", ())),
         restart=str(body.get("restart", "no")),
         mounts=[_mount(text) for text in body.get("volumes", ())],
         tmpfs=list(body.get("tmpfs", ())),

@@ -54,7 +54,9 @@ class Container:
         self.spec = spec
         self.stopped = False
         uid, gid = spec.ids
-        drop = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"] if "ALL" in spec.service.cap_drop else []
+        keep = [f"+{name.lower().removeprefix('cap_')}" for name in spec.service.cap_add]
+        drop = ["--no-new-privs", f"--bounding-set={','.join(['-all', *keep])}", "--inh-caps=-all"]
+        drop = drop if "ALL" in spec.service.cap_drop else []
         become = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", *drop]
         where = spec.service.working_dir or spec.image.working_dir
         inner = [*become, "/usr/bin/env", "-C", where, spec.interpreter, "-ISE", "/rehearsal-pid1.py", *spec.argv()]
@@ -116,7 +118,7 @@ class Container:
 
 def _script(spec: Spec) -> str:
     """Shell lines that put the file system together; every path is ours and quoted."""
-    root, (uid, gid) = spec.root, spec.ids
+    root, (uid, gid) = spec.root, spec.image.owner or spec.ids
     q = shlex.quote
     lines = ["set -e", f"/bin/hostname {q(spec.name)}", f"/usr/bin/mount -t tmpfs -o mode=0755 rehearsal {root}"]
 

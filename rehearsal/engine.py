@@ -7,6 +7,7 @@ says what to run. Requests come as JSON lines over FOLDER/control.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import fcntl
 import json
 import os
@@ -16,13 +17,13 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rehearsal import ports
-from rehearsal.composefile import Compose, ComposeError, Service, read
+from rehearsal import memory, ports
+from rehearsal.composefile import ComposeError, Service, read
 from rehearsal.container import Container, Spec
 from rehearsal.images import image_of
 
@@ -30,26 +31,57 @@ from rehearsal.images import image_of
 class Engine:
     """All instances of all services."""
 
-    def __init__(self, folder: Path, compose: Compose, scale: dict[str, int], binds: dict[str, str]) -> None:
-        self.folder, self.compose, self.scale, self.binds = folder, compose, scale, binds
+    def __init__(self, folder: Path, plan: Mapping[str, Any]) -> None:
+        self.folder, self.scale, self.binds = folder, dict(plan["scale"]), dict(plan["binds"])
+        self.file, self.variables = Path(plan["file"]), dict(plan["variables"])
+        self.compose = read(self.file, self.variables)
         self.running: dict[str, Container] = {}
         self.lock = threading.RLock()
         self.restarts: dict[str, int] = {}
         self.ended = False
+        self._runs = 0
 
-    def up(self, say: Callable[[str], None]) -> None:
+    def up(self, say: Callable[[str], None], wanted: Sequence[str] = ()) -> None:
         """Start what isn't running, each service once what it depends on is as the file says."""
-        for service in self.compose.order():
+        wanted = wanted or [name for name, service in self.compose.services.items() if not service.profiles]
+        for service in self.compose.order(wanted):
             for needed, condition in service.depends_on.items():
                 self._wait(self.compose.services[needed], condition)
             for name in self._names(service):
                 if name not in self.running or not self.running[name].alive():
                     self._start(service, name)
             say(f"{service.name} started")
-        for service in self.compose.order():
+        for service in self.compose.order(wanted):
             if service.health is not None:
                 self._wait(service, "service_healthy")
                 say(f"{service.name} is healthy")
+            elif service.restart == "no":
+                self._wait(service, "service_completed_successfully")
+
+    def once(self, asked: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+        """Run a service to its end beside the others, as `docker compose run --rm` does; status and output."""
+        # Variables of the one command, over those of `.env`.
+        compose, name = read(self.file, {**self.variables, **asked["variables"]}), asked["name"]
+        if name not in compose.services:
+            raise ComposeError(f"there is no service {name}")
+        service = compose.services[name]
+        if asked["command"]:
+            service = dataclasses.replace(service, command=list(asked["command"]))
+        with self.lock:
+            if service.depends_on and asked["needed"]:
+                self.up(say, list(service.depends_on))
+                for needed, condition in service.depends_on.items():
+                    self._wait(self.compose.services[needed], condition)
+            self._runs += 1
+            alias = f"{name}-run-{self._runs}"
+            self._start(service, alias)
+            container = self.running.pop(alias)
+        try:
+            status = container.process.wait(timeout=asked["timeout"])
+        except Exception as error:
+            container.kill()
+            raise ComposeError(f"{name} has not ended within {asked['timeout']:.0f} s\n{self.log(alias)}") from error
+        return {"status": status, "said": self.log(alias, 10_000)}
 
     def _names(self, service: Service) -> list[str]:
         number = self.scale.get(service.name, 1)
@@ -83,6 +115,7 @@ class Engine:
 
     def _volumes(self, service: Service, name: str, ids: tuple[int, int]) -> dict[str, Path]:
         found: dict[str, Path] = {}
+        owner = image_of(service, self.compose.folder).owner or ids
         for mount in service.mounts:
             if mount.named:
                 source = self.folder / "volumes" / mount.source
@@ -90,7 +123,7 @@ class Engine:
                     # As an engine does with an empty volume: it gets the owner of the image's folder.
                     source.mkdir(parents=True)
                     source.chmod(0o770)
-                    os.chown(source, *ids)
+                    os.chown(source, *owner)
             else:
                 source = Path(self.binds.get(mount.source) or self.compose.folder / mount.source)
                 if not source.exists():
@@ -172,9 +205,11 @@ class Engine:
         if what == "up":
             with self.lock:
                 self.scale.update(asked.get("scale") or {})
-                self.up(say)
+                self.up(say, asked.get("services") or ())
         elif what == "down":
             self.down()
+        elif what == "once":
+            return self.once(asked, say)
         elif what == "run":
             status, said = self.running[name].run(
                 asked["argv"], asked["timeout"], base64.b64decode(asked.get("stdin", ""))
@@ -191,6 +226,8 @@ class Engine:
                 self._start(self.running[name].spec.service, name)
         elif what == "processes":
             return {"processes": {each: c.pid() for each, c in self.running.items()}, "restarts": self.restarts}
+        elif what == "memory":
+            return {"taken": memory.taken({each: container.pid() for each, container in self.running.items()})}
         elif what == "listening":
             return {"addresses": sorted(ports.listening())}
         else:
@@ -238,9 +275,8 @@ def main(folder: Path) -> None:
     """Read the plan, make the network, serve."""
     plan = json.loads((folder / "plan.json").read_text())
     loopback_up()
-    compose = read(Path(plan["file"]), plan["variables"])
-    engine = Engine(folder, compose, plan["scale"], plan["binds"])
-    for service in compose.services.values():
+    engine = Engine(folder, plan)
+    for service in engine.compose.services.values():
         for _, published, port in service.ports:
             ports.accept_for(folder / f"port-{published}", port)
     threading.Thread(target=engine.watch, daemon=True).start()

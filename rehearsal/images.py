@@ -21,6 +21,7 @@ class Image:
     working_dir: str = "/"
     entrypoint: str = ""  # a shell script, given the command as its arguments
     people: list[str] = field(default_factory=list)  # lines of /etc/passwd
+    owner: tuple[int, int] | None = None  # of those folders and of new volumes; by default the service's user
 
 
 def image_of(service: Service, root: Path) -> Image:
@@ -60,11 +61,15 @@ def _built(root: Path) -> Image:
     folders[sys.base_prefix] = Path(sys.base_prefix)
     owned = [path for line in re.findall(r"install -d (.*)$", stage, re.M) for path in re.findall(r"(?<= )/\S+", line)]
     people = [f"pipeline:x:{uid}:0::/tmp:/bin/sh" for uid in re.findall(r"useradd --uid (\d+)", stage)]
-    return Image(environment, folders, owned, working_dir, people=people)
+    given = re.search(r"install -d -o (\d+) -g (\d+) ", stage)
+    owner = (int(given[1]), int(given[2])) if given else None
+    return Image(environment, folders, owned, working_dir, people=people, owner=owner)
 
 
 _ENTRY_POSTGRES = r"""
 set -eu
+# As the image's own: any other command is just run.
+[ "$1" = postgres ] || exec "$@"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     umask 077; mkdir -p "$PGDATA"
     printf %s "$POSTGRES_PASSWORD" > /tmp/.password

@@ -27,7 +27,7 @@ LARGEST = 32 * 2**20
 
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 
-_CHANGES = re.compile(
+CHANGES = re.compile(
     r"/graphql|/(?:ajax-)?api/[23]\.0/mlflow/(?:"
     r"experiments/(?:create|update|delete|restore|search|search-datasets|set-experiment-tag|delete-experiment-tag)"
     r"|runs/(?:create|update|delete|restore|search|set-tag|delete-tag|outputs"
@@ -38,14 +38,17 @@ _CHANGES = re.compile(
     r"|traces/(?:search|metrics|batchGetInfos|calculate-filter-correlation)"  # searches, all of them
     r"|(?:datasets|issues)/search)"
 )
+"""Paths of what changes something, or may, as far as tracking, the registry and MLflow's pages need it."""
 
-_CALLS_OUT = ("/gateway-proxy", "/assistant/")
+CALLS_OUT = ("/gateway-proxy", "/mlflow/gateway/", "/assistant/")
 """In the path of what asks another server, or starts a program, even for a GET."""
 
 _MODEL = re.compile(r"models:/\w[\w .@-]*(?:/\w[\w.-]*)?")
 
 
-class _Refused(Exception):  # noqa: N818 - an answer, not a fault
+class RefusedRequest(Exception):  # noqa: N818 - an answer, not a fault
+    """Why a request goes no further, in a sentence."""
+
     def __init__(self, why: str, status: int = 403) -> None:
         super().__init__(why)
         self.status = status
@@ -73,23 +76,25 @@ class Guard:
         came_from = [value for name, value in headers if name == b"origin"]
         ours = all(origin in self.origins for origin in came_from)
         try:
-            if any(part in scope["path"] for part in _CALLS_OUT):
-                raise _Refused("this MLflow asks no other server and starts no program; use that service directly")
+            if any(part in scope["path"] for part in CALLS_OUT):
+                raise RefusedRequest(
+                    "this MLflow asks no other server and starts no program; use that service directly"
+                )
             if scope["method"] not in _HARMLESS:
                 if not ours:
-                    raise _Refused(
+                    raise RefusedRequest(
                         f"a page of {came_from[0][:200]!r} may not change this MLflow; open {min(self.origins)} itself"
                     )
                 receive = await self._checked(scope["path"], headers, receive)
-        except _Refused as refusal:
+        except RefusedRequest as refusal:
             await _answer(send, refusal)
             return
         await self.app(scope, receive, send if ours and came_from else _without_cors(send))
 
     async def _checked(self, path: str, headers: list[tuple[bytes, str]], receive: Receive) -> Receive:
         """Read the body, refuse what may not be, and hand out the same body to be read again."""
-        if not _CHANGES.fullmatch(path):
-            raise _Refused(
+        if not CHANGES.fullmatch(path):
+            raise RefusedRequest(
                 "this MLflow takes no files and starts no work for requests, as it asks nobody to sign in; "
                 "write artifacts with MLflow's Python client, beside the server"
             )
@@ -97,8 +102,8 @@ class Guard:
         if body:
             kinds = [value.partition(";")[0].strip().lower() for name, value in headers if name == b"content-type"]
             if kinds != ["application/json"] or any(name == b"content-encoding" for name, _ in headers):
-                raise _Refused("the body is to be plain JSON; send it with Content-Type: application/json", 415)
-            self._check_places(_read(body))
+                raise RefusedRequest("the body is to be plain JSON; send it with Content-Type: application/json", 415)
+            self._check_places(read_object(body))
         given = False
 
         async def again() -> Message:
@@ -119,7 +124,7 @@ class Guard:
             if field == "source" and isinstance(value, str) and _MODEL.fullmatch(value):
                 continue
             if not isinstance(value, str) or not self._inside(value):
-                raise _Refused(f"{name} is to lie below {self.root}; leave it out, or name a folder there")
+                raise RefusedRequest(f"{name} is to lie below {self.root}; leave it out, or name a folder there")
 
     def _inside(self, place: str) -> bool:
         """Whether `place`, a path or a file: URL, lies in the root however it is read: decoded, resolved or neither."""
@@ -138,17 +143,21 @@ async def _whole(receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Refused("the request ended before its body did; send it again", 400)
+            raise RefusedRequest("the request ended before its body did; send it again", 400)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > LARGEST:
-            raise _Refused(f"the body is larger than {LARGEST / 2**20:.0f} MB; send it in parts", 413)
+            raise RefusedRequest(f"the body is larger than {LARGEST / 2**20:.0f} MB; send it in parts", 413)
         more = message.get("more_body", False)
     return b"".join(parts)
 
 
-def _read(body: bytes) -> dict[str, Any]:
-    """The JSON object, if there is one way only to read it: MLflow also takes UTF-16, text in text, and a key twice."""
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object, if there is one way only to read it: MLflow also takes UTF-16, text in text, and a key twice.
+
+    Raises:
+        RefusedRequest: There is another.
+    """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(found := dict(pairs)) < len(pairs):
@@ -160,7 +169,7 @@ def _read(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise _Refused("the body is to be one JSON object in UTF-8, no key of it twice; correct it", 400)
+        raise RefusedRequest("the body is to be one JSON object in UTF-8, no key of it twice; correct it", 400)
     return value
 
 
@@ -176,7 +185,7 @@ def _without_cors(send: Send) -> Send:
     return sending
 
 
-async def _answer(send: Send, refusal: _Refused) -> None:
+async def _answer(send: Send, refusal: RefusedRequest) -> None:
     # In the form in which MLflow's client finds the sentence and shows it.
     body = json.dumps({"error_code": "PERMISSION_DENIED", "message": str(refusal)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

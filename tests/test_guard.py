@@ -91,6 +91,7 @@ def server(root: Path) -> Server:
         ("POST", "/ajax-api/3.0/mlflow/assistant/message"),
         ("GET", "/ajax-api/3.0/mlflow/assistant/providers/claude_code/health"),
         ("GET", "/ajax-api/2.0/mlflow/gateway-proxy"),
+        ("GET", "/ajax-api/3.0/mlflow/gateway/supported-models"),
         ("POST", "/ajax-api/2.0/mlflow/gateway-proxy"),
         ("POST", "/ajax-api/2.0/mlflow/demo/../upload-artifact"),
         ("POST", "//ajax-api/2.0/mlflow/upload-artifact"),

@@ -33,5 +33,5 @@ database mlflow mlflow
 database ledger ledger_owner
 sql <<'SQL'
 GRANT CONNECT ON DATABASE ledger TO ledger;
-REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
+REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
 SQL

@@ -11,6 +11,9 @@ ROLES = {
 }
 """Role to what it may do with every experiment and registered model; the first user of each has its name."""
 
+WRITERS = {"pipeline"}
+"""Roles whose users change anything at all: stack/team/mlflow_signin.py."""
+
 _KINDS = ("experiment", "registered_model")
 
 

@@ -10,14 +10,15 @@ import pytest
 
 from demo.upstream import deliver
 from rehearsal.client import Rehearsal
-from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal, project, variables
+from rehearsal.project import copy, variables
+from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as a team has it: one of its use cases wants a person's approval, and upstream has delivered."""
     needs_rehearsal()
-    made = project(tmp_path_factory.mktemp("team"))
+    made = copy(tmp_path_factory.mktemp("team"))
     declaration = made / "pipeline" / "usecases" / ASKED / "__init__.py"
     promotion = '    promotion=Promotion("person", ("approver",)),\n    schedule=Schedule('
     text = declaration.read_text().replace("    schedule=Schedule(", promotion)
@@ -36,7 +37,7 @@ def known(folder: Path) -> dict[str, str]:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         ports = one.getsockname()[1], other.getsockname()[1]
-    return variables(folder, ports, PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
+    return variables(folder, *ports, PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
 
 
 @pytest.fixture(scope="session")

@@ -5,28 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rehearsal.client import missing
-from rehearsal.composefile import dotenv
-from tools import passwords
 
-ROOT = Path(__file__).parents[2]
-HISTORY, FIRST, LAST = date(2013, 1, 1), date(2013, 1, 15), date(2013, 1, 25)
+HISTORY, FIRST, LAST = date(2013, 1, 1), date(2013, 1, 18), date(2013, 1, 25)
 """From when on upstream has delivered, and the days that the schedule walks: to a promotion of both use cases."""
 NAMES = ("flight_delay", "flight_minutes")
 ASKED = "flight_minutes"
 """Its winners wait for a person, in the tests' copy of the project."""
-ROOMS = ("pipeline", "dags", "expectations", "stack")
 
 
 def days(first: date = FIRST, last: date = LAST) -> list[date]:
@@ -38,23 +32,6 @@ def needs_rehearsal() -> None:
     """Skip where no rehearsal can be held; where one must be, that is a failure."""
     if reason := missing():
         (pytest.fail if os.environ.get("PIPELINE_NEEDS_STACK") else pytest.skip)(reason)
-
-
-def project(folder: Path) -> Path:
-    """A copy of what the image is made of, with the compose file, its secrets and an empty landing folder."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, folder / room, ignore=ignored)
-    for name in ("Dockerfile", "docker-compose.yaml"):
-        shutil.copy(ROOT / name, folder)
-    (folder / "landing").mkdir()
-    passwords.main(folder / ".env")
-    return folder
-
-
-def variables(folder: Path, ports: tuple[int, int], **more: str) -> dict[str, str]:
-    """What `.env` of that copy says, and what else is set."""
-    return {**dotenv(folder / ".env"), "AIRFLOW_PORT": str(ports[0]), "MLFLOW_PORT": str(ports[1]), **more}
 
 
 class Refused(Exception):  # noqa: N818 - an answer

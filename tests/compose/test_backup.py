@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from pipeline.adapters.store import DeltaStore
 from rehearsal.client import Rehearsal
+from stack.team import backup as backup_program
 from tests.compose.moved import Homes, Moved, in_worker, rehearsed
 
-pytest_plugins = ["tests.compose.moved"]
+pytest_plugins = ["tests.compose.moved_once"]
 pytestmark = pytest.mark.live
 
 
@@ -85,9 +90,43 @@ def test_a_damaged_backup_is_refused_and_a_sound_one_brings_everything_back(
         assert before[0] == after[0] == 0, after[1]
         assert before[1] == after[1]
     assert contents(empty.folder / "volumes") == contents(moved.stack.folder / "volumes")
-    status, said = in_worker(empty, "run", "flight_delay", "--day", "2013-01-18")
+    status, said = in_worker(empty, "run", "flight_delay", "--day", "2013-01-11")
     assert status == 0, said
     assert "version 1 usual" in said
+
+
+def test_what_is_copied_while_days_are_written_can_be_read(tmp_path: Path) -> None:
+    store, ended = DeltaStore(tmp_path / "store"), threading.Event()
+    days = [date(2020, 1, 1) + timedelta(n) for n in range(35)]
+
+    def write() -> None:
+        for day in days:
+            store.write_day("visits", day, pa.table({"visit": list(range(100)), "shop": [day.isoformat()] * 100}))
+        ended.set()
+
+    store.write_day("visits", date(2019, 12, 31), pa.table({"visit": [1], "shop": ["first"]}))
+    writer = threading.Thread(target=write)
+    writer.start()
+    copies = []
+    while not ended.is_set() or not copies:
+        copies.append(tmp_path / f"copy-{len(copies)}")
+        backup_program._copy_store(tmp_path / "store", copies[-1], lambda _: None)
+    writer.join()
+    versions = []
+    for copy in copies:
+        found = DeltaStore(copy)
+        newest = found.version("visits")
+        assert newest is not None
+        versions.append(newest)
+        for version in range(newest + 1):
+            assert found.read("visits", version).num_rows == 1 + 100 * version
+    assert versions == sorted(versions)
+
+
+def test_a_log_that_is_read_with_a_gap_is_not_taken() -> None:
+    log = [f"tables/visits/_delta_log/{version:020}.json" for version in range(4)]
+    assert backup_program._torn(log) == ""
+    assert backup_program._torn([*log[:2], log[3]]) == "tables/visits"
 
 
 class damaged:  # noqa: N801 - reads as a word

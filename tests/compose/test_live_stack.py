@@ -121,12 +121,21 @@ def undisturbed(folder: Path, told: Told, tmp_path_factory: pytest.TempPathFacto
 
 def test_every_service_of_the_file_runs_and_is_healthy(stack: Rehearsal) -> None:
     for service in stack.compose.services.values():
+        if service.profiles:
+            continue  # the next test sees to those
         names = [f"{service.name}-{n}" for n in (1, 2)] if service.name == "airflow-worker" else [service.name]
         for name in names:
             assert (stack.folder / "logs" / f"{name}.log").exists(), f"{name} was never started"
             if service.health is not None:
                 status, said = stack.run(name, *service.health.test)
                 assert status == 0, f"{name}: {said}"
+
+
+def test_every_service_that_is_run_by_hand_is_run_by_a_test(stack: Rehearsal) -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("*.py") if ".once(" in path.read_text())
+    by_hand = [service.name for service in stack.compose.services.values() if service.profiles]
+    assert by_hand
+    assert [name for name in by_hand if f'"{name}"' not in tests] == []
 
 
 def test_a_part_that_does_not_work_is_told_from_one_that_does(stack: Rehearsal, told: Told) -> None:
