@@ -153,15 +153,16 @@ def _script(spec: Spec) -> str:
     base = Path(spec.interpreter).resolve().parents[1]
     if not str(base).startswith("/usr") and str(base) not in spec.image.folders:
         bind(base, str(base), read_only=True)
-    for target, source in sorted(spec.image.folders.items()):
-        bind(source, target, read_only=True)
-    for target in spec.image.owned:
-        lines.append(f"mkdir -p {inside(target)}; chown {uid}:{gid} {inside(target)}")
+    # First what would hide the rest: the environment may lie below /tmp on this machine.
     for text in spec.service.tmpfs:
         target, _, options = text.partition(":")
         lines.append(
             f"mkdir -p {inside(target)}; /usr/bin/mount -t tmpfs -o {q(options or 'mode=1777')} tmp {inside(target)}"
         )
+    for target, source in sorted(spec.image.folders.items()):
+        bind(source, target, read_only=True)
+    for target in spec.image.owned:
+        lines.append(f"mkdir -p {inside(target)}; chown {uid}:{gid} {inside(target)}")
     for target, source in spec.volumes.items():
         mount = next((each for each in spec.service.mounts if each.target == target), None)
         bind(source, target, read_only=mount.read_only if mount else True)

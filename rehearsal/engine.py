@@ -273,6 +273,7 @@ def _answer(engine: Engine, connection: socket.socket) -> None:
 
 def main(folder: Path) -> None:
     """Read the plan, make the network, serve."""
+    os.umask(0o022)  # whatever the caller has: what is made here must be seen by services that are not root
     plan = json.loads((folder / "plan.json").read_text())
     loopback_up()
     engine = Engine(folder, plan)

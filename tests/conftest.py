@@ -38,8 +38,10 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers, what starts servers runs in one of them, one after the other: two stacks starve each other."""
+    """What starts servers runs one after the other: the embedded stack's in one worker, the team's in another."""
     for item in items:
         if item.get_closest_marker("live"):
-            item.add_marker(pytest.mark.xdist_group("live"))
+            team = (item.path.parent / "team.py").exists()
+            item.add_marker(pytest.mark.xdist_group("team" if team else "live"))

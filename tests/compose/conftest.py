@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from demo.upstream import deliver
 from rehearsal.client import Rehearsal
 from rehearsal.project import copy, variables
+from tests.compose.signed_in import Client
 from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal
 
 
@@ -54,3 +56,26 @@ def people(known: dict[str, str]) -> dict[str, Person]:
     airflow = {name: Person(known, airflow=name) for name in ("admin", "operator", "approver", "viewer")}
     mlflow = {f"mlflow {name}": Person(known, mlflow=name) for name in ("admin", "pipeline", "reviewer")}
     return {**airflow, **mlflow, "nobody": Person(known)}
+
+
+@pytest.fixture(scope="session")
+def airflow(known: dict[str, str], stack: Rehearsal) -> dict[str, Client]:
+    """Airflow to each of its users, and to nobody."""
+    nobody = Client(known["AIRFLOW_PORT"])
+
+    def signed_in(name: str) -> Client:
+        asked = {"username": name, "password": known[f"AIRFLOW_{name.upper()}_PASSWORD"]}
+        token = json.loads(nobody("POST", "/auth/token", asked).text)["access_token"]
+        return Client(known["AIRFLOW_PORT"], token=token)
+
+    return {"nobody": nobody, **{name: signed_in(name) for name in ("admin", "operator", "approver", "viewer")}}
+
+
+@pytest.fixture(scope="session")
+def mlflow(known: dict[str, str], stack: Rehearsal) -> dict[str, Client]:
+    """MLflow to each of its users, and to nobody."""
+    port = known["MLFLOW_PORT"]
+    users = {
+        name: Client(port, name, known[f"MLFLOW_{name.upper()}_PASSWORD"]) for name in ("admin", "pipeline", "reviewer")
+    }
+    return {"nobody": Client(port), **users}
