@@ -170,7 +170,8 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
                 break
             time.sleep(5)
     wall = time.monotonic() - began
-    tasks = [task for task in airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances") if task["end_date"]]
+    known_tasks = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances"))
+    tasks = [task for task in known_tasks if task["end_date"]]
     sound = [task for task in tasks if task["dag_id"] in names[2:]]
     table = Table(title=f"{len(names)} use cases, one data day, two workers of two slots", show_header=False)
     states = defaultdict(int)
@@ -184,7 +185,7 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
         ("runs that ended", ", ".join(f"{count} {state}" for state, count in states.items())),
         ("wall time", f"{wall / 60:.1f} min, {wall / len(names):.2f} s a use case"),
         ("tasks", f"{len(sound)}, each {busy / len(sound):.2f} s on the mean"),
-        ("the slots were at work", f"{100 * busy / (slots * wall):.0f} % of the time"),
+        ("their slots were at work", f"{100 * busy / (slots * wall):.0f} % of the time"),
         ("from queued to begun", f"median {statistics.median(lag):.1f} s, p95 {lag[int(0.95 * len(lag))]:.1f} s"),
         ("at work at once, all use cases", f"{overlaps(sound)} tasks"),
         *((f"memory of {service}", f"{size / 1e9:.2f} GB") for service, size in sorted(memory.items())),
@@ -193,9 +194,9 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
         table.add_row(what, figure)
     console.print(table)
     for name, fault in ((names[0], "no files"), (names[1], "an upstream that drips")):
-        own = [task for task in tasks if task["dag_id"] == name]
-        held = sum(seconds(task["end_date"], task["start_date"]) for task in own)
-        console.print(f"{name} ({fault}): {len(own)} tasks, {held:.0f} s of slots; all others ended without it")
+        states_of = sorted(f"{task['task_id']} {task['state']}" for task in known_tasks if task["dag_id"] == name)
+        at = next((each for each in states_of if each.startswith("ingest")), "ingest not begun")
+        console.print(f"{name} ({fault}): {at}, when all {len(names) - 2} others had ended")
     _one_at_a_time(console, airflow, names[2:6])
 
 

@@ -160,3 +160,11 @@ def test_what_a_dag_file_imports_at_once_is_light() -> None:
                 todo += [place for place in places if (ROOT / place).exists() and place not in seen]
     assert not found, found
     assert any(path.startswith("pipeline/usecases/") for path in seen), "the walk never reached the use cases"
+
+
+def test_tests_that_start_servers_are_kept_together(request: pytest.FixtureRequest) -> None:
+    """Two stacks starve each other; that pytest and xdist agree about groups is not to be taken for granted."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("there are groups only where there are several workers")
+    live = [item.nodeid for item in request.session.items if item.get_closest_marker("live")]
+    assert [name for name in live if not name.endswith(("@live", "@team"))] == []
