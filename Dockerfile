@@ -22,4 +22,6 @@ COPY pipeline pipeline
 COPY dags dags
 COPY expectations expectations
 COPY stack stack
+# Whatever the umask of whoever checked it out.
+RUN chmod -R a+rX /opt/pipeline
 USER 50000:0

@@ -41,8 +41,8 @@ secrets: ## passwords and keys for the team's stack, into .env, readable by you 
 
 up: ## the stack for a team: PostgreSQL, Redis, Airflow with workers, MLflow, in containers
 	@$(COMPOSE_READY)
-	@mkdir -p landing
-	@docker compose up --build --detach --wait && echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080}  MLflow http://127.0.0.1:$${MLFLOW_PORT:-5000}  users and passwords: .env"
+	@mkdir -p landing && chmod a+rx landing && chmod a+r stack/team/*.sh
+	@docker compose up --build --detach --wait && echo "Airflow http://$$(docker compose port airflow-apiserver 8080)  MLflow http://$$(docker compose port mlflow 5000)  users and passwords: .env"
 
 down: ## stop it; its volumes stay
 	@$(COMPOSE_READY)

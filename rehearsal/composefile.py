@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,12 @@ class Service:
     restart: str
     mounts: list[Mount]
     tmpfs: list[str]
-    configs: dict[str, str]
     networks: list[str]
     ports: list[tuple[str, int, int]]
     depends_on: dict[str, str]
     health: Health | None
     stop_seconds: float
+    scale: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,6 @@ class Compose:
 
     folder: Path
     services: dict[str, Service]
-    volumes: list[str] = field(default_factory=list)
 
     def order(self, wanted: Sequence[str] = ()) -> list[Service]:
         """Services, each after those it depends on.
@@ -112,9 +111,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Compose:
     """
     text = yaml.safe_load(path.read_text())
     filled = {key: _filled(value, environ) for key, value in text.items() if not key.startswith("x-")}
-    contents = {name: config["content"] for name, config in filled.get("configs", {}).items()}
-    services = {name: _service(name, body, contents) for name, body in filled["services"].items()}
-    return Compose(path.parent, services, list(filled.get("volumes", {})))
+    services = {name: _service(name, body) for name, body in filled["services"].items()}
+    return Compose(path.parent, services)
 
 
 def dotenv(path: Path) -> dict[str, str]:
@@ -154,11 +152,11 @@ def _filled(value: Any, environ: Mapping[str, str]) -> Any:
 _KNOWN = {
     *("image", "build", "user", "command", "environment", "restart", "init", "read_only", "cap_drop", "security_opt"),
     *("pids_limit", "mem_limit", "logging", "tmpfs", "volumes", "networks", "ports", "depends_on", "healthcheck"),
-    *("configs", "working_dir", "shm_size", "stop_grace_period", "cap_add", "profiles"),
+    *("working_dir", "scale", "shm_size", "stop_grace_period", "cap_add", "profiles"),
 }
 
 
-def _service(name: str, body: Mapping[str, Any], contents: Mapping[str, str]) -> Service:
+def _service(name: str, body: Mapping[str, Any]) -> Service:
     if unknown := sorted(set(body) - _KNOWN):
         raise ComposeError(
             f"{name}: {', '.join(unknown)} is not rehearsed; teach rehearsal/composefile.py what it does"
@@ -182,7 +180,6 @@ def _service(name: str, body: Mapping[str, Any], contents: Mapping[str, str]) ->
         restart=str(body.get("restart", "no")),
         mounts=[_mount(text) for text in body.get("volumes", ())],
         tmpfs=list(body.get("tmpfs", ())),
-        configs={each["target"]: contents[each["source"]] for each in body.get("configs", ())},
         networks=list(body.get("networks", ["default"])),
         ports=list(_ports(name, body.get("ports", ()))),
         depends_on=(
@@ -192,6 +189,7 @@ def _service(name: str, body: Mapping[str, Any], contents: Mapping[str, str]) ->
         ),
         health=None if health is None else _health(health),
         stop_seconds=seconds(body.get("stop_grace_period", "10s")),
+        scale=int(body.get("scale", 1)),
     )
 
 

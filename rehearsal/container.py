@@ -120,7 +120,11 @@ def _script(spec: Spec) -> str:
     """Shell lines that put the file system together; every path is ours and quoted."""
     root, (uid, gid) = spec.root, spec.image.owner or spec.ids
     q = shlex.quote
-    lines = ["set -e", f"/bin/hostname {q(spec.name)}", f"/usr/bin/mount -t tmpfs -o mode=0755 rehearsal {root}"]
+    lines = [
+        "set -e; umask 022",
+        f"/bin/hostname {q(spec.name)}",
+        f"/usr/bin/mount -t tmpfs -o mode=0755 rehearsal {root}",
+    ]
 
     def inside(target: str) -> str:
         return q(f"{root}/{target.lstrip('/')}")

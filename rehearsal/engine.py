@@ -84,7 +84,7 @@ class Engine:
         return {"status": status, "said": self.log(alias, 10_000)}
 
     def _names(self, service: Service) -> list[str]:
-        number = self.scale.get(service.name, 1)
+        number = self.scale.get(service.name, service.scale)
         return [f"{service.name}-{n}" for n in range(1, number + 1)] if number > 1 else [service.name]
 
     def _instances(self, service: str) -> Iterator[Container]:
@@ -103,6 +103,8 @@ class Engine:
         )
         hosts.write_text(seen)
         people.write_text(Path("/etc/passwd").read_text() + "".join(line + "\n" for line in image.people))
+        for path in (hosts, people):
+            path.chmod(0o644)  # whatever the caller's umask
         spec = Spec(name, service, image, place, hosts, people, {}, self._interpreter())
         spec.volumes.update(self._volumes(service, name, spec.ids))
         log = self.folder / "logs" / f"{name}.log"
@@ -127,14 +129,8 @@ class Engine:
             else:
                 source = Path(self.binds.get(mount.source) or self.compose.folder / mount.source)
                 if not source.exists():
-                    raise ComposeError(f"{service.name}: {source} is mounted and not there")
+                    raise ComposeError(f"{service.name}: {source} is mounted and not there; make it: mkdir {source}")
             found[mount.target] = source
-        for number, (target, content) in enumerate(service.configs.items()):
-            source = self.folder / f"config-{name}-{number}"
-            source.write_text(content)
-            source.chmod(0o440)
-            os.chown(source, *ids)
-            found[target] = source
         return found
 
     def _wait(self, service: Service, condition: str) -> None:
@@ -273,7 +269,6 @@ def _answer(engine: Engine, connection: socket.socket) -> None:
 
 def main(folder: Path) -> None:
     """Read the plan, make the network, serve."""
-    os.umask(0o022)  # whatever the caller has: what is made here must be seen by services that are not root
     plan = json.loads((folder / "plan.json").read_text())
     loopback_up()
     engine = Engine(folder, plan)

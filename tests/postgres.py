@@ -188,10 +188,10 @@ class Postgres:
 def running(**options: str) -> Iterator[Postgres]:
     """A server for as long as the block lasts.
 
-    Where none is installed the test is skipped, unless CI is set or PIPELINE_NEEDS_STACK=1: there it fails.
+    Where none is installed the test is skipped, unless CI is set or NEEDS_STACK=1: there it fails.
     """
     if binaries() is None:
-        needed = os.environ.get("CI") or os.environ.get("PIPELINE_NEEDS_STACK") == "1"
+        needed = os.environ.get("CI") or os.environ.get("NEEDS_STACK") == "1"
         (pytest.fail if needed else pytest.skip)(NEEDED)
     with Postgres(**options) as server:
         yield server

@@ -161,7 +161,7 @@ def kept(raw: Raw) -> Iterator[str]:
         yield "mlflow answers to any name"
     if "--app-name=basic-auth" not in options:
         yield "mlflow asks nobody to sign in"
-    if "default_permission = NO_PERMISSIONS" not in raw["configs"]["mlflow-auth"]["content"]:
+    if "default_permission = NO_PERMISSIONS" not in raw["services"]["mlflow"]["environment"]["MLFLOW_SIGN_IN"]:
         yield "mlflow permits something by default"
 
 
@@ -179,8 +179,8 @@ BROKEN: dict[str, Callable[[Raw], Any]] = {
         or raw["services"]["mlflow"].update(command=["mlflow", "server", "--app-name=basic-auth", "--allowed-hosts=*"])
     ),
     "mlflow asks nobody to sign in": lambda raw: raw["services"]["mlflow"]["command"].remove("--app-name=basic-auth"),
-    "mlflow permits something by default": lambda raw: raw["configs"]["mlflow-auth"].update(
-        content="[mlflow]\ndefault_permission = READ\n"
+    "mlflow permits something by default": lambda raw: raw["services"]["mlflow"]["environment"].update(
+        MLFLOW_SIGN_IN="[mlflow]\ndefault_permission = READ\n"
     ),
 }
 

@@ -17,11 +17,7 @@ from celery.backends.database.models import Task, TaskSet
 
 from stack.settings import PRELOAD
 
-CONFIG: dict[str, Any] = {
-    **DEFAULT_CELERY_CONFIG,
-    # Nothing reads them a day later; Airflow itself keeps what became of each task.
-    "result_expires": 86400,
-}
+CONFIG: dict[str, Any] = dict(DEFAULT_CELERY_CONFIG)
 
 
 class JsonResults:

@@ -356,12 +356,12 @@ def test_without_binaries_a_test_is_skipped_but_not_where_they_must_be(monkeypat
     from tests import postgres
 
     monkeypatch.setattr(postgres, "binaries", lambda: None)
-    for name in ("CI", "PIPELINE_NEEDS_STACK"):
+    for name in ("CI", "NEEDS_STACK"):
         monkeypatch.delenv(name, raising=False)
     for name, value, kind in (
         ("CI", "", pytest.skip.Exception),
-        ("PIPELINE_NEEDS_STACK", "0", pytest.skip.Exception),
-        ("PIPELINE_NEEDS_STACK", "1", pytest.fail.Exception),
+        ("NEEDS_STACK", "0", pytest.skip.Exception),
+        ("NEEDS_STACK", "1", pytest.fail.Exception),
         ("CI", "true", pytest.fail.Exception),
     ):
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +80,13 @@ def mlflow(known: dict[str, str], stack: Rehearsal) -> dict[str, Client]:
         name: Client(port, name, known[f"MLFLOW_{name.upper()}_PASSWORD"]) for name in ("admin", "pipeline", "reviewer")
     }
     return {"nobody": Client(port), **users}
+
+
+@pytest.fixture(scope="session")
+def run_of_pipeline(mlflow: dict[str, Client]) -> tuple[str, str]:
+    """An experiment and a run of the pipeline's in MLflow."""
+    api, ask = "/api/2.0/mlflow", mlflow["pipeline"]
+    made = ask("POST", f"{api}/experiments/create", {"name": f"probe {secrets.token_hex(4)}"})
+    experiment = json.loads(made.text)["experiment_id"]
+    run = ask("POST", f"{api}/runs/create", {"experiment_id": experiment, "start_time": 1})
+    return experiment, json.loads(run.text)["run"]["info"]["run_id"]

@@ -31,7 +31,7 @@ def days(first: date = FIRST, last: date = LAST) -> list[date]:
 def needs_rehearsal() -> None:
     """Skip where no rehearsal can be held; where one must be, that is a failure."""
     if reason := missing():
-        (pytest.fail if os.environ.get("PIPELINE_NEEDS_STACK") else pytest.skip)(reason)
+        (pytest.fail if os.environ.get("NEEDS_STACK") else pytest.skip)(reason)
 
 
 class Refused(Exception):  # noqa: N818 - an answer

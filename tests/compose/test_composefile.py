@@ -313,6 +313,10 @@ def test_what_the_rehearsal_does_not_know_is_no_silent_success(tmp_path: Path) -
     file.write_text(yaml.safe_dump({"services": {"a": {"image": "x", "entrypoint": ["/bin/true"]}}}))
     with pytest.raises(ComposeError, match="entrypoint is not rehearsed"):
         read(file, {})
+    # Compose itself refuses these where the service is read-only, as all of ours are.
+    file.write_text(yaml.safe_dump({"services": {"a": {"image": "x", "configs": ["c"]}}}))
+    with pytest.raises(ComposeError, match="configs is not rehearsed"):
+        read(file, {})
     file.write_text(yaml.safe_dump({"services": {"a": {"image": "x:1.2", "depends_on": ["a"]}}}))
     with pytest.raises(ComposeError, match="in a circle"):
         read(file, {}).order()

@@ -276,16 +276,6 @@ def test_the_pipelines_user_in_mlflow_has_no_say_over_users_servers_and_places(m
     mlflow["admin"]("POST", f"{api}/experiments/delete", json.loads(made.text))
 
 
-@pytest.fixture(scope="session")
-def run_of_pipeline(mlflow: dict[str, Client]) -> tuple[str, str]:
-    """An experiment and a run of the pipeline's in MLflow."""
-    api, ask = "/api/2.0/mlflow", mlflow["pipeline"]
-    made = ask("POST", f"{api}/experiments/create", {"name": f"probe {secrets.token_hex(4)}"})
-    experiment = json.loads(made.text)["experiment_id"]
-    run = ask("POST", f"{api}/runs/create", {"experiment_id": experiment, "start_time": 1})
-    return experiment, json.loads(run.text)["run"]["info"]["run_id"]
-
-
 TRAVERSALS = (
     "../../../tmp/x",
     "..%2f..%2f..%2ftmp%2fx",

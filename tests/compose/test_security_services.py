@@ -86,7 +86,7 @@ def test_each_service_holds_the_secrets_it_needs_and_no_other(stack: Rehearsal, 
             held |= holds(each.get("Environment", ""), values)
             assert holds(each.get("Command", ""), values) == set(), f"{name}: on a command line"
         if service == "mlflow":
-            held |= holds(stack.run(name, "cat", "/run/mlflow/auth.ini")[1], values)
+            held |= holds(stack.run(name, "cat", "/tmp/sign-in.ini")[1], values)
         assert held == words(table[service][2]), name
     planted = next(iter(values.values()))
     assert any(holds(each.get("Command", ""), values) for each in processes(stack, WORKER, planted)), (
