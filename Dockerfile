@@ -12,9 +12,11 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/pipeline \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    OMP_NUM_THREADS=1 \
+    OPENBLAS_NUM_THREADS=1 \
     HOME=/tmp
 # Group 0, as Airflow's own image has it: a cluster may give the container any user in that group.
-RUN useradd --uid 50000 --gid 0 --no-create-home --home-dir /tmp pipeline \
+RUN /usr/sbin/useradd --uid 50000 --gid 0 --no-create-home --home-dir /tmp pipeline \
  && install -d -o 50000 -g 0 -m 0770 /data /logs /artifacts /landing /airflow
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/pipeline

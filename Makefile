@@ -37,7 +37,7 @@ start: environment ## Airflow and MLflow for your own use cases, on this machine
 	@$(VENV) -m stack
 
 secrets: ## passwords and keys for the team's stack, into .env, readable by you alone
-	@"$(PYTHON)" tools/passwords.py
+	@"$(or $(PYTHON),python3)" tools/passwords.py
 
 up: ## the stack for a team: PostgreSQL, Redis, Airflow with workers, MLflow, in containers
 	@$(COMPOSE_READY)
