@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import statistics
-import sys
 import tempfile
 import time
 import urllib.request
@@ -26,6 +24,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from demo.upstream import FIRST, deliver
+from rehearsal import ports
 from rehearsal.client import Rehearsal, missing
 from rehearsal.project import copy, variables
 
@@ -57,7 +56,7 @@ class Drips(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("127.0.0.1", 9999), Drips).serve_forever()
 """
 PARSE = """
-import json, sys, time, tracemalloc
+import json, sys, time
 began = time.perf_counter()
 import airflow.sdk
 sys.path.insert(0, "/opt/pipeline/dags")
@@ -130,15 +129,15 @@ def overlaps(tasks: Iterable[dict[str, Any]]) -> int:
 def main() -> None:
     """Run it and print the table."""
     if reason := missing():
-        print(reason, file=sys.stderr)
-        return
+        raise SystemExit(reason)
     number, console = int(os.environ.get("USECASES", "200")), Console()
+    if number < 6:
+        raise SystemExit(f"USECASES={number} is too few: two have a faulty upstream, and four are run by hand at once")
     with tempfile.TemporaryDirectory(prefix="many-") as made:
         folder = Path(made)
         folder.chmod(0o755)
         names = project(folder, number)
-        ports = _free(2)
-        known = variables(folder, *ports, PIPELINE_FIRST_DAY=str(DAY), PIPELINE_LAST_DAY=str(DAY))
+        known = variables(folder, *ports.free(2), PIPELINE_FIRST_DAY=str(DAY), PIPELINE_LAST_DAY=str(DAY))
         file = folder / "docker-compose.yaml"
         with Rehearsal(known, file=file, scale={"airflow-worker": 2}) as stack:
             stack.up(lambda line: console.print(line, style="dim"))
@@ -149,9 +148,9 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
     stack.run("airflow-worker-1", "sh", "-c", 'python -c "$0" >/dev/null 2>&1 & echo started', SLOW)
     printed = stack.run("airflow-dag-processor", "python", "-c", PARSE, timeout=300)[1]
     loading, parsing = json.loads(next(line for line in printed.splitlines() if line.startswith("PARSED "))[7:])
-    while len(known := {dag["dag_id"] for dag in airflow.every("/dags", "dags")}) < len(names):
+    while set(names) - {dag["dag_id"] for dag in airflow.every("/dags", "dags")}:
         time.sleep(2)
-    console.print(f"{len(known)} DAGs are known")
+    console.print(f"{len(names)} DAGs are known")
     began = time.monotonic()
     for name in names:
         airflow.send("PATCH", f"/api/v2/dags/{name}", {"is_paused": False})
@@ -224,14 +223,3 @@ def _one_at_a_time(console: Console, airflow: Airflow, names: list[str]) -> None
         f"{AGAIN} runs by hand of each of {len(names)} use cases at once: at most {max(each.values())} of a use case's "
         f"registered or promoted at a time, {overlaps(tasks)} over all of them"
     )
-
-
-def _free(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

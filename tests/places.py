@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pipeline.adapters.files import LocalFiles
 from pipeline.adapters.files_s3 import BucketFiles
-from pipeline.adapters.s3 import Address, Bucket
+from pipeline.adapters.s3 import Bucket
+from pipeline.adapters.s3_address import Address
 from pipeline.adapters.store import DeltaStore
 from tests.s3 import Storage
 

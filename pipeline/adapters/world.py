@@ -43,7 +43,8 @@ def store() -> Path | Bucket:
     place = os.environ.get("PIPELINE_STORE") or str(home() / "store")
     if ":" not in place.partition("/")[0]:
         return Path(place).resolve()
-    from pipeline.adapters.s3 import Bucket, address_of
+    from pipeline.adapters.s3 import Bucket
+    from pipeline.adapters.s3_address import address_of
 
     address = address_of(place, os.environ)
     if not address.token:

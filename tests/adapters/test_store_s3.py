@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.adapters import s3, world
 from pipeline.adapters.files_s3 import BucketFiles
-from pipeline.adapters.s3 import Address, Bucket, address_of
+from pipeline.adapters.s3 import Bucket
+from pipeline.adapters.s3_address import Address, address_of
 from pipeline.adapters.store import DeltaStore
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.windows import Days

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from demo.upstream import deliver
+from rehearsal import ports
 from rehearsal.client import Rehearsal
 from rehearsal.project import copy, variables
 from tests.compose.signed_in import Client
@@ -36,11 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def known(folder: Path) -> dict[str, str]:
     """What its `.env` says."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], other.getsockname()[1]
-    return variables(folder, *ports, PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
+    return variables(folder, *ports.free(2), PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import ports
 from rehearsal.client import ROOT, Rehearsal
 from rehearsal.project import copy, variables
 from tests.compose.team import needs_rehearsal
@@ -49,10 +49,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory, homes: Homes) -> tuple[R
     """A stack with secrets of its own, that nothing runs of yet."""
     needs_rehearsal()
     folder = copy(tmp_path_factory.mktemp("project"))
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        known = variables(folder, one.getsockname()[1], other.getsockname()[1], LANDING_FOLDER=str(homes.landing))
+    known = variables(folder, *ports.free(2), LANDING_FOLDER=str(homes.landing))
     return Rehearsal(known, file=folder / "docker-compose.yaml"), known
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import boto3
 import pytest
 
 from demo.upstream import deliver
+from rehearsal import ports
 from rehearsal.client import Rehearsal
 from rehearsal.project import copy, variables
 from tests.compose.team import HISTORY, Person, days, needs_rehearsal, wait_for
@@ -31,17 +31,6 @@ services:
 """
 
 
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     needs_rehearsal()
@@ -50,7 +39,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     file.write_text(file.read_text().replace("\nservices:\n", STORAGE, 1))
     for day in days(HISTORY, DAY):
         deliver(folder / "landing", day, ())
-    airflow, mlflow, storage = free_ports(3)
+    airflow, mlflow, storage = ports.free(3)
     settings = {
         "PIPELINE_STORE": "s3://team/store",
         "MLFLOW_ARTIFACTS": "s3://team/artifacts",
@@ -95,6 +84,12 @@ def run(stack: Rehearsal, bucket: Any, known: dict[str, str]) -> dict[str, Any]:
         return next((each for each in runs if each["state"] in ("success", "failed")), None)
 
     over = wait_for("the end of the day", ended, 400)
+
+    def sent() -> list[str]:
+        return [each.key for each in bucket.objects.filter(Prefix="logs/") if "/task_id=promote/" in each.key]
+
+    # A worker sends a task's log after it told the task's end; until then the log is only in its own folder.
+    wait_for("the last task's log on the storage", sent, 60)
     path = f"/dags/{NAME}/dagRuns/{quote(over['dag_run_id'])}/taskInstances"
     failed = [task["task_id"] for task in operator.airflow("GET", path)["task_instances"] if task["state"] == "failed"]
     return over | {"logs": [str(operator.airflow("GET", f"{path}/{task}/logs/1")) for task in failed]}
