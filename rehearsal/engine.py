@@ -243,12 +243,12 @@ def serve(engine: Engine, folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "control"))
         listener.listen()
+        listener.settimeout(0.5)
         while not engine.ended:
-            connection, _ = listener.accept()
-            threading.Thread(target=_answer, args=(engine, connection), daemon=True).start()
-            with suppress(FileNotFoundError):
-                (folder / "ended").stat()
-                return
+            with suppress(TimeoutError):
+                connection, _ = listener.accept()
+                connection.settimeout(None)
+                threading.Thread(target=_answer, args=(engine, connection), daemon=True).start()
 
 
 def _answer(engine: Engine, connection: socket.socket) -> None:
