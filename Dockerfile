@@ -1,5 +1,6 @@
 # One image for Airflow's processes, the workers and MLflow: the same code and the same pinned packages everywhere.
 FROM python:3.11.14-slim-bookworm AS packages
+ARG PIP_INDEX_URL
 WORKDIR /build
 COPY requirements.txt tools/pip.txt ./
 RUN python -m venv /opt/venv \
@@ -17,7 +18,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp
 # Group 0, as Airflow's own image has it: a cluster may give the container any user in that group.
 RUN /usr/sbin/useradd --uid 50000 --gid 0 --no-create-home --home-dir /tmp pipeline \
- && install -d -o 50000 -g 0 -m 0770 /data /logs /artifacts /landing /airflow
+ && install -d -o 50000 -g 0 -m 0770 /data /logs /artifacts /landing /airflow /spill
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/pipeline
 COPY pipeline pipeline

@@ -20,6 +20,12 @@ BACKUP = $(or $(TO),$(NEW_BACKUP))
 NEW_BACKUP := backups/$(shell date -u +%Y-%m-%dT%H%M%SZ)
 FOLDER = test -d "$(1)" || { echo "there is no folder '$(1)': $(2)" >&2; exit 2; }
 
+# What the services read of this folder must be readable to others; whoever doesn't own it can't, and needn't, change it.
+READABLE = mkdir -p landing; find landing -maxdepth 0 ! -perm -0005 -exec chmod a+rx {} +; find stack/team -name '*.sh' ! -perm -0004 -exec chmod a+r {} +
+
+# A person's own keys of some storage are not the stack's: those stand in .env.
+unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_ENDPOINT_URL
+
 .PHONY: demo start secrets up down logs migrate-to-stack backup restore test quick lint bench lock clean environment help
 .DEFAULT_GOAL := help
 
@@ -41,8 +47,8 @@ secrets: ## passwords and keys for the team's stack, into .env, readable by you 
 
 up: ## the stack for a team: PostgreSQL, Redis, Airflow with workers, MLflow, in containers
 	@$(COMPOSE_READY)
-	@mkdir -p landing && chmod a+rx landing && chmod a+r stack/team/*.sh
-	@docker compose up --build --detach --wait && echo "Airflow http://$$(docker compose port airflow-apiserver 8080)  MLflow http://$$(docker compose port mlflow 5000)  users and passwords: .env"
+	@$(READABLE)
+	@docker compose build mlflow && docker compose up --detach --wait && echo "Airflow http://$$(docker compose port airflow-apiserver 8080)  MLflow http://$$(docker compose port mlflow 5000)  users and passwords: .env"
 
 down: ## stop it; its volumes stay
 	@$(COMPOSE_READY)
@@ -55,18 +61,20 @@ logs: ## what it says, until Ctrl-C
 migrate-to-stack: ## takes this machine's own installation into the running stack: FROM=var
 	@$(COMPOSE_READY)
 	@$(call FOLDER,$(or $(FROM),var),name the home of your installation: make migrate-to-stack FROM=var)
-	@FROM="$(abspath $(or $(FROM),var))" docker compose run --rm --build moving
+	@FROM="$(abspath $(or $(FROM),var))" docker compose run --rm moving
 
 backup: ## databases, store and artifacts of the stack, at work or not: TO=backups/… (a new folder)
 	@$(COMPOSE_READY)
 	@umask 077; mkdir -p "$(BACKUP)" && test -z "$$(ls -A "$(BACKUP)")" || { echo "$(BACKUP) is not an empty folder: name another, make backup TO=backups/another" >&2; exit 2; }
-	@$(AS_ME); export TO="$(abspath $(BACKUP))"; docker compose run --rm backup-databases && docker compose run --rm --build backup-files
+	@$(AS_ME); export TO="$(abspath $(BACKUP))"; docker compose run --rm backup-databases && docker compose run --rm backup-files
 	@echo "in $(BACKUP); keep a copy of .env with it, in a safe place"
 
 restore: ## a backup into a new, empty stack, before its first `make up`: FROM=backups/…
 	@$(COMPOSE_READY)
 	@$(call FOLDER,$(FROM),name a backup: make restore FROM=backups/…)
-	@$(AS_ME); export FROM="$(abspath $(FROM))"; docker compose run --rm --build restore-check && docker compose run --rm restore-databases && docker compose run --rm restore-files
+	@$(READABLE)
+	@docker compose build mlflow
+	@$(AS_ME); export FROM="$(abspath $(FROM))"; docker compose run --rm restore-check && docker compose run --rm restore-databases && docker compose run --rm restore-files
 
 test: environment ## lint, types and every test
 	@$(VENV) -m ruff check .

@@ -42,7 +42,8 @@ for some data days, whatever it scores, until the hold ends or is lifted (`lift_
 champion, since when, why and by whom. MLflow shows the same versions; a target that never was champion is refused, and
 the first line of the task's log then says which ones were.
 
-The same without Airflow: `.venv/bin/python -m pipeline rollback <use case> --to previous --why …`
+The same without Airflow: `.venv/bin/python -m pipeline rollback <use case> --to previous --why …`; on the team's stack
+`docker compose exec airflow-worker python -m pipeline rollback <use case> --to previous --why … --by YOUR_NAME`
 """,
     params={
         "usecase": USECASE,
@@ -91,7 +92,8 @@ Ends the hold that a rollback has put on a recipe; the champion stays who it is.
 *rollback* say which recipe may not be promoted, and through which data day; a line *lift* ended such a hold. A recipe
 that isn't held is refused, and the first line of the task's log then lists those that are.
 
-The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe … --why …`
+The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe … --why …`; on the team's stack with
+`docker compose exec airflow-worker python` in the place of `.venv/bin/python`
 """,
     params={
         "usecase": USECASE,

@@ -157,7 +157,8 @@ from the project's folder:
 ```
 
 *Trigger → Backfill* is the same, with the same two moments. In an Airflow of your own leave out
-`.venv/bin/python -m stack run`; where the stack's files aren't in `var`, set `PIPELINE_HOME` before it. With
+`.venv/bin/python -m stack run`; on the team's stack put `docker compose exec airflow-apiserver` in its place; where the
+stack's files aren't in `var`, set `PIPELINE_HOME` before it. With
 `--dry-run` it only lists the runs.
 
 Days that have a run already are left out (`--reprocess-behavior none`, the default); `failed` judges those anew that

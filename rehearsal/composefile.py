@@ -47,7 +47,6 @@ class Service:
 
     name: str
     image: str
-    builds: bool
     command: list[str]
     environment: dict[str, str]
     user: str
@@ -122,7 +121,7 @@ def dotenv(path: Path) -> dict[str, str]:
 
 
 _VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)|(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-?])(?P<word>[^}]*))?\})"
+    r"\$(?:(?P<escaped>\$)|(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<operator>:?[-?])(?P<word>(?:[^{}]|\$\{[^{}]*\})*))?\})"
 )
 
 
@@ -143,7 +142,7 @@ def _filled(value: Any, environ: Mapping[str, str]) -> Any:
         if operator.endswith("?") and missing:
             raise ComposeError(f"required variable {name} is missing a value: {word}")
         if operator.endswith("-") and missing:
-            return word
+            return str(_filled(word, environ))
         return present or ""
 
     return _VARIABLE.sub(one, value)
@@ -168,7 +167,6 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
     return Service(
         name=name,
         image=body.get("image", ""),
-        builds="build" in body,
         command=shlex.split(command) if isinstance(command, str) else [str(word) for word in command],
         environment={key: _text(value) for key, value in environment.items()},
         user=str(body.get("user", "")),

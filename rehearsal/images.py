@@ -10,6 +10,9 @@ from pathlib import Path
 
 from rehearsal.composefile import ComposeError, Service
 
+OURS = "local"
+"""The tag of the image that the Dockerfile makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -34,9 +37,9 @@ def image_of(service: Service, root: Path) -> Image:
     Raises:
         ComposeError: Nothing here stands in for that image, or a program it needs isn't installed.
     """
-    if service.builds:
-        return _built(root)
     name, _, version = service.image.partition(":")
+    if version == OURS:
+        return _built(root)
     if name not in ("postgres", "redis"):
         raise ComposeError(f"{service.name}: nothing stands in for the image {service.image}; see rehearsal/images.py")
     if not re.match(r"\d+\.\d+", version):

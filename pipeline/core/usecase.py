@@ -55,7 +55,8 @@ class Promotion:
 
     Attributes:
         approval: ``"auto"``, or ``"person"``: somebody must say yes in Airflow.
-        approvers: Airflow user names who may answer; empty: whoever may operate the DAG.
+        approvers: Airflow user names who may answer; empty: whoever Airflow lets answer (on the team's stack the roles
+            Approver and Admin). Name two: nobody answers for another.
         deadline_hours: How long a person has. Nobody answers: the champion stays, the run says so.
     """
 

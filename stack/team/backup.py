@@ -138,7 +138,8 @@ def not_empty(what: str) -> StackError:
     """Of a stack that is no target."""
     return StackError(
         f"this stack is not empty ({what}), and a restore never mixes two; restore before the first `make up`: in "
-        "another folder, or after `docker compose down --volumes`, which deletes all that this one holds"
+        "another folder with another COMPOSE_PROJECT_NAME in its .env, or after `docker compose down --volumes`, which "
+        "deletes all that this one holds"
     )
 
 

@@ -39,10 +39,12 @@ def pools() -> str:
     from airflow.models.pool import Pool
 
     slots = int(os.environ["TRAINING_SLOTS"])
-    if Pool.get_pool("training") is None:
+    there = Pool.get_pool("training")
+    if there is None:
         Pool.create_or_update_pool("training", slots, "Trainings at once, over all use cases", include_deferred=False)
         return f"training: {slots} slots"
-    return "are there"
+    kept = "" if there.slots == slots else "; TRAINING_SLOTS counts at the first start, change it under Admin, Pools"
+    return f"are there (training: {there.slots} slots{kept})"
 
 
 @_step("Airflow's roles and first users")
@@ -93,7 +95,12 @@ def main() -> int:
     """0 when everything is as it must be; the first thing that isn't ends it, and the next `up` tries again."""
     for what, step in _STEPS:
         print(f"{what} ...", flush=True)
-        print(f"{what} {step()}", flush=True)
+        try:
+            print(f"{what} {step()}", flush=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person reads it here
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{what} could not be made ready ({told}); mend it, then make up", file=sys.stderr)
+            return 1
     return 0
 
 

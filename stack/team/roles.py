@@ -28,4 +28,7 @@ ROLES: tuple[dict[str, Any], ...] = (
 """Beside Airflow's own Viewer and Admin."""
 
 USERS = {"admin": "Admin", "operator": "Operator", "approver": "Approver", "viewer": "Viewer"}
-"""The first users, and the role each has; their passwords come from `.env`."""
+"""The first users, and the role each has; their passwords come from `.env`.
+
+One more goes into tools/passwords.py, backup_databases.py, and airflow-init and restore-files of the compose file, too.
+"""
