@@ -20,7 +20,9 @@ def main(arguments: list[str]) -> int:
         folder = Path(arguments[0]).resolve() if arguments else None
         with Rehearsal(variables, scale={"airflow-worker": 2}, folder=folder) as stack:
             stack.up(lambda line: print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True))
-            print("Ctrl-C stops it; passwords are in .env", flush=True)
+            airflow, mlflow = variables.get("AIRFLOW_PORT", "8080"), variables.get("MLFLOW_PORT", "5000")
+            print(f"Airflow http://127.0.0.1:{airflow}  MLflow http://127.0.0.1:{mlflow}", flush=True)
+            print("users and passwords: .env  Ctrl-C stops it", flush=True)
             while True:
                 time.sleep(3600)
     except ComposeError as error:

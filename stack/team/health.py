@@ -125,7 +125,7 @@ def _answer(url: str, sign_in: str | None = None) -> bytes:
         with _DIRECT.open(request, timeout=_SECONDS) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
-        raise Unhealthy(f"{url.split('?', maxsplit=1)[0]} answers {error.code}") from None
+        raise Refused(url.split("?", maxsplit=1)[0], error.code) from None
     except OSError as error:
         raise Unhealthy(f"{url.split('?', maxsplit=1)[0]} does not answer ({error})") from None
 

@@ -73,7 +73,7 @@ def _send(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=60) as answer:
             text = answer.read()
     except urllib.error.HTTPError as error:
         raise Refused(error.code, error.read().decode(errors="replace")[:500]) from None

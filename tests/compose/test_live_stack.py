@@ -86,7 +86,7 @@ def told(stack: Rehearsal, people: dict[str, Person], reference: Reference) -> T
                 return True
         return False
 
-    wait_for("a training", kill_a_training, 240, pause=0.2)
+    wait_for("a training", kill_a_training, 600, pause=0.2)
 
     def answer() -> None:
         for task in tasks(ASKED, "approve"):
@@ -161,7 +161,7 @@ def test_a_part_that_does_not_work_is_told_from_one_that_does(stack: Rehearsal, 
         status, said = stack.run(asked, *check, part)
         assert (status, words in said) == (1, True), said
         stack.start(down)
-        wait_for(f"{part} well again", lambda asked=asked, part=part: stack.run(asked, *check, part)[0] == 0, 90)
+        wait_for(f"{part} well again", lambda asked=asked, part=part: stack.run(asked, *check, part)[0] == 0, 300)
 
 
 def test_both_use_cases_reach_a_promotion_in_mlflow(stack: Rehearsal, people: dict[str, Person], told: Told) -> None:
@@ -209,7 +209,7 @@ def test_people_may_what_their_role_says(people: dict[str, Person], told: Told) 
         state = people["viewer"].airflow("GET", path)["state"]
         return state if state in ("success", "failed") else ""
 
-    assert wait_for("the run by hand", over, 240) == "success"
+    assert wait_for("the run by hand", over, 600) == "success"
 
 
 def test_a_rollback_by_hand_names_who_did_it(stack: Rehearsal, people: dict[str, Person], told: Told) -> None:
@@ -221,7 +221,7 @@ def test_a_rollback_by_hand_names_who_did_it(stack: Rehearsal, people: dict[str,
         state = people["viewer"].airflow("GET", path)["state"]
         return state if state in ("success", "failed") else ""
 
-    assert wait_for("the rollback", over, 120) == "success"
+    assert wait_for("the rollback", over, 400) == "success"
     _, history = stack.run("airflow-worker-1", "python", "-m", "pipeline", "history", NAMES[0])
     assert "operator" in history
     assert "a drill" in history

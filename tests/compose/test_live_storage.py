@@ -1,4 +1,4 @@
-"""The same stack with its store, MLflow's artifacts and the task logs on S3-compatible storage, by settings alone."""
+"""The same stack by settings alone: store, artifacts and task logs on S3-compatible storage, and behind a proxy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from demo.upstream import deliver
 from rehearsal import ports
 from rehearsal.client import Rehearsal
 from rehearsal.project import copy, variables
+from tests.compose.signed_in import Client
 from tests.compose.team import HISTORY, Person, days, needs_rehearsal, wait_for
 
 pytestmark = pytest.mark.live
@@ -48,6 +49,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AWS_ENDPOINT_URL": "http://storage:9000",
         "AWS_ACCESS_KEY_ID": "team",
         "AWS_SECRET_ACCESS_KEY": "a secret of the storage",
+        "AIRFLOW_URL": "https://airflow.example.com",
+        "FORWARDED_ALLOW_IPS": "*",
+        "MLFLOW_MORE_HOSTS": ",mlflow.example.com",
+        "MLFLOW_MORE_ORIGINS": ",https://mlflow.example.com",
     }
     calendar = {"PIPELINE_FIRST_DAY": str(DAY), "PIPELINE_LAST_DAY": str(DAY), "STORAGE_PORT": str(storage)}
     return {**variables(folder, airflow, mlflow, **settings, **calendar), "FOLDER": str(folder)}
@@ -83,13 +88,13 @@ def run(stack: Rehearsal, bucket: Any, known: dict[str, str]) -> dict[str, Any]:
         runs = operator.airflow("GET", f"/dags/{NAME}/dagRuns")["dag_runs"]
         return next((each for each in runs if each["state"] in ("success", "failed")), None)
 
-    over = wait_for("the end of the day", ended, 400)
+    over = wait_for("the end of the day", ended, 900)
 
     def sent() -> list[str]:
         return [each.key for each in bucket.objects.filter(Prefix="logs/") if "/task_id=promote/" in each.key]
 
     # A worker sends a task's log after it told the task's end; until then the log is only in its own folder.
-    wait_for("the last task's log on the storage", sent, 60)
+    wait_for("the last task's log on the storage", sent, 180)
     path = f"/dags/{NAME}/dagRuns/{quote(over['dag_run_id'])}/taskInstances"
     failed = [task["task_id"] for task in operator.airflow("GET", path)["task_instances"] if task["state"] == "failed"]
     return over | {"logs": [str(operator.airflow("GET", f"{path}/{task}/logs/1")) for task in failed]}
@@ -125,3 +130,18 @@ def test_the_storage_s_keys_are_in_no_log(run: dict[str, Any], stack: Rehearsal,
     )
     assert "has no champion yet" in said
     assert "a secret of the storage" not in said
+
+
+def test_behind_a_proxy_people_stay_at_its_names(stack: Rehearsal, known: dict[str, str]) -> None:
+    """The proxy ends TLS, keeps `Host` and says `X-Forwarded-Proto`."""
+    airflow = Client(known["AIRFLOW_PORT"])
+    asked = airflow("GET", "/api/v2/auth/login")
+    assert asked.where.startswith("https://airflow.example.com/auth/login/"), asked
+    asked = airflow("GET", "/auth/users/list/", Host="airflow.example.com", X_Forwarded_Proto="https")
+    assert asked.where == "/auth/login/?next=https://airflow.example.com/auth/users/list/"
+    mlflow = Client(known["MLFLOW_PORT"], "reviewer", known["MLFLOW_REVIEWER_PASSWORD"])
+    search = "/ajax-api/2.0/mlflow/experiments/search"
+    at = {"Host": "mlflow.example.com", "Origin": "https://mlflow.example.com"}
+    assert mlflow("POST", search, {"max_results": 1}, **at).status == 200
+    assert mlflow("POST", search, {"max_results": 1}, **(at | {"Host": "other.example.com"})).status == 403
+    assert mlflow("POST", search, {"max_results": 1}, **(at | {"Origin": "https://other.example.com"})).status == 403

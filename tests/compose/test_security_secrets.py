@@ -100,7 +100,7 @@ def test_no_secret_is_written_to_a_log_a_page_or_a_file(
     def over() -> bool:
         return json.loads(airflow["viewer"]("GET", where).text)["state"] in ("success", "failed")
 
-    wait_for("the run by hand", over, 240)
+    wait_for("the run by hand", over, 600)
     api = "/api/2.0/mlflow"
     for verb, body in (("log-parameter", {"key": "p", "value": planted}), ("set-tag", {"key": "t", "value": planted})):
         assert mlflow["pipeline"]("POST", f"{api}/runs/{verb}", {"run_id": run, **body}).status == 200

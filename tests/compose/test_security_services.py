@@ -228,7 +228,7 @@ def test_a_forged_message_runs_in_a_worker_and_nowhere_else(stack: Rehearsal) ->
     name = f"forged-{secrets.token_hex(4)}"
     python(stack, WORKER, FORGED, name)
     left = stack.folder / "volumes" / "logs" / name
-    said = wait_for("the forged message", lambda: left.exists() and left.read_text().strip(), 60, pause=0.2)
+    said = wait_for("the forged message", lambda: left.exists() and left.read_text().strip(), 180, pause=0.2)
     assert said.startswith("airflow-worker")
     left.unlink()
 
