@@ -2,7 +2,8 @@
 
 ``USECASES=200 python -m benchmarks many``: so many use cases are made of the two real ones, in a copy of the project;
 all of them run one data day on docker-compose.yaml's own services, rehearsed as local processes. One of them has no
-files, and the upstream of another one drips a byte a second. Needs root, PostgreSQL and Redis.
+files, and the upstream of another one drips a byte a second; ``FAULTY=no`` leaves these two out, to compare. Needs
+root, PostgreSQL and Redis.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import statistics
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ from rehearsal.project import copy, variables
 DAY = date(2013, 1, 15)
 AGAIN = 3
 """Runs by hand of one use case at the same moment, after the day: they must not overlap."""
+FAULTY = 2
+"""So many have a faulty upstream; see CATALOGUE."""
 
 CATALOGUE = """
 import dataclasses
@@ -44,7 +48,8 @@ def _unlike(usecase, path):
 
 
 ALL = tuple(dataclasses.replace(_BASES[n % 2], name=f"{{_BASES[n % 2].name}}_{{n:03d}}") for n in range({number}))
-ALL = (_unlike(ALL[0], "nowhere/{{day}}.csv"), _unlike(ALL[1], "http://127.0.0.1:9999/{{day}}.csv"), *ALL[2:])
+FAULTY = (_unlike(ALL[0], "nowhere/{{day}}.csv"), _unlike(ALL[1], "http://127.0.0.1:9999/{{day}}.csv"))
+ALL = (*(FAULTY if {faulty} else ()), *ALL[2:])
 """
 SLOW = """
 import http.server, time
@@ -66,16 +71,17 @@ print("PARSED " + json.dumps([loaded - began, time.perf_counter() - loaded]))
 """
 
 
-def project(folder: Path, number: int) -> list[str]:
-    """A copy of the project with so many use cases; returns their names."""
+def project(folder: Path, number: int, faulty: bool) -> list[str]:
+    """A copy of the project with so many use cases; returns their names, those with a faulty upstream first."""
     copy(folder)
     catalogue = folder / "pipeline" / "usecases" / "__init__.py"
     text = catalogue.read_text()
     line = "ALL: tuple[Usecase, ...] = (FLIGHT_DELAY, FLIGHT_MINUTES)\n"
     if line not in text:
         raise SystemExit(f"{catalogue} no longer lists the two use cases as this benchmark knows them")
-    catalogue.write_text(text.replace(line, CATALOGUE.format(number=number)))
-    names = [f"{('flight_delay', 'flight_minutes')[n % 2]}_{n:03d}" for n in range(number)]
+    catalogue.write_text(text.replace(line, CATALOGUE.format(number=number, faulty=faulty)))
+    first = 0 if faulty else FAULTY
+    names = [f"{('flight_delay', 'flight_minutes')[n % 2]}_{n:03d}" for n in range(first, number)]
     for name in names:
         (folder / "expectations" / name).symlink_to(name[:-4])
     for n in range((DAY - FIRST).days + 1):
@@ -136,15 +142,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="many-") as made:
         folder = Path(made)
         folder.chmod(0o755)
-        names = project(folder, number)
+        with_faults = os.environ.get("FAULTY", "yes") != "no"
+        names = project(folder, number, with_faults)
         known = variables(folder, *ports.free(2), PIPELINE_FIRST_DAY=str(DAY), PIPELINE_LAST_DAY=str(DAY))
         file = folder / "docker-compose.yaml"
         with Rehearsal(known, file=file, scale={"airflow-worker": 2}) as stack:
             stack.up(lambda line: console.print(line, style="dim"))
-            _measure(console, stack, Airflow(known), names)
+            _measure(console, stack, Airflow(known), names, names[:FAULTY] if with_faults else [])
 
 
-def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[str]) -> None:
+def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[str], faulty: list[str]) -> None:
+    sound_names = [name for name in names if name not in faulty]
     stack.run("airflow-worker-1", "sh", "-c", 'python -c "$0" >/dev/null 2>&1 & echo started', SLOW)
     printed = stack.run("airflow-dag-processor", "python", "-c", PARSE, timeout=300)[1]
     loading, parsing = json.loads(next(line for line in printed.splitlines() if line.startswith("PARSED "))[7:])
@@ -163,16 +171,16 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
             progress.update(bar, completed=len(over))
             for service, size in stack.memory().items():
                 memory[service] = max(memory.get(service, 0.0), size)
-            # The two with a faulty upstream try for minutes; nobody waits for them.
-            healthy = [run for run in over if run["dag_id"] in names[2:]]
-            if len(healthy) == len(names) - 2:
+            # Those with a faulty upstream try for minutes; nobody waits for them.
+            if sum(run["dag_id"] in sound_names for run in over) == len(sound_names):
                 break
             time.sleep(5)
     wall = time.monotonic() - began
     known_tasks = list(airflow.every("/dags/~/dagRuns/~/taskInstances", "task_instances"))
     tasks = [task for task in known_tasks if task["end_date"]]
-    sound = [task for task in tasks if task["dag_id"] in names[2:]]
-    table = Table(title=f"{len(names)} use cases, one data day, two workers of two slots", show_header=False)
+    sound = [task for task in tasks if task["dag_id"] in sound_names]
+    title = f"{len(sound_names)} sound use cases, {len(faulty)} with a faulty upstream, two workers of two slots"
+    table = Table(title=title, show_header=False)
     states = defaultdict(int)
     for run in over:
         states[run["state"]] += 1
@@ -182,7 +190,7 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
     for what, figure in (
         ("one parse of all DAGs", f"{parsing:.2f} s (beside {loading:.2f} s to import Airflow)"),
         ("runs that ended", ", ".join(f"{count} {state}" for state, count in states.items())),
-        ("wall time", f"{wall / 60:.1f} min, {wall / len(names):.2f} s a use case"),
+        ("wall time", f"{wall / 60:.1f} min, {wall / len(sound_names):.2f} s a sound use case"),
         ("tasks", f"{len(sound)}, each {busy / len(sound):.2f} s on the mean"),
         ("their slots were at work", f"{100 * busy / (slots * wall):.0f} % of the time"),
         ("from queued to begun", f"median {statistics.median(lag):.1f} s, p95 {lag[int(0.95 * len(lag))]:.1f} s"),
@@ -192,11 +200,27 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
     ):
         table.add_row(what, figure)
     console.print(table)
-    for name, fault in ((names[0], "no files"), (names[1], "an upstream that drips")):
+    for name, fault in zip(faulty, ("no files", "an upstream that drips"), strict=False):
         states_of = sorted(f"{task['task_id']} {task['state']}" for task in known_tasks if task["dag_id"] == name)
         at = next((each for each in states_of if each.startswith("ingest")), "ingest not begun")
-        console.print(f"{name} ({fault}): {at}, when all {len(names) - 2} others had ended")
-    _one_at_a_time(console, airflow, names[2:6])
+        console.print(
+            f"{name} ({fault}): {at}, when all {len(sound_names)} others had ended; it had held a slot for "
+            f"{_held(airflow, [task for task in known_tasks if task['dag_id'] == name]):.0f} s"
+        )
+    _one_at_a_time(console, airflow, sound_names[:4])
+
+
+def _held(airflow: Airflow, tasks: list[dict[str, Any]]) -> float:
+    """For how long these tasks were at work, over all their tries so far, in seconds."""
+    held = 0.0
+    for task in tasks:
+        run = urllib.parse.quote(task["dag_run_id"])
+        path = f"/api/v2/dags/{task['dag_id']}/dagRuns/{run}/taskInstances/{task['task_id']}/tries"
+        for attempt in airflow.send("GET", path)["task_instances"]:
+            if attempt["start_date"]:
+                end = attempt["end_date"] or datetime.now(UTC).isoformat()
+                held += seconds(end, attempt["start_date"])
+    return held
 
 
 def _one_at_a_time(console: Console, airflow: Airflow, names: list[str]) -> None:

@@ -43,6 +43,8 @@ def listening() -> Iterator[tuple[str, int]]:
 
 def _forward(listen, connect) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     ready = threading.Event()
+    # asyncio itself holds a task by a weak reference only; one that is collected drops its connection.
+    at_work: set[asyncio.Task[None] | None] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, OSError):
@@ -53,14 +55,16 @@ def _forward(listen, connect) -> None:  # type: ignore[no-untyped-def]  # noqa: 
                 writer.write_eof()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_work.add(asyncio.current_task())
         try:
             inner_reader, inner_writer = await connect()
+            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+            inner_writer.close()
         except OSError:
+            pass  # the service isn't there: whoever asked sees a connection that ends
+        finally:
             writer.close()
-            return
-        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
-        for each in (writer, inner_writer):
-            each.close()
+            at_work.discard(asyncio.current_task())
 
     async def main() -> None:
         server = await listen(handle)
