@@ -42,20 +42,22 @@ import dataclasses
 _BASES = (FLIGHT_DELAY, FLIGHT_MINUTES)
 
 
-def _unlike(usecase, path):
-    feed, *others = usecase.feeds
-    return dataclasses.replace(usecase, feeds=(dataclasses.replace(feed, path=path), *others))
+def _with(usecase, name, path):  # a table of its own: the others are shared, and there once anybody has taken them in
+    feed = dataclasses.replace(usecase.feeds[0], name=name, path=path)
+    return dataclasses.replace(usecase, feeds=(*usecase.feeds, feed))
 
 
 ALL = tuple(dataclasses.replace(_BASES[n % 2], name=f"{{_BASES[n % 2].name}}_{{n:03d}}") for n in range({number}))
-FAULTY = (_unlike(ALL[0], "nowhere/{{day}}.csv"), _unlike(ALL[1], "http://127.0.0.1:9999/{{day}}.csv"))
-ALL = (*(FAULTY if {faulty} else ()), *ALL[2:])
+NEVER, DRIPS = _with(ALL[0], "never", "nowhere/{{day}}.csv"), _with(ALL[1], "drips", "http://127.0.0.1:9999/{{day}}.csv")
+ALL = (*((NEVER, DRIPS) if {faulty} else ()), *ALL[2:])
 """
 SLOW = """
 import http.server, time
 class Drips(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_HEAD(self):
         self.send_response(200); self.send_header("Content-Length", "100000"); self.end_headers()
+    def do_GET(self):
+        self.do_HEAD()
         for _ in range(100000):
             self.wfile.write(b"x"); self.wfile.flush(); time.sleep(1)
 http.server.ThreadingHTTPServer(("127.0.0.1", 9999), Drips).serve_forever()

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.adapters.refusals import Subject
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import SLOW, UsageError
 
 #: What a manifest's name adds to its file's.
 MANIFEST = ".manifest.json"
@@ -177,7 +177,7 @@ def read_address(address: str, limit: int, timeout: float, subject: Subject) -> 
             data += chunk
             if time.monotonic() > deadline:
                 raise subject.unavailable(
-                    "SLOW", f"came too slowly: {len(data):,} bytes in {_PATIENCE * timeout:g} seconds"
+                    SLOW, f"came too slowly: {len(data):,} bytes in {_PATIENCE * timeout:g} seconds"
                 )
         _check_size(subject, len(data), limit)
         if told is not None and told.isdigit() and len(data) < int(told):
@@ -228,6 +228,8 @@ def _ask(
         ) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error or type(error).__name__
+        if isinstance(reason, TimeoutError):
+            raise subject.unavailable(SLOW, f"was not handed out: no answer for {timeout:g} seconds") from None
         raise subject.unavailable("HTTP", f"was not handed out: {reason}") from None
 
 

@@ -28,7 +28,7 @@ from pipeline.adapters.parsing import checked_text, parse_csv, parse_jsonl
 from pipeline.adapters.refusals import Subject, share
 from pipeline.adapters.sheet import Sheet
 from pipeline.adapters.unpacking import unpack
-from pipeline.core.errors import PipelineError, UsageError
+from pipeline.core.errors import SLOW, PipelineError, UsageError
 from pipeline.core.ports import Delivery
 from pipeline.core.tables import Table
 
@@ -67,12 +67,18 @@ class FolderLanding:
         return fetching.is_there(self._root, place.name)
 
     def digest(self, table: Table, day: date) -> str | None:
-        """SHA-256 of the delivered bytes, None if there are none, empty if they can't be read as they should be."""
+        """SHA-256 of the delivered bytes, None if there are none, empty if they can't be read as they should be.
+
+        Raises:
+            UnavailableError: With the code ``SLOW`` only.
+        """
         try:
             return fetching.sha256_of(self._bytes(self._place(table, day), table.bytes))
         except Absent:
             return None
-        except PipelineError:
+        except PipelineError as error:
+            if error.code == SLOW:
+                raise
             return ""
 
     def fetch(self, table: Table, day: date) -> Delivery:

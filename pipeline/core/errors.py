@@ -42,6 +42,10 @@ class RefusedError(PipelineError):
         self.report = report
 
 
+SLOW = "SLOW"
+"""The code of an upstream that doesn't answer, or hands out too slowly: to ask it for more holds a worker as long."""
+
+
 class UnavailableError(PipelineError):
     """A server or a file that is not there now and may be later: try again."""
 

@@ -51,7 +51,10 @@ class Landing(Protocol):
         """Whether anything was delivered for that day."""
 
     def digest(self, table: Table, day: date) -> str | None:
-        """SHA-256 of the delivered bytes, None if there are none, empty if they can't be read; cheaper than a fetch."""
+        """SHA-256 of the delivered bytes, None if there are none, empty if they can't be read; cheaper than a fetch.
+
+        An upstream that is too slow raises, as in a fetch.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
+from pipeline.core.errors import SLOW, PipelineError, RefusedError, UnavailableError
 from pipeline.core.ports import Delivery, World
 from pipeline.core.records import Snapshot
 from pipeline.core.tables import Table
@@ -37,7 +37,8 @@ def ingest(usecase: Usecase, day: date, world: World) -> Snapshot:
 
     For the ``lookback`` days before it, files that are new or whose bytes changed replace their day. A table that has
     nothing in that stretch (its first day, or after a long silence) is filled as far back as windows and features
-    reach. A bad file of a past day stops nothing: it is named in the note, and that day stays as it was.
+    reach. A bad file of a past day stops nothing: it is named in the note, and that day stays as it was. An upstream
+    that is too slow with one of its days is asked for no more of them in this try.
 
     Killed at any point and run again it ends with the same store: days are committed oldest first, the data day last.
 
@@ -74,6 +75,10 @@ def _bring_up_to_date(usecase: Usecase, table: Table, day: date, world: World, t
             if (known is not None or world.landing.has(table, past)) and _take(table, past, known, world, told):
                 late.append(past)
         except PipelineError as error:
+            if error.code == SLOW:
+                # Each further day would keep this worker from other use cases for as long; the next try goes on here.
+                told.refusals[table.name] = error
+                return
             told.remarks.append(f"left as it was: {error}")
     if late:
         stretch = f"{late[0]}" if len(late) == 1 else f"{len(late)} days of {late[0]} to {late[-1]}"

@@ -644,6 +644,8 @@ def test_a_file_that_drips_in_does_not_hold_a_worker_for_as_long_as_it_likes(ups
         feed = dataclasses.replace(upstream.feed, path=f"{base}/{{day}}.csv")
         with pytest.raises(UnavailableError, match="came too slowly") as slow:
             FolderLanding(upstream.root, timeout=0.1).fetch(feed, DAY)
+        with pytest.raises(UnavailableError, match="came too slowly"):
+            FolderLanding(upstream.root, timeout=0.1).digest(feed, DAY)
     assert (slow.value.code, slow.value.retry) == ("SLOW", True)
 
 
@@ -693,7 +695,7 @@ def test_files_come_over_http_within_limits_and_without_their_secrets_in_the_sen
             ("cut", "INTERRUPTED"),
             ("big", "TOO_LARGE"),
             ("endless", "TOO_LARGE"),
-            ("silent", "HTTP"),
+            ("silent", "SLOW"),
             ("error", "HTTP"),
             ("local", "HTTP"),
             ("ftp", "HTTP"),

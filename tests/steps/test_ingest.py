@@ -144,6 +144,38 @@ def test_a_bad_file_of_a_past_day_is_named_and_stops_nothing(home: Path, world: 
         assert world.store.read("visits", version, Days(past - timedelta(1), past)).num_rows == 60
 
 
+class Slow(FolderLanding):
+    """Hands out one day of the visits too slowly, and counts how often it was asked."""
+
+    def __init__(self, root: Path, slow: date) -> None:
+        super().__init__(root)
+        self.slow, self.asked = slow, 0
+
+    def fetch(self, table: Any, day: date) -> Any:
+        self.asked += table.name == "visits" and day >= self.slow
+        if (table.name, day) == ("visits", self.slow):
+            raise UnavailableError(f"visits of {day}: came too slowly", "SLOW")
+        return super().fetch(table, day)
+
+
+@pytest.mark.parametrize("back", [0, 2, 6])
+def test_an_upstream_that_is_too_slow_is_asked_once_in_a_try_and_what_came_before_is_kept(
+    home: Path, world: World, back: int
+) -> None:
+    for day in days(14):
+        deliver(home / "landing", day)
+    slow = Slow(home / "landing", DAY - timedelta(back))
+    with pytest.raises(UnavailableError, match="came too slowly") as given_up:
+        ingest(SMALL, DAY, dataclasses.replace(world, landing=slow))
+    assert (given_up.value.code, slow.asked) == ("SLOW", 1)
+    kept = world.store.version("visits")
+    assert kept is not None
+    assert max(world.store.marks("visits", kept)) == slow.slow - timedelta(1)
+    # The next try goes on where this one stopped: no day is lost.
+    version = ingest(SMALL, DAY, world).versions["visits"]
+    assert sorted(world.store.marks("visits", version)) == days(13)
+
+
 def test_a_refused_table_stays_as_it_was_and_the_sound_ones_are_kept(home: Path, world: World) -> None:
     for day in days(14):
         deliver(home / "landing", day)
