@@ -12,7 +12,8 @@ export PIPELINE_HOME
 
 # A sentence instead of what Docker says where something is missing.
 COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "Docker with its compose plugin is needed and was not found: install it, or use the embedded stack (make start)" >&2; exit 2; }; \
-	test -f .env || { echo "there are no passwords yet: run make secrets first" >&2; exit 2; }
+	test -f .env || { echo "there are no passwords yet: run make secrets first" >&2; exit 2; }; \
+	test -z "$$(find -L .env -perm /077)" || { echo ".env can be read by others: chmod 600 .env" >&2; exit 2; }
 
 # The backup is the person's who asks for it, whatever users the containers have.
 AS_ME = export BACKUP_UID="$$(id -u)" BACKUP_GID="$$(id -g)"
@@ -48,7 +49,8 @@ secrets: ## passwords and keys for the team's stack, into .env, readable by you 
 up: ## the stack for a team: PostgreSQL, Redis, Airflow with workers, MLflow, in containers
 	@$(COMPOSE_READY)
 	@$(READABLE)
-	@docker compose build mlflow && docker compose up --detach --wait && echo "Airflow http://$$(docker compose port airflow-apiserver 8080)  MLflow http://$$(docker compose port mlflow 5000)  users and passwords: .env"
+	@docker compose build mlflow && docker compose up --detach --wait || { echo "not everything is up. What to do, by what is said above and by docker compose ps -a: docs/operations.md, At night" >&2; exit 2; }
+	@echo "Airflow http://$$(docker compose port airflow-apiserver 8080)  MLflow http://$$(docker compose port mlflow 5000)/#/experiments?workflowType=machine_learning  users and passwords: .env"
 
 down: ## stop it; its volumes stay
 	@$(COMPOSE_READY)

@@ -30,6 +30,7 @@ def retrain(usecase: Usecase) -> DAG:
         start_date=morning_after(schedule.first, schedule),
         catchup=schedule.first is not None,
         max_active_runs=most_at_once(usecase),
+        allowed_run_types=["scheduled", "backfill", "manual"],  # no task, whoever has its token, starts a run
         params=form(usecase),
         default_args={"owner": "retraining", "weight_rule": "upstream"},  # end what was begun before beginning more
         tags={"retraining", type(usecase.kind).__name__.lower()},

@@ -98,6 +98,11 @@ def main(path: Path = ENV) -> None:
         file.write(text)
     did = "Wrote" if there is None else "Added to"
     print(f"{did} {path}: the passwords of Airflow's and MLflow's users are in it; only you can read it")
+    if there is not None:
+        print(
+            "A stack that has run before doesn't know a password that is new here: if one was lost, put the old one "
+            "back, or see 'Change a secret' in docs/operations.md"
+        )
 
 
 if __name__ == "__main__":

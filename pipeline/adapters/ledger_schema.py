@@ -51,6 +51,12 @@ _FUNCTIONS = {
             RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'restrict_violation';
         END IF;
         RETURN NEW;""",
+    # A day that is none, or far ahead, would bar every later promotion and rollback, and no line can be taken back.
+    "ledger_day": """
+        IF NEW.day !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' OR NEW.day::date > current_date + 400 THEN
+            RAISE EXCEPTION 'no data day' USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN NEW;""",
 }
 # Name to table, event and function. TRUNCATE fires no trigger of rows.
 _TRIGGERS = {
@@ -60,6 +66,8 @@ _TRIGGERS = {
 } | {
     "promotions_next": ("promotions", "BEFORE INSERT", "ROW", "ledger_next_epoch"),
     "outcomes_new": ("outcomes", "BEFORE INSERT", "ROW", "ledger_new_line"),
+    "promotions_day": ("promotions", "BEFORE INSERT", "ROW", "ledger_day"),
+    "outcomes_day": ("outcomes", "BEFORE INSERT", "ROW", "ledger_day"),
 }
 # 'A' for always: an ordinary trigger rests in a session that says it only replays another server's changes.
 _ABSENT = sa.text(

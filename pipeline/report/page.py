@@ -88,7 +88,7 @@ def verdict_page(
         counts=[(what.replace("_", " "), f"{count:,}") for what, count in verdict.counts.items()],
         without=list(without),
         corrected=list(corrected),
-        snapshot=list(verdict.snapshot.items()),
+        snapshot=sorted(verdict.snapshot.items()),
         evidence_version=verdict.evidence,
         fits=_fits(verdict),
         digest=verdict.digest,

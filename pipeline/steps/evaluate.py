@@ -57,8 +57,9 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     verdict = panel.verdict(entries)
     file = verdict_file(usecase.name, verdict.day, verdict.digest)
     world.files.put(file, verdict.to_json().encode())
-    page = panel.page(verdict)
-    world.files.put(verdict_file(usecase.name, verdict.day, verdict.digest, "html"), page)
+    shown = verdict_file(usecase.name, verdict.day, verdict.digest, "html")
+    if not world.files.exists(shown):  # the same verdict again, perhaps by a later version that draws it otherwise
+        world.files.put(shown, panel.page(verdict))
     return _judged(verdict, trained, allowed)
 
 

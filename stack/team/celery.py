@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import warnings
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
@@ -42,6 +43,8 @@ for table in (Task, TaskSet):
     table.__table__.c.result.type.pickler = JsonResults()
 
 if "worker" in sys.argv:
+    # skops, when imported, asks every loaded module for a few hundred names; Airflow's warn of each.
+    warnings.filterwarnings("ignore", message=r"The `airflow\.")
     # The pool's processes are forked from this one, and each task from them: nobody pays for these imports again.
     for module in PRELOAD:
         importlib.import_module(module)

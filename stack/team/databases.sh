@@ -4,13 +4,13 @@
 set -eu
 
 sql() {
-    psql -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d postgres "$@"
+    psql -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d "${DATABASE:-postgres}" "$@"
 }
 
-role() { # name, password
-    ROLE_PASSWORD="$2" sql -v name="$1" <<'SQL'
+role() { # name, password, connections at most
+    ROLE_PASSWORD="$2" sql -v name="$1" -v most="${3:--1}" <<'SQL'
 \getenv password ROLE_PASSWORD
-CREATE ROLE :"name" LOGIN PASSWORD :'password';
+CREATE ROLE :"name" LOGIN PASSWORD :'password' CONNECTION LIMIT :most;
 SQL
 }
 
@@ -22,10 +22,11 @@ SQL
 }
 
 role airflow "$AIRFLOW_DB_PASSWORD"
-role celery "$CELERY_DB_PASSWORD"
+# These two are the workers', who must not take all connections from the others (max_connections).
+role celery "$CELERY_DB_PASSWORD" 90
 role mlflow "$MLFLOW_DB_PASSWORD"
 role ledger_owner "$LEDGER_OWNER_PASSWORD"
-role ledger "$LEDGER_DB_PASSWORD"
+role ledger "$LEDGER_DB_PASSWORD" 90
 database airflow airflow
 database celery celery
 database mlflow mlflow
@@ -34,4 +35,8 @@ database ledger ledger_owner
 sql <<'SQL'
 GRANT CONNECT ON DATABASE ledger TO ledger;
 REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
+SQL
+# A large object is nobody's table, so the ledger's rules don't hold for it, and its owner's backup can't read it.
+DATABASE=ledger sql <<'SQL'
+REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
 SQL

@@ -142,6 +142,19 @@ def test_the_role_of_the_pipeline_is_held_to_the_next_epoch_by_the_database_itse
             filled.as_writer(f"{shadow}INSERT INTO {table} SELECT {LINE.format(epoch=9)} FROM {table} WHERE epoch = 1")
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "zzz", "", "2013-1-1", "2013-02-30", "2013-01-01T00:00"])
+def test_a_day_that_would_bar_all_later_ones_is_refused_by_the_database_itself(filled: PostgresPlace, day: str) -> None:
+    before = kept(filled)
+    columns = LINE.format(epoch=3).replace(" day,", f" '{day}',")
+    with pytest.raises((psycopg.errors.RestrictViolation, psycopg.DataError)):
+        filled.as_writer(f"INSERT INTO promotions SELECT {columns} FROM promotions WHERE epoch = 2")
+    with pytest.raises((psycopg.errors.RestrictViolation, psycopg.DataError)):
+        filled.as_writer(f"INSERT INTO outcomes (usecase, day, body) VALUES ('small', '{day}', '')")
+    assert kept(filled) == before
+    # That line with a day of its own is taken.
+    filled.as_writer(f"INSERT INTO promotions SELECT {LINE.format(epoch=3)} FROM promotions WHERE epoch = 2")
+
+
 def test_preparing_again_changes_nothing(filled: PostgresPlace) -> None:
     before = kept(filled), made(filled)
     prepare(filled.owner_url, filled.writer)

@@ -36,7 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def known(folder: Path) -> dict[str, str]:
     """What its `.env` says."""
-    return variables(folder, *ports.free(2), PIPELINE_FIRST_DAY=FIRST.isoformat(), PIPELINE_LAST_DAY=LAST.isoformat())
+    calendar = {"PIPELINE_FIRST_DAY": FIRST.isoformat(), "PIPELINE_LAST_DAY": LAST.isoformat()}
+    # The task of a killed worker is waited for.
+    return variables(folder, *ports.free(2), **calendar, TASK_HEARTBEAT_SECONDS="60")
 
 
 @pytest.fixture(scope="session")

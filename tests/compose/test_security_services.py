@@ -157,21 +157,23 @@ REWRITES = """
     url = os.environ["PIPELINE_LEDGER"].replace("postgresql+psycopg", "postgresql")
     found = []
     for statement in (
-        "UPDATE promotions SET reason = 'x'", "UPDATE promotions SET epoch = epoch", "UPDATE outcomes SET line = line",
+        "UPDATE promotions SET why = 'x'", "UPDATE promotions SET epoch = epoch", "UPDATE outcomes SET line = line",
         "DELETE FROM promotions", "DELETE FROM outcomes", "TRUNCATE promotions", "TRUNCATE outcomes CASCADE",
         "DROP TABLE promotions", "DROP TABLE outcomes", "ALTER TABLE promotions ADD x int",
         "ALTER TABLE promotions DISABLE TRIGGER ALL", "DROP TRIGGER promotions_update ON promotions",
         "CREATE TABLE mine (x int)", "CREATE SCHEMA mine", "CREATE ROLE mine", "SET ROLE ledger_owner",
         "ALTER ROLE ledger SUPERUSER", "SET session_replication_role = 'replica'", "COPY promotions TO PROGRAM 'id'",
         "CREATE RULE r AS ON INSERT TO promotions DO INSTEAD NOTHING", "SELECT pg_read_file('/etc/passwd')",
-        "SELECT * FROM pg_authid", "LOCK TABLE promotions IN ACCESS EXCLUSIVE MODE",
+        "SELECT * FROM pg_authid", "SELECT lo_from_bytea(0, 'x')", "SELECT lo_create(0)", "SELECT lo_creat(-1)",
+        "ALTER ROLE ledger CONNECTION LIMIT 1000", "LOCK TABLE outcomes IN SHARE MODE",
+        "LOCK TABLE promotions IN ACCESS EXCLUSIVE MODE",
         "SELECT * FROM promotions", "UPDATE turns SET usecase = usecase",
     ):
         with psycopg.connect(url) as connection:
             try:
                 connection.execute(statement)
             except psycopg.Error as error:
-                assert error.sqlstate[:2] in ("42", "23"), (statement, error)
+                assert error.sqlstate in ("42501", "23001"), (statement, error)
             else:
                 found.append(statement)
             connection.rollback()
