@@ -4,7 +4,7 @@
 set -eu
 
 sql() {
-    psql -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d "${DATABASE:-postgres}" "$@"
+    psql -q -v ON_ERROR_STOP=1 -U "${POSTGRES_USER:-postgres}" -d postgres "$@"
 }
 
 role() { # name, password, connections at most
@@ -35,8 +35,4 @@ database ledger ledger_owner
 sql <<'SQL'
 GRANT CONNECT ON DATABASE ledger TO ledger;
 REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
-SQL
-# A large object is nobody's table, so the ledger's rules don't hold for it, and its owner's backup can't read it.
-DATABASE=ledger sql <<'SQL'
-REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
 SQL
