@@ -157,7 +157,7 @@ REWRITES = """
     url = os.environ["PIPELINE_LEDGER"].replace("postgresql+psycopg", "postgresql")
     found = []
     for statement in (
-        "UPDATE promotions SET why = 'x'", "UPDATE promotions SET epoch = epoch", "UPDATE outcomes SET line = line",
+        "UPDATE promotions SET why = 'x'", "UPDATE promotions SET epoch = epoch", "UPDATE outcomes SET body = body",
         "DELETE FROM promotions", "DELETE FROM outcomes", "TRUNCATE promotions", "TRUNCATE outcomes CASCADE",
         "DROP TABLE promotions", "DROP TABLE outcomes", "ALTER TABLE promotions ADD x int",
         "ALTER TABLE promotions DISABLE TRIGGER ALL", "DROP TRIGGER promotions_update ON promotions",
