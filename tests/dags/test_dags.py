@@ -638,6 +638,7 @@ def test_the_schedule_walks_the_calendar_oldest_first_and_is_quiet_after_its_end
     dag = loops["stub_auto"]
     assert dag.catchup
     assert dag.max_active_runs == 1
+    assert {str(kind.value) for kind in dag.allowed_run_types} == {"scheduled", "backfill", "manual"}
     timetable, last, days = coerce_to_core_timetable(dag.timetable), None, []
     limits = TimeRestriction(dag.start_date, dag.end_date, dag.catchup)
     while info := timetable.next_dagrun_info(last_automated_data_interval=last, restriction=limits):
