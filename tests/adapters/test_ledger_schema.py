@@ -151,8 +151,9 @@ def test_a_day_that_would_bar_all_later_ones_is_refused_by_the_database_itself(f
     with pytest.raises((psycopg.errors.RestrictViolation, psycopg.DataError)):
         filled.as_writer(f"INSERT INTO outcomes (usecase, day, body) VALUES ('small', '{day}', '')")
     assert kept(filled) == before
-    # That line with a day of its own is taken.
+    # The same lines with a day are taken.
     filled.as_writer(f"INSERT INTO promotions SELECT {LINE.format(epoch=3)} FROM promotions WHERE epoch = 2")
+    filled.as_writer("INSERT INTO outcomes (usecase, day, body) VALUES ('small', '2020-01-06', '')")
 
 
 def test_preparing_again_changes_nothing(filled: PostgresPlace) -> None:
