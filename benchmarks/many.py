@@ -155,7 +155,7 @@ def main() -> None:
 
 def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[str], faulty: list[str]) -> None:
     sound_names = [name for name in names if name not in faulty]
-    stack.run("airflow-worker-1", "sh", "-c", 'python -c "$0" >/dev/null 2>&1 & echo started', SLOW)
+    stack.run("airflow-ingest", "sh", "-c", 'python -c "$0" >/dev/null 2>&1 & echo started', SLOW)
     printed = stack.run("airflow-dag-processor", "python", "-c", PARSE, timeout=300)[1]
     loading, parsing = json.loads(next(line for line in printed.splitlines() if line.startswith("PARSED "))[7:])
     while set(names) - {dag["dag_id"] for dag in airflow.every("/dags", "dags")}:

@@ -12,7 +12,7 @@ from loop.approval import Approval, settle
 from loop.run import data_day, form, links, may_promote, recipes, steps, world
 from loop.tasks import step
 
-from pipeline.adapters.world import calendar, training_pool
+from pipeline.adapters.world import calendar, ingest_place, training_pool
 from pipeline.core.records import Judged, Record, Registered, Scored, Snapshot, Trained, Validated
 from pipeline.core.usecase import Schedule, Usecase
 from pipeline.usecases import ALL
@@ -36,7 +36,7 @@ def retrain(usecase: Usecase) -> DAG:
         tags={"retraining", type(usecase.kind).__name__.lower()},
     ) as dag:
 
-        @step(usecase, minutes=60, first=True, reads_data=True)
+        @step(usecase, minutes=60, first=True, reads_data=True, **ingest_place())
         def ingest() -> Record:
             """Reads the day's deliveries into the store, one commit a table. A faulty file leaves it as it was."""
             return steps.ingest.ingest(usecase, data_day(usecase), world())

@@ -114,7 +114,7 @@ def note_failure(usecase: Usecase, body: str, error: Exception) -> None:
 
 
 def step(
-    usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False, pool: str = "default_pool"
+    usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False, **place: str
 ) -> Callable[..., Any]:
     """A task that calls one step of the loop.
 
@@ -124,7 +124,7 @@ def step(
         first: Whether it opens the run: then earlier days go first.
         reads_data: Whether a refusal here is the day's outcome, to be written down; so is a file that hasn't come
             by the last try.
-        pool: Airflow's pool that it takes a slot of while it works.
+        place: Airflow's ``pool`` that it takes a slot of while it works, and the ``queue`` of the workers that do it.
     """
 
     def decorate(body: Callable[..., Record]) -> Any:
@@ -155,7 +155,7 @@ def step(
             multiple_outputs=False,
             show_return_value_in_logs=False,
             execution_timeout=timedelta(minutes=minutes),
-            pool=pool,
+            **place,
             **RETRIES,
         )(call)
 

@@ -26,6 +26,7 @@ MANIFEST = ".manifest.json"
 MANIFEST_BYTES = 64_000
 _CHUNK = 1 << 20
 _PATIENCE = 10
+_BYTES_PER_SECOND = 1000
 _T = TypeVar("_T")
 
 
@@ -161,24 +162,27 @@ def read_address(address: str, limit: int, timeout: float, subject: Subject) -> 
     Args:
         address: Of the file.
         limit: Bytes that are read at most.
-        timeout: Seconds of silence after which it is given up; ten times as many in all, whatever drips meanwhile:
-            a worker that waits for one upstream keeps others waiting.
+        timeout: Seconds of silence after which it is given up, or with less than 1,000 bytes a second in them; ten
+            times as many in all: a worker that waits for one upstream keeps others waiting.
         subject: What the sentences speak of.
     """
-    deadline = time.monotonic() + _PATIENCE * timeout
 
     def read(response: http.client.HTTPResponse) -> bytes:
         told = response.headers.get("Content-Length")
         if told is not None and told.isdigit():
             _check_size(subject, int(told), limit)
         data = bytearray()
+        begun = looked = time.monotonic()
+        had = 0
         # What is there, not as much as was asked for: that call would not come back to look at the clock.
         while chunk := response.read1(min(_CHUNK, limit + 1 - len(data))):
             data += chunk
-            if time.monotonic() > deadline:
-                raise subject.unavailable(
-                    SLOW, f"came too slowly: {len(data):,} bytes in {_PATIENCE * timeout:g} seconds"
-                )
+            now = time.monotonic()
+            late, lately = now - begun > _PATIENCE * timeout, now - looked
+            if late or (lately > timeout and len(data) - had < _BYTES_PER_SECOND * lately):
+                raise subject.unavailable(SLOW, f"came too slowly: {len(data):,} bytes in {now - begun:.3g} seconds")
+            if lately > timeout:
+                looked, had = now, len(data)
         _check_size(subject, len(data), limit)
         if told is not None and told.isdigit() and len(data) < int(told):
             raise subject.unavailable("INTERRUPTED", f"came in part only: {len(data):,} of {int(told):,} bytes")

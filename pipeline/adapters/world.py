@@ -78,6 +78,16 @@ def training_pool() -> str:
     return os.environ.get("PIPELINE_TRAINING_POOL") or "default_pool"
 
 
+def ingest_place() -> dict[str, str]:
+    """Airflow's pool and queue of the tasks that ask upstream, both named ``PIPELINE_INGEST_POOL``.
+
+    By default those of all tasks. Apart from these, a slow upstream keeps nothing waiting but others' ingest, and that
+    only when there are as many of them as the pool has slots.
+    """
+    name = os.environ.get("PIPELINE_INGEST_POOL")
+    return {"pool": name, "queue": name} if name else {}
+
+
 def links() -> dict[str, str]:
     """Addresses that a page may point to: where Airflow is read, if ``AIRFLOW__API__BASE_URL`` says so."""
     base = os.environ.get("AIRFLOW__API__BASE_URL", "")

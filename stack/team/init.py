@@ -35,9 +35,14 @@ def airflow_database() -> str:
 
 @_step("Airflow's pools")
 def pools() -> str:
-    """How many trainings may run at once in the whole stack; a number that somebody has changed stays."""
+    """How many trainings may run at once in the whole stack; a number that somebody has changed stays.
+
+    Of ingests as many as their worker takes: more would be queued in the place of tasks that compute.
+    """
     from airflow.models.pool import Pool
 
+    asking = "Ingests at once, as many as their worker has slots: INGEST_SLOTS"
+    Pool.create_or_update_pool("ingest", int(os.environ["INGEST_SLOTS"]), asking, include_deferred=False)
     slots = int(os.environ["TRAINING_SLOTS"])
     there = Pool.get_pool("training")
     if there is None:

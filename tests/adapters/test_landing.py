@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import resource
 import threading
 import time
@@ -624,14 +625,17 @@ def endless(handler: Any) -> None:
             handler.wfile.write(b"x" * 65_536)
 
 
-def drips(handler: Any) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    with contextlib.suppress(OSError):
-        for _ in range(1000):
-            handler.wfile.write(b"x")
-            time.sleep(0.02)
+def drips(piece: bytes, pause: float) -> Callable[[Any], None]:
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000000 // len(piece)):
+                handler.wfile.write(piece)
+                time.sleep(pause)
+
+    return answer
 
 
 def silent(handler: Any) -> None:
@@ -639,14 +643,16 @@ def silent(handler: Any) -> None:
 
 
 def test_a_file_that_drips_in_does_not_hold_a_worker_for_as_long_as_it_likes(upstream: Any) -> None:
-    """Each byte comes in time; all of them would take twenty seconds."""
-    with serving({"/2013-03-08.csv": drips}) as base:
-        feed = dataclasses.replace(upstream.feed, path=f"{base}/{{day}}.csv")
-        with pytest.raises(UnavailableError, match="came too slowly") as slow:
-            FolderLanding(upstream.root, timeout=0.1).fetch(feed, DAY)
-        with pytest.raises(UnavailableError, match="came too slowly"):
-            FolderLanding(upstream.root, timeout=0.1).digest(feed, DAY)
-    assert (slow.value.code, slow.value.retry) == ("SLOW", True)
+    """Each piece comes in time; all of them would take five hours, or a minute."""
+    landing = FolderLanding(upstream.root, timeout=0.2)
+    for piece, most in ((1, 50), (400, 400_000)):  # what ten times that patience would have let in: 100
+        with serving({"/2013-03-08.csv": drips(b"x" * piece, 0.02)}) as base:
+            feed = dataclasses.replace(upstream.feed, path=f"{base}/{{day}}.csv", bytes=2_000_000)
+            for ask in (landing.fetch, landing.digest):
+                with pytest.raises(UnavailableError, match="came too slowly") as slow:
+                    ask(feed, DAY)
+                assert (slow.value.code, slow.value.retry) == ("SLOW", True)
+                assert int(re.search(r"([\d,]+) bytes", str(slow.value))[1].replace(",", "")) <= most
 
 
 @pytest.mark.parametrize(("old", "new"), [("https", "http"), ("http", "ftp"), ("http", "file"), ("https", "gopher")])

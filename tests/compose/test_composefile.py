@@ -107,11 +107,11 @@ def least(raw: Raw) -> Iterator[str]:
         "FERNET_KEY": {
             *("airflow-init", "airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"),
         },
-        "REDIS_PASSWORD": {"redis", "airflow-scheduler", "airflow-worker"},
+        "REDIS_PASSWORD": {"redis", "airflow-scheduler", "airflow-worker", "airflow-ingest"},
         "LEDGER_OWNER_PASSWORD": {"postgres", "airflow-init"},
-        "LEDGER_DB_PASSWORD": {"postgres", "airflow-worker"},
+        "LEDGER_DB_PASSWORD": {"postgres", "airflow-worker", "airflow-ingest"},
         "MLFLOW_ADMIN_PASSWORD": {"mlflow", "airflow-init"},
-        "MLFLOW_PIPELINE_PASSWORD": {"airflow-init", "airflow-worker"},
+        "MLFLOW_PIPELINE_PASSWORD": {"airflow-init", "airflow-worker", "airflow-ingest"},
         "AIRFLOW_ADMIN_PASSWORD": {"airflow-init"},
         "POSTGRES_PASSWORD": {"postgres"},
     }

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,10 +19,11 @@ from tests.compose.team import ASKED, FIRST, LAST, NAMES, Person, Refused, days,
 pytestmark = pytest.mark.live
 
 Reference = dict[str, tuple[subprocess.Popen[bytes], Path]]
-#: Prints everything that must not depend on where and how often a day was worked on.
+#: Prints everything that must not depend on where and how often a day was worked on. What a clock measured is left out:
+#: the findings on latency and the seconds of a fit, so a verdict's digest, too.
 STATE = """
-import dataclasses, json, sys
-from pipeline.adapters.world import world
+import dataclasses, hashlib, json, sys
+from pipeline.adapters.world import store, world
 from pipeline.core.windows import Days
 from pipeline.steps.scores import table
 from datetime import date
@@ -31,11 +33,31 @@ rows = ports.store.read(table(name), version, Days(date(2013, 1, 1), date(2013, 
 lines = [dataclasses.asdict(entry) for entry in ports.ledger.entries(name)]
 days = [dataclasses.asdict(line) for line in ports.ledger.outcomes(name)]
 for line in lines:
-    for varies in ("at", "by", "verdict"):  # the verdict's digest holds the measured latency
+    for varies in ("at", "by", "verdict"):
         line.pop(varies)
 for day in days:
-    day.pop("run"), day.pop("reason", None)
-print("STATE " + json.dumps({"scores": sorted(map(repr, rows)), "promotions": lines, "days": days}, default=str))
+    day.pop("run")
+    if "latency" in day["reason"]:
+        day.pop("reason")
+verdicts = {}
+for path in sorted((store() / "files" / "verdicts" / name).glob("*/*.json")):
+    verdict = json.loads(path.read_text())
+    if "latency" in verdict["reason"]:
+        del verdict["reason"], verdict["outcome"]
+    for recipe, fit in verdict.pop("fits").items():
+        fit.pop("seconds", None)
+        verdict[f"fit of {recipe}"] = fit
+    for recipe, found in verdict.pop("findings").items():
+        for finding in found:
+            if not finding["name"].startswith("latency"):
+                verdict[f"finding on {recipe}: {finding['name']} {finding['about']}"] = finding
+    for what, said in verdict.items():
+        verdicts.setdefault(f"{path.parent.name}, {what}", set()).add(json.dumps(said, sort_keys=True))
+aliases = dict(ports.registry.aliases(name))
+models = {alias: hashlib.sha256(ports.registry.artifact(name, at)[0]).hexdigest() for alias, at in aliases.items()}
+verdicts = {what: sorted(said) for what, said in verdicts.items()}
+said = {"scores": sorted(map(repr, rows)), "promotions": lines, "days": days, "verdicts": verdicts}
+print("STATE " + json.dumps(said | {"aliases": aliases, "models": models}, default=str))
 """
 
 
@@ -186,8 +208,29 @@ def test_a_worker_killed_while_it_trains_changes_nothing(
     assert sum(stack.restarts().values()) == 1
     for name in NAMES:
         reached = state(stack.run("airflow-worker-1", "python", "-c", STATE, name)[1])
+        assert {f"{day}, decision" for day in days()} <= set(reached["verdicts"])
         for part, expected in undisturbed[name].items():
             assert reached[part] == expected, f"{name}: {part}"
+
+
+def test_ingests_have_a_worker_of_their_own(people: dict[str, Person], told: Told) -> None:
+    """What waits for upstream keeps nothing waiting that computes."""
+    for name in NAMES:
+        tasks = people["viewer"].airflow("GET", f"/dags/{name}/dagRuns/~/taskInstances?limit=200")["task_instances"]
+        ran = {(task["task_id"], task["hostname"].rstrip("-12")) for task in tasks if task["hostname"]}
+        computing = {task["task_id"] for task in tasks} - {"ingest", "approve"}
+        assert ran >= {("ingest", "airflow-ingest"), *((task, "airflow-worker") for task in computing)}
+        assert not ran & {("ingest", "airflow-worker"), *((task, "airflow-ingest") for task in computing)}
+
+
+def test_a_day_that_was_judged_under_airflow_is_judged_again_by_command(stack: Rehearsal, told: Told) -> None:
+    """Nothing was measured on the second day, so the same verdict has the same name, and must have the same page."""
+    again = (FIRST + timedelta(1)).isoformat()
+    status, said = stack.run(
+        *("airflow-worker-1", "python", "-m", "pipeline", "run", NAMES[0], "--from", again, "--to", again), timeout=300
+    )
+    assert status == 0, said
+    assert "a later day" in said
 
 
 def test_people_may_what_their_role_says(people: dict[str, Person], told: Told) -> None:

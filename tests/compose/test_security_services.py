@@ -186,6 +186,34 @@ def test_a_worker_adds_to_the_ledger_and_rewrites_nothing(stack: Rehearsal) -> N
     assert told(python(stack, WORKER, REWRITES)) == ["SELECT * FROM promotions", "UPDATE turns SET usecase = usecase"]
 
 
+HOARDS = """
+    import json, os, sys, psycopg
+    held, found = [], []
+    for name in ("PIPELINE_LEDGER", "AIRFLOW__CELERY__RESULT_BACKEND"):
+        url = "postgresql://" + os.environ[name].split("://", 1)[1]
+        for _ in range(400):
+            try:
+                held.append(psycopg.connect(url))
+            except psycopg.OperationalError as error:
+                assert "too many connections for role" in str(error), error
+                break
+    for user, password in json.load(sys.stdin).items():
+        with psycopg.connect(host="postgres", user=user, password=password, dbname=user) as connection:
+            found.append(connection.execute("SELECT current_user").fetchone()[0])
+    print("TOLD " + json.dumps([len(held), found]))
+"""
+
+
+def test_a_worker_that_takes_all_the_connections_it_can_get_leaves_enough(
+    stack: Rehearsal, known: dict[str, str]
+) -> None:
+    others = {"airflow": known["AIRFLOW_DB_PASSWORD"], "mlflow": known["MLFLOW_DB_PASSWORD"]}
+    command = ("python", "-W", "ignore", "-c", textwrap.dedent(HOARDS))
+    held, found = told(stack.run(WORKER, *command, stdin=json.dumps(others).encode())[1])
+    assert held > 90  # both of its users were used up
+    assert found == ["airflow", "mlflow"]
+
+
 BROKER = """
     import json, os, redis
     from redis.backoff import NoBackoff
