@@ -124,6 +124,11 @@ def seconds(later: str, earlier: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
+def length(task: dict[str, Any]) -> float:
+    """For how long a task was at work in its last try, in seconds."""
+    return seconds(task["end_date"], task["start_date"])
+
+
 def overlaps(tasks: Iterable[dict[str, Any]]) -> int:
     """How many of these tasks were at work at the same time, at most."""
     edges = [(task["start_date"], 1) for task in tasks] + [(task["end_date"], -1) for task in tasks]
@@ -187,14 +192,19 @@ def _measure(console: Console, stack: Rehearsal, airflow: Airflow, names: list[s
     for run in over:
         states[run["state"]] += 1
     slots = 4
-    busy = sum(seconds(task["end_date"], task["start_date"]) for task in sound)
+    busy = sum(map(length, sound))
+    computing = sum(length(task) for task in sound if task["task_id"] != "ingest")
     lag = sorted(seconds(task["start_date"], task["queued_when"]) for task in sound if task["queued_when"])
     for what, figure in (
         ("one parse of all DAGs", f"{parsing:.2f} s (beside {loading:.2f} s to import Airflow)"),
         ("runs that ended", ", ".join(f"{count} {state}" for state, count in states.items())),
         ("wall time", f"{wall / 60:.1f} min, {wall / len(sound_names):.2f} s a sound use case"),
         ("tasks", f"{len(sound)}, each {busy / len(sound):.2f} s on the mean"),
-        ("their slots were at work", f"{100 * busy / (slots * wall):.0f} % of the time"),
+        *(
+            (f"of them {task}", f"{statistics.mean(length(each) for each in sound if each['task_id'] == task):.2f} s")
+            for task in ("ingest", "validate", "train", "score", "evaluate", "register", "promote")
+        ),
+        ("the workers' slots were at work", f"{100 * computing / (slots * wall):.0f} % of the time, ingests apart"),
         ("from queued to begun", f"median {statistics.median(lag):.1f} s, p95 {lag[int(0.95 * len(lag))]:.1f} s"),
         ("at work at once, all use cases", f"{overlaps(sound)} tasks"),
         *((f"memory of {service}", f"{size / 1e9:.2f} GB") for service, size in sorted(memory.items())),
