@@ -64,36 +64,6 @@ class NotWorse:
 
 
 @dataclass(frozen=True, slots=True)
-class Better:
-    """Is the candidate's loss lower than the champion's by more than ``by`` (a share of the champion's loss)?
-
-    PASS: the upper end of the interval is below ``-by``. FAIL: the lower end is not. Else UNKNOWN. An equally good
-    model passes a single look about as often as the error allowed, which is split evenly among the candidates
-    (Bonferroni), where the days are independent and their differences not too skewed (see ``relative_difference``).
-
-    Attributes:
-        by: From 0 to below 1.
-        confidence: Of the one-sided interval, before it is split.
-        at_least: With fewer days of evidence than this: UNKNOWN.
-    """
-
-    by: float = 0.0
-    confidence: float = 0.95
-    at_least: int = MINIMUM
-    name: ClassVar[str] = "better"
-    stage: ClassVar[Stage] = Stage.SCORES
-
-    def __post_init__(self) -> None:
-        check_share(self.name, "by", self.by)
-        _check(self.name, self.confidence, self.at_least)
-
-    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        found = _compare(evidence, "champion", self.confidence, evidence.candidates, self.at_least)
-        return (_finding(self.name, found, -self.by, _lower_by(self.by), evidence, strictly=True),)
-
-
-@dataclass(frozen=True, slots=True)
 class BeatsBaseline:
     """Is the candidate's loss lower than the plain rule's by more than ``by`` (a share of the rule's loss)?
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.kinds import Bools, Floats, Ints, Kind
 from pipeline.core.stats import Clusters, numbered
+from pipeline.core.track import Track
 
 
 def _floats(what: str, values: Any, units: int) -> Floats:
@@ -158,6 +159,11 @@ class Evidence:
         paired: The ledger's last days.
         exam: The scored day with the fresh artifacts.
         timing: How long both take.
+        rivalry: The two sides of the decision, day by day. For a refresh the champion and the fresh fits of its recipe
+            since it was crowned; for a switch fits of both recipes as old as those that serve, since the recipe in
+            office took over.
+        ageing: For a refresh: older fits of the recipe and its fresh ones, by age; how the recipe ages.
+        refresh: Whether the candidate is a fresh fit of the champion's own recipe.
         candidates: How many candidates are judged side by side today; each gets its part of the error allowed.
         window: How many days of evidence were asked for.
     """
@@ -168,6 +174,9 @@ class Evidence:
     paired: Paired | None = None
     exam: Exam | None = None
     timing: Timing | None = None
+    rivalry: Track | None = None
+    ageing: tuple[Track, ...] = ()
+    refresh: bool = True
     candidates: int = 1
     window: int = 14
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pipeline.core.accuracy import BeatsBaseline, Better, EverySlice, NotWorse
+from pipeline.core.accuracy import BeatsBaseline, EverySlice, NotWorse
+from pipeline.core.better import Better
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
 from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound

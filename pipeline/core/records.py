@@ -129,11 +129,13 @@ class Scored(Record):
     Attributes:
         trained: What was scored, as :meth:`Trained.to_dict`.
         ledger: Version of the score ledger that holds the day.
+        sums: Version of the sums that hold the day.
         epoch: Epoch of the promotion ledger at that moment: whose scores stand beside the candidates'.
     """
 
     trained: Mapping[str, Any]
     ledger: int
+    sums: int
     epoch: int
 
 

@@ -58,15 +58,20 @@ class Promotion:
         approvers: Airflow user names who may answer; empty: whoever Airflow lets answer (on the team's stack the roles
             Approver and Admin). Name two: nobody answers for another.
         deadline_hours: How long a person has. Nobody answers: the champion stays, the run says so.
+        ship: ``"refit"``: the winner's recipe fitted once more with the scored day among what it learns from, if that
+            changes no more than refitting does; ``"exam"``: the very fit that was scored.
     """
 
     approval: Literal["auto", "person"] = "auto"
     approvers: tuple[str, ...] = ()
     deadline_hours: float = 20.0
+    ship: Literal["exam", "refit"] = "refit"
 
     def __post_init__(self) -> None:
         if self.approval not in ("auto", "person"):
             raise ValueError(f"approval is 'auto' or 'person', got '{self.approval}'")
+        if self.ship not in ("exam", "refit"):
+            raise ValueError(f"what is shipped is 'exam' or 'refit', got '{self.ship}'")
         if not 0 < self.deadline_hours <= 24 * 14:
             raise ValueError(
                 f"the approval deadline must be above 0 and at most two weeks, got {self.deadline_hours} h"

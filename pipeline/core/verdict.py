@@ -153,6 +153,7 @@ class Verdict:
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
+        sums: Version of the sums (losses by block, a year back) that the gates read.
         validation: Name of the data's validation report in the file store.
         intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
@@ -172,6 +173,7 @@ class Verdict:
     counts: Mapping[str, int]
     snapshot: Mapping[str, int]
     evidence: int
+    sums: int = -1
     validation: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -193,6 +195,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
+            "sums": self.sums,
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},

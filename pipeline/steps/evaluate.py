@@ -16,10 +16,11 @@ from pipeline.core.evidence import Evidence, Exam, Stage
 from pipeline.core.gates import judge
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained, Validated
+from pipeline.core.track import Track
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.windows import Days, evidence_days, scored_day
-from pipeline.steps import champion, scores
+from pipeline.steps import champion, scores, sums
 from pipeline.steps.predictions import predictions
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.threads import one_thread
@@ -93,6 +94,10 @@ class Panel:
         sound = scores.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = scores.Ledger.read(world.store, usecase.name, self.version, window, sound)
+        self.added = scored.sums
+        whole = scores.data_of(usecase, self.versions, world, sums.reach(self.day))
+        whole = {day: data for day, data in whole.items() if day not in without}
+        self.sums = sums.Sums.read(world.store, usecase.name, self.added, self.day, whole)
         self.contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.evidence: dict[str, Evidence] = {}
         self.units: Units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
@@ -136,6 +141,8 @@ class Panel:
 
     def _evidence(self, candidate: Candidate, head: Entry, model: Any, fresh: Any) -> Evidence:
         usecase, units = self.usecase, self.units
+        declared = scores.definition(usecase, candidate.recipe, self.world)
+        rivalry, ageing = self._sides(candidate, head, declared)
         exam = Exam(
             labels=units.labels,
             blocks=units.blocks,
@@ -149,21 +156,39 @@ class Panel:
             candidate=candidate.recipe,
             paired=self.ledger.pair(
                 head.model,
-                self._crowned(),
+                self._since(head.model),
                 candidate.recipe,
-                scores.definition(usecase, candidate.recipe, self.world),
+                declared,
                 usecase.baseline.name,
             ),
             exam=exam,
+            rivalry=rivalry,
+            ageing=ageing,
+            refresh=candidate.recipe == head.recipe,
             # All that are declared, not those that sat: who tries one recipe after another must not get an easier test.
             candidates=len(usecase.recipes),
             window=usecase.evidence,
         )
 
-    def _crowned(self) -> date:
-        """The scored day on which the champion was crowned."""
-        entries = self.world.ledger.entries(self.usecase.name)
-        crowning = next(entry for entry in reversed(entries) if entry.action != "lift")
+    def _sides(self, candidate: Candidate, head: Entry, declared: str) -> tuple[Track, tuple[Track, ...]]:
+        """The two sides of the decision day by day, and, for a refresh, how the recipe ages."""
+        if candidate.recipe == head.recipe:
+            rivalry = self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model))
+            return rivalry, self.sums.ageing(candidate.recipe, declared)
+        if head.recipe not in {recipe.name for recipe in self.usecase.recipes}:
+            # A plain rule does not age as they do; their fresh fits are held against it.
+            return self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model)), ()
+        office = (head.recipe, scores.definition(self.usecase, head.recipe, self.world))
+        return self.sums.served(office, (candidate.recipe, declared), self._since(head.recipe)), ()
+
+    def _since(self, what: str) -> date:
+        """The scored day on which the champion (a model) or its recipe, whichever is named, came to reign."""
+        entries = [entry for entry in self.world.ledger.entries(self.usecase.name) if entry.action != "lift"]
+        crowning = entries[-1]
+        for entry in reversed(entries):
+            if what not in (entry.model, entry.recipe):
+                break
+            crowning = entry
         return scored_day(date.fromisoformat(crowning.day), self.usecase.label_delay)
 
     def verdict(self, entries: Any) -> Verdict:
@@ -211,6 +236,7 @@ class Panel:
             },
             snapshot=self.versions,
             evidence=self.version,
+            sums=self.added,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date
+import logging
+from collections.abc import Callable
+from datetime import date, timedelta
 
 import numpy as np
 
 from pipeline.core.errors import RefusedError
-from pipeline.core.ports import Rows, World
+from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import Scored, Trained
+from pipeline.core.track import AGES
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps import champion, scores
+from pipeline.steps import champion, scores, sums
 from pipeline.steps.predictions import predictions
+from pipeline.steps.train import made
+
+log = logging.getLogger(__name__)
 
 
 def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
-    """Write the scored day into the score ledger, in one commit.
+    """Write the scored day into the score ledger, and its losses added up by block beside it.
 
     Where nothing could be fitted yet and nobody reigns, nobody sits: the ledger stays as it is.
 
@@ -35,7 +41,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     head = champion.opponent(usecase, trained, world)
     sittings = []
-    with world.progress("score", len(trained.models) + 1) as done:
+    with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
             model = champion.load(usecase, head, world)
             said = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
@@ -58,19 +64,59 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
                 scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, said, declared)
             )
             done()
+        older = _older(usecase, trained, world, units)
+        done()
     epoch = 0 if head is None else head.epoch
     if not sittings:
-        version = world.store.version(scores.table(usecase.name))
-        return Scored(trained=trained.to_dict(), ledger=scores.NOTHING if version is None else version, epoch=epoch)
+        ledger, added = (
+            scores.NOTHING if version is None else version
+            for version in (world.store.version(of.table(usecase.name)) for of in (scores, sums))
+        )
+        return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=epoch)
     data = scores.data_of(usecase, versions, world, Days(day, day)).get(day, "")
-    ledger = _write(usecase, world, day, scores.rows_of(day, usecase.kind, units, data, sittings))
-    return Scored(trained=trained.to_dict(), ledger=ledger, epoch=epoch)
+    all_of_them = [*((sitting, 0) for sitting in sittings), *older]
+    added = _write(
+        sums.table(usecase.name),
+        world,
+        day,
+        sums.rows_of(day, usecase.kind, units, data, all_of_them),
+        sums.keep_others,
+    )
+    ledger = _write(
+        scores.table(usecase.name),
+        world,
+        day,
+        scores.rows_of(day, usecase.kind, units, data, sittings),
+        scores.keep_others,
+    )
+    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=epoch)
 
 
-def _write(usecase: Usecase, world: World, day: date, rows: Rows) -> int:
-    table = scores.table(usecase.name)
+def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[scores.Sitting, int]]:
+    """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
+    day = date.fromisoformat(trained.scored)
+    before = sums.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
+    found: list[tuple[scores.Sitting, int]] = []
+    for recipe in usecase.recipes:
+        declared = scores.definition(usecase, recipe.name, world)
+        for age in AGES:
+            name = before.model_of(recipe.name, day - timedelta(age), declared)
+            fit = made(usecase.name, name, world) if name is not None else None
+            if fit is None:
+                continue
+            try:
+                model = world.models.load(fit.file, fit.sha256)
+            except RefusedError as lost:
+                log.warning("%s of %d days ago can't be read, and is left out: %s", recipe.name, age, lost)
+                continue
+            said = predictions(usecase.kind, model, units.inputs, f"{recipe.name} of {age} days ago")
+            through = date.fromisoformat(fit.trained_through)
+            found.append((scores.Sitting(recipe.name, fit.model, recipe.name, through, said, declared), age))
+    return found
+
+
+def _write(table: str, world: World, day: date, rows: Rows, keep_others: Callable[[Rows, Rows], Rows]) -> int:
     version = world.store.version(table)
     if version is not None and day in world.store.marks(table, version, Days(day, day)):
-        existing = world.store.read(table, version, Days(day, day))
-        rows = scores.keep_others(existing, rows)
+        rows = keep_others(world.store.read(table, version, Days(day, day)), rows)
     return world.store.write_day(table, day, rows, sha256=scores.digest_of(rows)).version

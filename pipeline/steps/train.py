@@ -49,7 +49,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
         for recipe in fits:
             try:
                 made = lineage.fit(recipe)
-            except _BrokenError as error:
+            except BrokenError as error:
                 broken.append(recipe.name)
                 skipped[recipe.name] = str(error)
                 done()
@@ -68,8 +68,18 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     )
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """A recipe's own code failed: it has no candidate, the others have theirs."""
+
+
+def made(usecase: str, model: str, world: World) -> Candidate | None:
+    """The candidate of that identity, as it was fitted on some earlier day; None where no note of it is kept."""
+    note = _note(usecase, model)
+    return Candidate.from_dict(json.loads(world.files.get(note))) if world.files.exists(note) else None
+
+
+def _note(usecase: str, of: str) -> str:
+    return f"models/{usecase}/{of}.json"
 
 
 class Lineage:
@@ -146,7 +156,7 @@ class Lineage:
         else:
             units = self._of(days)
             resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
-            made = _fitted(recipe, recipe.seed + 1, units, resample)
+            made = fitted(recipe, recipe.seed + 1, units, resample)
             file, sha256 = self.world.models.save(self._folder, made)
             kept = self._keep(note, {"file": file, "sha256": sha256})
         return kept["file"], kept["sha256"]
@@ -156,7 +166,7 @@ class Lineage:
         return f"models/{self.usecase.name}"
 
     def _note(self, of: str) -> str:
-        return f"{self._folder}/{of}.json"
+        return _note(self.usecase.name, of)
 
     def _read(self, note: str) -> dict[str, Any]:
         return dict(json.loads(self.world.files.get(note)))
@@ -174,7 +184,7 @@ class Lineage:
 
     def _fit(self, recipe: Recipe, model: str, units: Units) -> Candidate:
         began = time.perf_counter()
-        estimator = _fitted(recipe, recipe.seed, units)
+        estimator = fitted(recipe, recipe.seed, units)
         seconds = time.perf_counter() - began
         file, sha256 = self.world.models.save(self._folder, estimator)
         return Candidate(
@@ -189,7 +199,12 @@ class Lineage:
         )
 
 
-def _fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | None = None) -> Any:
+def fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | None = None) -> Any:
+    """The recipe's estimator, fitted on the units, or on some of their rows.
+
+    Raises:
+        BrokenError: The recipe's own code failed.
+    """
     inputs, labels = units.inputs, units.labels
     if rows is not None:
         inputs, labels = inputs.iloc[rows], labels[rows]
@@ -204,7 +219,7 @@ def _fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | N
         except Exception as error:
             log.exception("%s can't be fitted", recipe.name)
             told = " ".join(str(error).split())[:200]
-            raise _BrokenError(f"its fit failed: {type(error).__name__}: {told}") from error
+            raise BrokenError(f"its fit failed: {type(error).__name__}: {told}") from error
     # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
     for said in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
         log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), said)

@@ -118,7 +118,7 @@ def train(usecase, validated, world, recipes=()):
 
 def score(usecase, trained, world):
     _obey("score", trained.scored)
-    return Scored(trained.to_dict(), 1, len(world.ledger.entries(usecase.name)))
+    return Scored(trained.to_dict(), 1, 1, len(world.ledger.entries(usecase.name)))
 
 
 def evaluate(usecase, scored, world, allowed=True):

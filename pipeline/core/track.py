@@ -1,0 +1,158 @@
+"""How two contestants have fared against each other, day by day: what a decision taken every day is taken on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.kinds import Floats, Ints
+from pipeline.core.stats.intervals import MINIMUM
+from pipeline.core.stats.sequential import Steps, e_detector
+
+#: How old the fits are, in days, beside whose fresh successors a recipe is watched: how fast it ages.
+AGES = (1, 7, 21)
+#: How many days of its own reign, or of two recipes side by side, count.
+MEMORY = 90
+#: For how many days back the ageing of a recipe is remembered.
+LONG_MEMORY = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of a :class:`Track`; see there."""
+
+    day: Any
+    units: int
+    reference: float
+    candidate: float
+    error: float
+
+    @classmethod
+    def of(cls, day: Any, reference: Floats, candidate: Floats, sizes: Ints) -> Self | None:
+        """From the losses of both, added up by block; None where no unit has a label.
+
+        The standard error is the delete-a-block jackknife of the mean difference, as in
+        :func:`~pipeline.core.stats.mean_interval`.
+
+        Args:
+            day: The day, ``datetime64[D]``.
+            reference: Sum of losses per block.
+            candidate: Sum of losses per block.
+            sizes: Labelled units per block, above 0.
+        """
+        units, blocks = int(sizes.sum()), len(sizes)
+        if not units:
+            return None
+        above, below = float(reference.sum()) / units, float(candidate.sum()) / units
+        error = math.inf
+        if blocks >= MINIMUM:
+            beyond = (reference - candidate - (above - below) * sizes) / (units - sizes)
+            error = math.sqrt((blocks - 1) / blocks * float(np.dot(beyond, beyond)))
+        return cls(day, units, above, below, error)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Two contestants on the same labelled units, one entry per day, oldest first.
+
+    A day on which something has no loss that is a number is kept as NaN: who reads it answers UNKNOWN.
+
+    Attributes:
+        days: ``datetime64[D]``, ascending.
+        units: Labelled units that both sat.
+        reference: Mean loss of whom it is compared with: the champion, or an older fit.
+        candidate: Mean loss of the candidate.
+        error: Standard error of the difference of the two means, by blocks; infinite on a day with too few blocks.
+    """
+
+    days: NDArray[np.datetime64]
+    units: Ints
+    reference: Floats
+    candidate: Floats
+    error: Floats
+
+    @classmethod
+    def of(cls, days: Iterable[Day | None]) -> Self:
+        """From its days, oldest first; those that nobody could sit are left out."""
+        known = [day for day in days if day is not None]
+        return cls(
+            days=np.array([day.day for day in known], dtype="datetime64[D]"),
+            units=np.array([day.units for day in known], dtype=np.int64),
+            reference=np.array([day.reference for day in known], dtype=np.float64),
+            candidate=np.array([day.candidate for day in known], dtype=np.float64),
+            error=np.array([day.error for day in known], dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @cached_property
+    def gain(self) -> Floats:
+        """By how much the candidate's mean loss is lower, per day."""
+        return self.reference - self.candidate
+
+    @cached_property
+    def blocked(self) -> bool:
+        """Whether every day has blocks enough to know its own standard error."""
+        return bool(np.isfinite(self.error).all())
+
+    @cached_property
+    def steps(self) -> Steps:
+        """What tells how far days differ: in standard errors, or, without blocks enough, as they are."""
+        if not self.blocked:
+            return Steps.of(self.gain)
+        known = self.error > 0
+        return Steps.of(self.gain[known] / self.error[known])
+
+    @cached_property
+    def alarm(self) -> float:
+        """Logarithm of the e-detector's statistic by its own noise; minus infinity where that is not known."""
+        noise = Noise.of([self])
+        return -math.inf if noise is None else e_detector(noise.scores(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How far one day's difference strays.
+
+    Attributes:
+        factor: By how much the variance from day to day exceeds what blocks let expect, at least 1.
+        steps: How many steps from one day to the next it was learnt from.
+        spread: Where days have too few blocks: the standard error of a day's difference; else None.
+    """
+
+    factor: float
+    steps: int
+    spread: float | None = None
+
+    @classmethod
+    def of(cls, tracks: Iterable[Track]) -> Self | None:
+        """Learnt from tracks of the same sort, the first of which it is for; None: not known yet."""
+        first, *rest = tracks
+        alike = [first, *(track for track in rest if track.blocked == first.blocked)]
+        found = Steps.joint([track.steps for track in alike if len(track)])
+        if found is None:
+            return None
+        variance, steps = found
+        if first.blocked:
+            return cls(max(1.0, variance), steps)
+        return cls(1.0, steps, math.sqrt(variance)) if variance > 0 else None
+
+    def errors(self, track: Track) -> Floats:
+        """Standard error of each day's difference."""
+        if self.spread is not None:
+            return np.full(len(track), self.spread)
+        return np.asarray(track.error * math.sqrt(self.factor), dtype=np.float64)
+
+    def scores(self, track: Track, by: float = 0.0, worse: bool = False) -> Floats:
+        """Daily gains in standard errors, beyond the share ``by`` of the reference's loss; or the losses likewise."""
+        beyond = (-track.gain if worse else track.gain) - by * track.reference
+        errors = self.errors(track)
+        # Models that agree on every unit differ by nothing, however sure that is.
+        return np.asarray(np.divide(beyond, errors, out=np.zeros(len(track)), where=errors > 0), dtype=np.float64)
