@@ -88,7 +88,7 @@ def columns_of(history: History, target: Target, notes: list[Note]) -> Columns:
         if field.why:
             held = "declared as known only after the fact and " if field.role == "leak" else ""
             notes.append(Note(field.name, f"{held}left out: {field.why}", review=field.role != "constant"))
-    strength = {name: suspicion.strength for name, suspicion in found.items()}
+    strength = {name: suspicion.strength for name, suspicion in found.items() if not suspicion.why}
     return Columns(tuple(fields), strength)
 
 

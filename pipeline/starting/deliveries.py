@@ -41,7 +41,7 @@ def deliver(history: History, landing: Path, name: str) -> int:
 
 
 def put_aside(path: Path, replaced: Path) -> Path | None:
-    """Move a file or folder below ``replaced``, under a number that nobody has; where it went, None if there is none."""
+    """Move a file or folder below ``replaced``, under a number that nobody has; where it went, or None."""
     if not os.path.lexists(path):
         return None
     replaced.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -348,7 +349,7 @@ def _sorted(table: pa.Table, key: tuple[str, ...], request: Request, notes: list
         at = int(np.flatnonzero(twice)[0])
         told = ", ".join(f"{name} {table[name][at].as_py()}" for name in key[1:])
         way = _unique_with(table, key)
-        said = ",".join((*request.unit, way or "order_id"))
+        said = shlex.quote(",".join((*request.unit, way or "order_id")))
         hint = (
             f"name the unit by more columns, as in --unit {said}" if way else f"add a column to it, as in --unit {said}"
         )
@@ -378,12 +379,17 @@ def _unique_with(table: pa.Table, key: tuple[str, ...]) -> str | None:
     others = [
         name
         for name in table.column_names
-        if name not in key and not table[name].null_count and not pa.types.is_floating(table[name].type)
+        if name not in key and not table[name].null_count and not _measures(table[name].type)
     ]
+    others.sort(key=lambda name: not name.casefold().endswith(("id", "no", "number", "key")))
     for some_ in (*((name,) for name in others), *combinations(others[:12], 2)):
         if table.group_by([*key, *some_]).aggregate([]).num_rows == table.num_rows:
             return ",".join(some_)
     return None
+
+
+def _measures(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_temporal(kind))
 
 
 def _check_length(history: History, request: Request) -> None:

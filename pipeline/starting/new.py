@@ -82,6 +82,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
     notes += said
     history = assemble(request, table, notes)
     target = target_of(request, history, notes)
+    _check_kind(target.kind)
     balance(history, target, notes)
     gaps(history, notes)
     columns = columns_of(history, target, notes)
@@ -91,7 +92,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
             "what was known of a unit when it was to be predicted",
             "INPUTS",
         )
-    _strongest(columns.strength, notes)
+    _strongest(columns.strength, target.kind, notes)
     choices = choose(request, history, target, columns, notes)
     plan = writing.Plan(request, history, target, columns, choices, {})
     with tempfile.TemporaryDirectory(prefix="new-") as made:
@@ -166,6 +167,14 @@ def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[
     return held
 
 
+def _check_kind(kind: str) -> None:
+    """Refuse a kind that this version of the product does not have."""
+    from pipeline.core import kinds
+
+    if kind == "multiclass" and not hasattr(kinds, "Multiclass"):
+        raise UsageError("targets of several classes are not predicted here yet; group them into two", "KIND")
+
+
 def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list[Note]) -> Choices:
     """The numbers that needed a fitted model."""
     from pipeline.core.kinds import Binary
@@ -187,9 +196,10 @@ def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list
     return choices
 
 
-def _strongest(strength: Mapping[str, float], notes: list[Note]) -> None:
+def _strongest(strength: Mapping[str, float], kind: str, notes: list[Note]) -> None:
     """Name the columns that tell most by themselves: a leak that is no perfect one stands among them."""
     best = sorted(strength, key=lambda name: -strength[name])[:3]
     told = ", ".join(f"{name} ({strength[name]:.2f})" for name in best)
-    text = f"{told}: known in time, every one of them?"
+    measure = "rank correlation" if kind == "regression" else "share of pairs ordered rightly"
+    text = f"by themselves ({measure}, on the newer days): {told}; were they known in time, every one of them?"
     notes.append(Note("most telling inputs", text, review=True))

@@ -181,37 +181,26 @@ def _by_day(values: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.nd
 
 def _target(target: Target, cells: pa.Array, places: np.ndarray[Any, Any], since: str) -> list[Expectation]:
     name = target.column
-    # A day whose labels are not there yet has none; that is no fault of its file.
+    # A day whose labels are not there yet has none; that is no fault of its file, and leaves no mean to look at.
     blank = {"may_be_empty": True}
     if target.kind == "regression":
-        field = Field(name, "number", "target", empty=True)
-        made = _numbers(field, cells, places, float(len(places) / (places.max() + 1)), since)
-        return [{**one, "meta": {**one["meta"], **blank}} for one in made]
+        made = _numbers(Field(name, "number", "target", True), cells, places, len(places) / (places.max() + 1), since)
+        return made[:1] if target.delay else made
     words = list(target.classes)
-    made = [
-        _expect(
-            "expect_column_values_to_be_in_set",
-            {"column": name, "value_set": words},
-            "Another value is no outcome that the model was taught.",
-            **blank,
-        )
-    ]
-    if words == [0, 1]:
+    kwargs: dict[str, Any] = {"column": name, "value_set": words}
+    why = "Another value is no outcome that the model was taught."
+    made = [_expect("expect_column_values_to_be_in_set", kwargs, why, **blank)]
+    if words == [0, 1] and not target.delay:
         shares = _by_day(np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False)), places)
         low, high = float(shares.min()), float(shares.max())
         room = max(high - low, 0.02)
-        made.append(
-            _expect(
-                "expect_column_mean_to_be_between",
-                {
-                    "column": name,
-                    "min_value": _down(max(0.0, low - room), room),
-                    "max_value": _up(min(1.0, high + room), room),
-                },
-                f"The share of yes was {percent(low)} to {percent(high)} a day, {since}.",
-                **blank,
-            )
-        )
+        kwargs = {
+            "column": name,
+            "min_value": _down(max(0.0, low - room), room),
+            "max_value": _up(min(1.0, high + room), room),
+        }
+        why = f"The share of yes was {percent(low)} to {percent(high)} a day, {since}."
+        made.append(_expect("expect_column_mean_to_be_between", kwargs, why))
     return made
 
 

@@ -114,9 +114,11 @@ def _classes(name: str, cells: pa.Array, found: pa.Array, kind: KindName, notes:
         meant = "1 means yes" if classes == [0, 1] else f"'{classes[1]}' means yes, '{classes[0]}' no"
         notes.append(Note(name, f"{meant}; {share} of the labelled rows are yes", review=classes != [0, 1]))
     else:
-        rare = min(counted, key=lambda value: counted[value])
+        rare = min(classes, key=lambda value: counted[value])
+        classes = [rare, *(value for value in classes if value != rare)]
         told = f"{len(classes)} classes, the rarest '{rare}' in {percent(counted[rare] / sum(counted.values()))}"
-        notes.append(Note(name, f"{told} of the labelled rows", review=counted[rare] < 100))
+        text = f"{told} of the labelled rows: it is declared first, as the one whose cases somebody works through"
+        notes.append(Note(name, text, review=True))
     places = pc.index_in(cells, value_set=pa.array(classes, cells.type)).cast(pa.float64())
     return Target(name, kind, np.asarray(places.to_numpy(zero_copy_only=False), np.float64), tuple(classes))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.core.usecase import Usecase
 from pipeline.core.words import count
 from pipeline.starting.choices import Choices
 from pipeline.starting.columns import Columns, Field
@@ -17,6 +18,7 @@ from pipeline.starting.history import RESERVED, History, KindName, Request
 from pipeline.starting.target import Target
 
 WIDTH = 120
+_GOLDEN = '    golden=cases((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"), INPUTS),'
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,18 @@ def declaration(plan: Plan) -> str:
     history, choices, request = plan.history, plan.choices, plan.request
     gates = ["BeatsBaseline", "Better", *(["Churn"] if choices.daily else [])]
     gates += [*(["EverySlice"] if choices.slices else []), "Latency", "Sound"]
-    kind = _kind(plan)
+    kind, days = _kind(plan), count(len(history.calendar), "day")
     delayed = plan.target.delay > 0
+    golden = "golden" in Usecase.__dataclass_fields__
     imports = [
-        *(["from datetime import date", ""] if plan.excuses else []),
+        *(["from datetime import date"] if plan.excuses else []),
+        *(["from pathlib import Path"] if golden else []),
+        *([""] if plan.excuses or golden else []),
         *(["from pipeline.core.facts import Excuse"] if plan.excuses else []),
         spread("from pipeline.core.gates import ", gates, "", 0)
         if len(gates) < 9
         else spread("from pipeline.core.gates import (", gates, ")", 0),
+        *(["from pipeline.core.golden import cases"] if golden else []),
         f"from pipeline.core.kinds import {kind.partition('(')[0]}",
         "from pipeline.core.tables import Column, Feed",
         "from pipeline.core.usecase import Schedule, Usecase",
@@ -132,11 +138,12 @@ def declaration(plan: Plan) -> str:
         *([f"    evidence={choices.evidence},"] if choices.evidence != 14 else []),
         *([f"    lookback={choices.lookback},"] if choices.lookback != 14 else []),
         *_excuses(plan),
+        *([_GOLDEN] if golden else []),
     ]
     lines = [
         f'"""{question(plan)}',
         "",
-        f"Begun from {count(len(history.calendar), 'day')} of history; what was assumed stands in REVIEW.md beside this.",
+        f"Begun from {days} of history; what was assumed stands in REVIEW.md beside this.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -187,8 +194,12 @@ def _kind(plan: Plan) -> str:
 
 def multiclass(target: Target) -> str:
     """The kind of a target with several classes, as :mod:`pipeline.core.kinds` builds it."""
-    classes = ", ".join(quoted(str(word)) for word in target.classes)
-    return f"Multiclass(target={quoted(target.column)}, classes=({classes}))"
+    words = [quoted(str(word)) for word in target.classes]
+    line = f"Multiclass(target={quoted(target.column)}, classes=({', '.join(words)}))"
+    if len(line) <= WIDTH - len("    kind=,"):
+        return line
+    listed = "".join(f"            {word},\n" for word in words)
+    return f"Multiclass(\n        target={quoted(target.column)},\n        classes=(\n{listed}        ),\n    )"
 
 
 def _kind_comment(plan: Plan) -> list[str]:
@@ -197,7 +208,7 @@ def _kind_comment(plan: Plan) -> list[str]:
     if plan.target.kind == "regression":
         text = "Assumed: somebody acts from the upper quartile on, and a quarter of the middle half is no miss."
         return [comment(text, 4)]
-    return []
+    return [comment("Assumed: the rarest class is the one whose cases somebody works through.", 4)]
 
 
 def _block_comment(plan: Plan) -> list[str]:
@@ -312,7 +323,8 @@ def label(target: Target) -> str:
         yes = target.classes[1]
         told = quoted(yes) if isinstance(yes, str) else repr(yes)
         return f"nw.when(~{cell}.is_null()).then(({cell} == {told}).cast(nw.Float64))"
-    return f"{cell}"
+    # A class is told by its word.
+    return cell if isinstance(target.classes[0], str) else f"{cell}.cast(nw.String)"
 
 
 def missing(target: Target) -> str:
