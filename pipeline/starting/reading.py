@@ -21,7 +21,8 @@ from pipeline.starting.notes import Note
 
 FORMATS = ".csv, .parquet or .jsonl (the texts also .gz)"
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
-_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+# A whole number of so many digits that a floating one loses some is an account's or a parcel's: text.
+_NUMBER = r"^[+-]?(0|[1-9][0-9]{0,15}|(0|[1-9][0-9]*)?\.[0-9]+|(0|[1-9][0-9]*)\.)([eE][+-]?[0-9]{1,3})?$"
 _DATE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _CLOCK = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _NAIVE, _ZONED = _CLOCK + "$", _CLOCK + r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
@@ -95,7 +96,7 @@ def _csv(path: Path, notes: list[Note]) -> pa.Table:
     )
     with _opened(path) as source:
         table = csv.read_csv(source, parse_options=shape, convert_options=texts)
-    return pa.table([_typed(name, table[name], notes, _ALL) for name in names], names=names)
+    return pa.table([_typed(name, cells, notes, _ALL) for name, cells in zip(names, table.columns, strict=True)], names)
 
 
 def _json_lines(path: Path, notes: list[Note]) -> pa.Table:
