@@ -68,13 +68,18 @@ def with_name(catalogue: str, name: str) -> str:
     ]
     if not ours or any(node.lineno > found.lineno for node in ours):
         raise _odd()
-    before = [node for node in ours if (node.module or "") < f"pipeline.usecases.{name}"]
+    before = [node for node in ours if in_order(node.module or "") < in_order(f"pipeline.usecases.{name}")]
     at = (before[-1].end_lineno or before[-1].lineno) if before else ours[0].lineno - 1
     lines.insert(at, line)
     made = "\n".join(lines) + "\n"
     if constant not in listed(made):
         raise _odd()
     return made
+
+
+def in_order(module: str) -> list[tuple[int, str]]:
+    """What imports are sorted by: numbers in names by their value, as the linter wants it."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", module)]
 
 
 def _all(tree: ast.Module) -> ast.Tuple:

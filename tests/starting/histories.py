@@ -48,7 +48,11 @@ def trips(days: int = 30, rows: int = 60, seed: int = 2) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     parts = []
     for n in range(days):
-        at = pd.Timestamp(FIRST) + pd.Timedelta(days=n) + pd.to_timedelta(np.sort(rng.integers(0, 86_400, rows)), unit="s")
+        at = (
+            pd.Timestamp(FIRST)
+            + pd.Timedelta(days=n)
+            + pd.to_timedelta(np.sort(rng.integers(0, 86_400, rows)), unit="s")
+        )
         km, zone = rng.gamma(2.0, 3.0, rows), rng.choice(["A", "B", "C"], rows)
         minutes = 5 + 2 * km + 8 * (zone == "A") + rng.exponential(2.0, rows)
         parts.append(

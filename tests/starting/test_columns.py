@@ -102,9 +102,8 @@ def test_of_a_number_the_rank_correlation_tells() -> None:
 def test_noise_is_never_suspected(seed: int) -> None:
     noise = np.random.default_rng(seed)
     n = len(left)
-    frame = base().assign(
-        number=noise.normal(size=n), few=noise.integers(0, 5, n), word=noise.choice(list("abcdefgh"), n), flag=np.where(noise.random(n) < 0.3, "x", None)
-    )  # fmt: skip
+    frame = base().assign(number=noise.normal(size=n), few=noise.integers(0, 5, n))
+    frame = frame.assign(word=noise.choice(list("abcdefgh"), n), flag=np.where(noise.random(n) < 0.3, "x", None))
     found = roles(frame)
     assert [found[name] for name in ("number", "few", "word", "flag")] == ["number", "number", "word", "word"]
 
@@ -112,7 +111,7 @@ def test_noise_is_never_suspected(seed: int) -> None:
 @pytest.mark.parametrize(
     ("cells", "role"),
     [
-        (lambda n: rng.permutation(n), "identifier"),
+        (rng.permutation, "identifier"),
         (lambda n: np.arange(n) * 1000 + rng.integers(0, 900, n), "identifier"),
         (lambda n: rng.integers(0, 10**9, n), "number"),
         (lambda n: [f"{k:08x}" for k in rng.permutation(n)], "identifier"),

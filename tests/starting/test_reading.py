@@ -32,7 +32,8 @@ CELLS = {
 def columns(draw: Any) -> dict[str, list[Any]]:
     rows = draw(st.integers(1, 12))
     return {
-        name: [None if draw(st.integers(0, 4)) == 0 else draw(cell) for _ in range(rows)] for name, cell in CELLS.items()
+        name: [None if draw(st.integers(0, 4)) == 0 else draw(cell) for _ in range(rows)]
+        for name, cell in CELLS.items()
     }
 
 
@@ -67,11 +68,11 @@ def test_json_lines_keep_words_as_words_whatever_they_look_like(found: dict[str,
         rows = [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
         path.write_text("".join(json.dumps({"n": n, **row}, default=str) + "\n" for n, row in enumerate(rows)))
         table, _ = read(path)
-    for name in found:
-        if any(value is not None for value in found[name]):
-            assert [v if name != "word" else str(v) if v is not None else None for v in table[name].to_pylist()] == (
-                found[name]
-            ), name
+    for name, values in found.items():
+        if any(value is not None for value in values):
+            # Words that are all dates are dates.
+            told = [str(v) if name == "word" and v is not None else v for v in table[name].to_pylist()]
+            assert told == values, name
 
 
 def typed(tmp_path: Path, *cells: str) -> pa.ChunkedArray:
