@@ -41,6 +41,7 @@ class Choices:
         acts_at, tolerance: For a regression.
         rows: How a day's number of rows may compare with the usual.
         size: The largest file that is opened, in bytes.
+        cron: When the daily run starts: the morning after each day that has rows.
     """
 
     short: int
@@ -61,6 +62,7 @@ class Choices:
     tolerance: float = 1.0
     rows: tuple[float, float] = (0.5, 2.0)
     size: int = 64_000_000
+    cron: str = "0 6 * * *"
 
 
 def choose(request: Request, history: History, target: Target, columns: Columns, notes: list[Note]) -> Choices:
@@ -101,6 +103,7 @@ def choose(request: Request, history: History, target: Target, columns: Columns,
         tolerance=tolerance,
         rows=_rows(history),
         size=_size(history),
+        cron=_cron(history),
     )
 
 
@@ -207,6 +210,12 @@ def _size(history: History) -> int:
     return int(max(64_000_000, -(-needed // 1_000_000) * 1_000_000))
 
 
+def _cron(history: History) -> str:
+    """Every morning, or the mornings after those weekdays on which there are rows at all."""
+    mornings = sorted({(day.weekday() + 2) % 7 for day in history.calendar})
+    return "0 6 * * " + ("*" if len(mornings) == 7 else ",".join(map(str, mornings)))
+
+
 def gaps(history: History, notes: list[Note]) -> None:
     """Say which days of the stretch have no row."""
     there = set(history.calendar)
@@ -215,7 +224,8 @@ def gaps(history: History, notes: list[Note]) -> None:
     if missing:
         named = some([str(day) for day in missing])
         closed = {day.weekday() for day in missing} - {day.weekday() for day in there}
-        why = f"; there is never one on a {' or '.join(sorted(_WEEKDAYS[n] for n in closed))}" if closed else ""
+        named_days = " or ".join(_WEEKDAYS[n] for n in sorted(closed))
+        why = f"; never on a {named_days}, so the schedule leaves out the mornings after" if closed else ""
         text = f"{count(len(missing), 'day')} between {first} and {last} have no row ({named}){why}"
         notes.append(Note("days", f"{text}: a run of such a day waits for its file", review=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 from pathlib import Path
 
 from rich.console import Group
@@ -48,17 +49,18 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
 def told(made: Made) -> Group:
     """What was assumed, what was written, what to do next."""
     review = sum(note.review for note in made.notes)
+    command = f"{_near(Path(sys.executable))} -m pipeline"
     lines = [
         f"\n{made.name}: written to {_near(made.folder)}, {', '.join(str(_near(file)) for file in made.files)} "
         f"({count(made.deliveries, 'day')} delivered); it is in ALL of pipeline/usecases/__init__.py.",
         *(f"Put aside: {_near(path)}" for path in made.aside),
         f"{count(review, 'line')} to review, kept in {_near(made.folder / 'REVIEW.md')}.",
         "\nNext:",
-        f"  python -m pipeline run {made.name} --from {made.first} --to {made.last}",
-        f"  python -m pipeline history {made.name}",
+        f"  {command} run {made.name} --from {made.first} --to {made.last}",
+        f"  {command} history {made.name}",
     ]
     if importlib.util.find_spec("pipeline.replay") is not None:
-        lines.append(f"  python -m pipeline replay {made.name}")
+        lines.append(f"  {command} replay {made.name}")
     lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
     return Group(assumptions_view(made.notes), Text("\n".join(lines)))
 

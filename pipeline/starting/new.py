@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UsageError
 from pipeline.core.usecase import Usecase
+from pipeline.core.words import count, percent
 from pipeline.report.assumptions import review_page
 from pipeline.starting import catalogue as catalogues
 from pipeline.starting import golden, suites, trial, writing
@@ -112,9 +113,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
         write(folder / "__init__.py", writing.declaration(plan))
         with trial.loaded(request.name, folder):
             pass  # What refuses nonsense at import has nothing to refuse.
-        notes.append(
-            Note("golden cases", f"{len(drafts)} drafts in golden.json, which nobody has reviewed", bool(drafts))
-        )
+        _told_of_golden(len(drafts), notes)
         write(folder / "REVIEW.md", review_page(request.name, str(request.file), notes))
         aside = [put_aside(path, places.replaced) for path in held]
         deliveries = deliver(history, places.landing, request.name)
@@ -132,7 +131,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
         folder=places.usecases / request.name,
         files=(expectations, places.landing / request.name),
         notes=tuple(notes),
-        first=min(max(soonest, last - timedelta(13)), last),
+        first=min(day for day in history.calendar if day >= min(max(soonest, last - timedelta(13)), last)),
         last=last,
         deliveries=deliveries,
         aside=tuple(path for path in aside if path is not None),
@@ -167,6 +166,19 @@ def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[
     return held
 
 
+def _told_of_golden(drafts: int, notes: list[Note]) -> None:
+    from pipeline.core import gates
+
+    if drafts:
+        text = (
+            f"{count(drafts, 'draft')} in golden.json, which nobody has reviewed: put a name to each, or throw it away"
+        )
+        way = "; then declare the gate Golden()" if hasattr(gates, "Golden") else ""
+        notes.append(Note("golden cases", text + way, review=True))
+    else:
+        notes.append(Note("golden cases", "golden.json is empty; write the cases that any model must get right", True))
+
+
 def _check_kind(kind: str) -> None:
     """Refuse a kind that this version of the product does not have."""
     from pipeline.core import kinds
@@ -189,9 +201,7 @@ def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list
     if choices.daily:
         limit = float(trial.changes(usecase, tried))
         choices = dataclasses.replace(choices, changes=limit)
-        text = (
-            f"a new model may change {limit:.0%} of the decisions, as the first must be able to replace the plain rule"
-        )
+        text = f"a new model may change {percent(limit)} of the decisions, as the first must be able to replace the plain rule"
         notes.append(Note("gates", f"{text}; tighten it once a model reigns", review=limit > 0.30))
     return choices
 

@@ -133,7 +133,7 @@ def declaration(plan: Plan) -> str:
         names(choices.block, "block=", 4, ","),
         names(choices.slices, "slices=", 4, ",") if choices.slices else "    slices=(),",
         *_gates(plan),
-        f'    schedule=Schedule(cron="0 6 * * *", timezone={quoted(history.zone)}),',
+        *_schedule(plan),
         *_delay(plan),
         *([f"    evidence={choices.evidence},"] if choices.evidence != 14 else []),
         *([f"    lookback={choices.lookback},"] if choices.lookback != 14 else []),
@@ -230,6 +230,13 @@ def _gates(plan: Plan) -> list[str]:
     return ["    gates=(", *(f"        {line}" for line in lines), "    ),"]
 
 
+def _schedule(plan: Plan) -> list[str]:
+    line = f"    schedule=Schedule(cron={quoted(plan.choices.cron)}, timezone={quoted(plan.history.zone)}),"
+    if plan.choices.cron.endswith("* *"):
+        return [line]
+    return [comment("The mornings after the weekdays that have rows; 0 is Sunday.", 4), line]
+
+
 def _delay(plan: Plan) -> list[str]:
     if not plan.target.delay:
         return [comment("Assumed: a label is known when its day has closed.", 4), "    label_delay=0,"]
@@ -273,7 +280,7 @@ def features(plan: Plan) -> str:
     made += [named(target.column, label(target)), f"unlabelled=nw.when({missing(target)}).then(nw.lit(NO_LABEL)),"]
     # Positional arguments come before those with a name.
     made.sort(key=lambda line: not line.startswith(("*", "(")))
-    moment = f"at its '{history.time}'" if history.time else "at the beginning (UTC) of its day"
+    moment = f"at its '{history.time}' (UTC, and so are hours)" if history.time else "at the beginning (UTC) of its day"
     lines = [
         f'"""Rows of ``{plan.request.name}`` to one row per {plan.who}, with what is known when it is predicted."""',
         "",

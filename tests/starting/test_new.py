@@ -271,7 +271,7 @@ def test_the_command_says_what_was_assumed_and_what_to_do_next(
     said = capsys.readouterr().out
     for part in ("To review", "Assumed", "label delay", "class balance", "REVIEW.md", "30 days delivered"):
         assert part in said
-    assert f"python -m pipeline run churn --from {date(2026, 1, 17)} --to {date(2026, 1, 30)}" in said
+    assert f"-m pipeline run churn --from {date(2026, 1, 17)} --to {date(2026, 1, 30)}" in said
     assert cli.main(words) == 2
     assert capsys.readouterr().err.startswith("TAKEN: 'churn' is taken")
     assert cli.main([*words, "--window", "3"]) == 2
