@@ -27,7 +27,7 @@ from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
 from pipeline.core.words import change, count, percent
-from pipeline.starting.history import History
+from pipeline.starting.history import OLDER, History
 from pipeline.starting.notes import Note
 from pipeline.steps.audit import audit
 from pipeline.steps.predictions import predictions
@@ -112,7 +112,9 @@ def try_out(usecase: Usecase, history: History, notes: list[Note]) -> Trial:
         raise UsageError(f"the features that were written are not sound: {finding.text}", "AUDIT")
     notes.append(Note("point in time", f"{finding.text}; whether upstream knew a cell in time, only you can say", True))
     mature = last - timedelta(usecase.label_delay)
-    first = history.split
+    # Where labels take long, few of the newer days have theirs: the exam is then of the newest that do.
+    judged = [day for day in history.calendar if day <= mature]
+    first = min(history.split, judged[round(OLDER * len(judged))])
     known = engine.units(usecase, versions, Days(first - timedelta(usecase.longest_window), first - timedelta(1)))
     exam = engine.units(usecase, versions, Days(first, mature))
     exam = exam.where(np.isfinite(exam.labels))
@@ -125,7 +127,7 @@ def try_out(usecase: Usecase, history: History, notes: list[Note]) -> Trial:
         answers = predictions(usecase.kind, models[recipe.name], exam.inputs, recipe.name)
         said[recipe.name] = answers
         losses[recipe.name] = float(np.mean(usecase.kind.loss(exam.labels, answers)))
-    _told(usecase, history, losses, exam, notes)
+    _told(usecase, first, losses, exam, notes)
     return Trial(losses, exam, said, known, models)
 
 
@@ -137,12 +139,12 @@ def _fitted(recipe: Recipe, known: Units, first: date) -> Any:
         return recipe.build(recipe.seed).fit(units.inputs, units.labels)
 
 
-def _told(usecase: Usecase, history: History, losses: dict[str, float], exam: Units, notes: list[Note]) -> None:
+def _told(usecase: Usecase, first: date, losses: dict[str, float], exam: Units, notes: list[Note]) -> None:
     rule = losses[usecase.baseline.name]
     best = min((recipe.name for recipe in usecase.recipes), key=lambda name: losses[name])
     change_ = losses[best] / rule - 1 if rule > 0 else 0.0
     text = (
-        f"fitted on days before {history.split} and asked about the {count(len(exam.labels), 'labelled row')} after: "
+        f"fitted on days before {first} and asked about the {count(len(exam.labels), 'labelled row')} after: "
         f"{usecase.kind.loss_name} {losses[best]:.4g} by {best}, {rule:.4g} by the plain rule ({change(change_)})"
     )
     notes.append(Note("first look", text, review=not -0.9 < change_ < 0))
