@@ -201,7 +201,7 @@ def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list
     if choices.daily:
         limit = float(trial.changes(usecase, tried))
         choices = dataclasses.replace(choices, changes=limit)
-        text = f"a new model may change {percent(limit)} of the decisions, as the first must be able to replace the plain rule"
+        text = f"a new model may change {percent(limit)} of the decisions, so that the first can replace the plain rule"
         notes.append(Note("gates", f"{text}; tighten it once a model reigns", review=limit > 0.30))
     return choices
 

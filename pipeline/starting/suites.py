@@ -163,7 +163,7 @@ def _expectations(history: History, target: Target, columns: Columns, part: np.n
         made += _present(field, cells, places, since)
         if field.type == "string":
             made += _text(field, cells, since)
-        elif field.type in ("integer", "number") and field.role != "identifier":
+        elif field.type in ("integer", "number") and field.role not in ("identifier", "unit"):
             made += _numbers(field, cells, places, usual, since)
     return made
 

@@ -111,8 +111,9 @@ def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tm
     for number, (frame, words) in enumerate(asked):
         make(request(written(frame, tmp_path / f"{number}.parquet"), **words), places(tmp_path), ALL)
     names = [words.get("name", "churn") for _, words in asked]
+    ours = "pipeline/usecases"
     packages = [part for name in names for part in ("-p", f"pipeline.usecases.{name}")]
-    for command in (["ruff", "check", "pipeline"], ["ruff", "format", "--check", "pipeline"], ["mypy", *packages]):
+    for command in (["ruff", "check", ours], ["ruff", "format", "--check", ours], ["mypy", *packages]):
         where = tmp_path / "repository"
         done = subprocess.run([sys.executable, "-m", *command], cwd=where, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -236,6 +237,22 @@ def test_nothing_of_a_persons_is_ever_destroyed(tmp_path: Path) -> None:
         make(request(path, name="flights"), places(tmp_path), ALL)
     with pytest.raises(UsageError, match="was not made by this command"):
         make(request(path, name="flight_delay", overwrite=True), places(tmp_path), ALL)
+
+
+def test_labels_that_take_as_long_as_the_newer_days_leave_an_exam_of_days_that_have_theirs(tmp_path: Path) -> None:
+    with begun(tmp_path, customers(days=16), "history.csv", label_delay=7) as (made, usecase):
+        assert usecase.label_delay == 7
+        assert usecase.lookback == 14
+        assert any("asked about the 180 labelled rows" in note.text for note in made.notes)
+
+
+def test_days_of_the_week_without_rows_are_left_out_of_the_schedule(tmp_path: Path) -> None:
+    frame = customers()
+    frame = frame[[day.weekday() < 5 for day in frame["day"]]]
+    with begun(tmp_path, frame, "history.csv") as (made, usecase):
+        # The mornings after Monday to Friday; 0 is Sunday.
+        assert usecase.schedule.cron == "0 6 * * 2,3,4,5,6"
+        assert any("never on a Saturday or Sunday" in note.text for note in made.notes)
 
 
 @pytest.mark.parametrize(
