@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.records import DayOutcome
+from pipeline.starting.options import add_options
 from pipeline.usecases import ALL, find
 
 if TYPE_CHECKING:
@@ -150,6 +151,12 @@ def _reconcile(args: argparse.Namespace) -> int:
     return 0
 
 
+def _new(args: argparse.Namespace) -> int:
+    from pipeline.starting.command import new
+
+    return new(args)
+
+
 def _usecase(name: str) -> Usecase:
     try:
         return find(name)
@@ -209,6 +216,10 @@ def parser() -> argparse.ArgumentParser:
     lift.add_argument("--why", required=True)
     lift.add_argument("--by", default=getpass.getuser())
     command("reconcile", _reconcile, "bring MLflow's aliases to what the promotion ledger says")
+    text = "write a use case from a history in one file, and deliver it day by day"
+    new = commands.add_parser("new", help=text, description=text)
+    new.set_defaults(act=_new)
+    add_options(new)
     return top
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("core", "usecases", "steps", "adapters", "report")
+ROOMS = ("core", "usecases", "steps", "adapters", "report", "starting")
 HEAVY = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "duckdb", "deltalake", "matplotlib", "skops"}
 
 
@@ -56,6 +56,9 @@ def violations(path: str, source: str) -> list[str]:
             "steps know no adapter": here == "steps" and there == "adapters",
             "adapters know no step": here == "adapters" and there == "steps",
             "a report knows neither steps nor adapters": here == "report" and there in ("steps", "adapters"),
+            "only the command line begins a use case": there == "starting" and here not in ("starting", "pipeline"),
+            "what begins a use case leaves vendors to the adapters": here == "starting"
+            and top in (HEAVY | {"sqlalchemy"}) - {"pyarrow", "sklearn"},
             # stack/team runs inside the services: it is their own setting up, and speaks to each in its own words.
             "airflow is known in dags and stack/team only": top == "airflow"
             and not path.startswith(("dags/", "stack/team/")),
@@ -100,6 +103,10 @@ def test_every_room_keeps_to_what_it_may_know() -> None:
         ("pipeline/adapters/models.py", "import mlflow"),
         ("pipeline/__main__.py", "import dags.retrain"),
         ("pipeline/steps/ingest.py", "from demo.upstream import deliver"),
+        ("pipeline/steps/train.py", "from pipeline.starting.new import make"),
+        ("pipeline/report/page.py", "from pipeline.starting.notes import Note"),
+        ("dags/retrain.py", "import pipeline.starting.new"),
+        ("pipeline/starting/new.py", "def f():\n    import great_expectations"),
         ("stack/embedded.py", "from pipeline.adapters.ledger import SqlLedger"),
         ("stack/embedded.py", "import airflow"),
         ("demo/story.py", "import mlflow"),

@@ -50,7 +50,7 @@ def test_every_command_of_the_readme_exists() -> None:
     from pipeline.__main__ import parser
 
     known = parser().format_help()
-    for command in ("run", "days", "history", "rollback", "lift"):
+    for command in ("run", "days", "history", "rollback", "lift", "new"):
         assert re.search(rf"^\s+{command}\b", known, re.MULTILINE), command
     makefile = (ROOT / "Makefile").read_text()
     for target in sorted(set(re.findall(r"`make ([a-z]+)", README))):

@@ -31,6 +31,11 @@ def landing() -> Path:
     return Path(os.environ.get("PIPELINE_LANDING") or home() / "landing").resolve()
 
 
+def expectations() -> Path:
+    """The folder of the suites: ``PIPELINE_EXPECTATIONS``, by default ``expectations`` beside the package."""
+    return Path(os.environ.get("PIPELINE_EXPECTATIONS") or Path(__file__).parents[2] / "expectations")
+
+
 def store() -> Path | Bucket:
     """Where tables and files are kept: ``PIPELINE_STORE``, by default ``store`` in the home.
 
@@ -173,7 +178,7 @@ def world(progress: Progress | None = None) -> World:
             own=root / "mlflow",
         ),
         ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{root / 'store' / 'ledger.db'}"),
-        checker=GxChecker(Path(os.environ.get("PIPELINE_EXPECTATIONS") or Path(__file__).parents[2] / "expectations")),
+        checker=GxChecker(expectations()),
         progress=progress or silent,
         code=code(),
         source=source,

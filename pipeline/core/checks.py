@@ -53,7 +53,9 @@ def judge(
     for feed in usecase.feeds:
         fixed = [fact for fact in usecase.facts if isinstance(fact, Fixed) and fact.about == feed.name]
         feeds[feed.name] = feed_profile(feed, tables[feed.name], fixed)
-        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past)
+        # Where labels take days, the day's own file has none yet.
+        late = [column.name for column in feed.columns if column.outcome] if usecase.label_delay else []
+        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late)
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
     for fact in usecase.facts:
         if isinstance(fact, Fact):

@@ -18,8 +18,10 @@ _RECENT, _USUAL = 14, 5
 _LONG = 12  # days: the longest dry stretch of 2013 in New York was eleven
 
 
-def check_feed(feed: Feed, day: date, columns: Columns, now: FeedProfile, past: Sequence[Profile]) -> list[Finding]:
-    """All questions about a feed's day that need no further declaration."""
+def check_feed(
+    feed: Feed, day: date, columns: Columns, now: FeedProfile, past: Sequence[Profile], late: Sequence[str] = ()
+) -> list[Finding]:
+    """All questions about a feed's day that need no further declaration; ``late`` columns may be blank at first."""
     about = About(feed.name)
     history = {kept.day: kept.feeds[feed.name] for kept in past if feed.name in kept.feeds}
     recent = [kept.feeds[feed.name] for kept in between(past, day, _RECENT, 1) if feed.name in kept.feeds]
@@ -27,7 +29,7 @@ def check_feed(feed: Feed, day: date, columns: Columns, now: FeedProfile, past: 
     found += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
     found.append(_rows(about, feed, day, now, history))
     learned: list[tuple[str, Callable[[], Finding]]] = [
-        ("values gone", lambda: _gone(about, now, recent)),
+        ("values gone", lambda: _gone(about, now, recent, late)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
         ("frozen hours", lambda: _repeated(about, now, recent)),
         ("stuck columns", lambda: _stuck(about, now, list(history.values()))),
@@ -101,7 +103,7 @@ def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mappin
     return about.finding("rows", ratio in feed.rows, text, ratio, feed.rows)
 
 
-def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
+def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile], late: Sequence[str]) -> Finding:
     """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day."""
     lost: list[str] = []
     asked = 0
@@ -113,6 +115,8 @@ def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile]) -> Find
             if usual >= _USUAL and now.values[column].get(value, 0) == 0:
                 lost.append(f"{column} {value} (at least {usual} a day)")
     for column, filled in now.filled.items():
+        if column in late:
+            continue
         # A column that is blank more often than not (gusts of wind) may stay blank on a calm day.
         share = min(kept.filled.get(column, 0) / max(kept.rows, 1) for kept in recent)
         asked += share >= 0.5
