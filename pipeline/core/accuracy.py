@@ -14,7 +14,7 @@ from pipeline.core.evidence import Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import at_best, at_worst, change, count, percent, some, sureness
+from pipeline.core.words import amount, at_best, at_worst, change, count, percent, some, sureness
 
 #: Slices with too little evidence that get a finding of their own; the summary counts them all.
 _TOO_FEW_SHOWN = 20
@@ -158,15 +158,11 @@ def _finding(
     outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
     # A refusal is shown by the lower end, everything else hangs on the upper.
     end = at_best(found.low) if outcome is Outcome.FAIL else at_worst(found.high)
-    text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {_amount(found)}"
+    text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {amount(found)}"
     if outcome is Outcome.UNKNOWN:
         text += f"; {_outlook(found, limit, evidence.window)}"
     counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
     return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
-
-
-def _amount(found: Interval) -> str:
-    return f"{count(found.days, 'day')}, {count(found.units, 'unit')} in {count(found.blocks, 'block')}"
 
 
 def _outlook(found: Interval, limit: float, window: int) -> str:
@@ -281,7 +277,7 @@ class EverySlice:
             worse, proven = found.low > self.margin, found.high <= self.margin
             outcome = Outcome.FAIL if worse else Outcome.PASS if proven else Outcome.UNKNOWN
             end = at_best(found.low) if worse else at_worst(found.high)
-            text = f"{name}: loss {change(found.estimate)} ({sureness(found)}: {end}), {_amount(found)}"
+            text = f"{name}: loss {change(found.estimate)} ({sureness(found)}: {end}), {amount(found)}"
             counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
             ends = (found.estimate, bound, found.low, found.high)
             yield Finding("slice", outcome, text, *ends, counts=counts, about=name, required=False)
