@@ -55,7 +55,7 @@ def judge(
         feeds[feed.name] = feed_profile(feed, tables[feed.name], fixed)
         findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past)
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
-    for fact in usecase.facts:
+    for fact in usecase.all_facts:
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}

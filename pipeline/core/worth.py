@@ -56,13 +56,17 @@ class Floor:
     of: str = "loss"
     confidence: float = 0.95
     at_least: int = MINIMUM
-    name: ClassVar[str] = "floor"
     stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
         _check(self.name, self.confidence, self.at_least)
         if not math.isfinite(self.limit):
             raise ValueError(f"gate '{self.name}': the limit must be a finite number, got {self.limit}")
+
+    @property
+    def name(self) -> str:
+        """``"loss floor"``, ``"accuracy floor"``: a use case may have several."""
+        return f"{self.of.replace('_', ' ')} floor"
 
     def unfit(self, kind: Kind) -> str:
         """Why the gate can't judge this kind; empty where it can."""
@@ -123,6 +127,7 @@ class Value:
         money: The money's name for the sentence, such as ``"USD"``.
         confidence: Of the one-sided interval, before it is split.
         at_least: With fewer days of evidence than this: UNKNOWN.
+        name: What the findings are called, for a use case with several such functions.
     """
 
     cost: Cost
@@ -131,7 +136,7 @@ class Value:
     money: str = ""
     confidence: float = 0.95
     at_least: int = MINIMUM
-    name: ClassVar[str] = "value"
+    name: str = "value"
     stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:

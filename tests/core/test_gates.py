@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from worlds import BINARY, KINDS, MULTICLASS, REGRESSION, nearer, shuffled, twin_of_champion, world, worlds
+from worlds import BINARY, KINDS, REGRESSION, nearer, shuffled, twin_of_champion, world, worlds
 
 from pipeline.core.evidence import Evidence, Exam, Paired, Stage, Timing
 from pipeline.core.gates import (
