@@ -61,7 +61,7 @@ def test_a_use_case_of_several_classes_runs_to_a_promotion(worded: World, tmp_pa
     assert "probability of the class of 'basket' that it names" in html
     assert "EUR less per 100 units" in html
     won = next(child for child in page.children if child.tags["recipe"] == promoted.recipe)
-    assert {"log_loss", "value", "loss_floor", "accuracy_floor", "calibration", "simpler_preferred", "better_low"} <= won.metrics.keys()
+    assert {"log_loss", "value", "loss_floor", "accuracy_floor", "calibration", "better_low"} <= won.metrics.keys()
 
 
 def test_what_was_scored_is_read_back_as_it_was_said(worded: World) -> None:
