@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence import Evidence, Paired, Stage
+from pipeline.core.evidence import NO_SLICE, Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -189,7 +189,8 @@ def _outlook(found: Interval, limit: float, window: int) -> str:
 class EverySlice:
     """Is no slice of the units shown to lose more than ``margin``?
 
-    Each value of each slice column with enough rows and days is compared by itself. A wide net rings by chance,
+    Each value of each slice column with enough rows and days is compared by itself; so are the units whose key nobody
+    has learnt from (:attr:`Usecase.keys`). A wide net rings by chance,
     so the error allowed is split evenly among the slices judged (Bonferroni; Holm's refinement rejects something
     exactly when Bonferroni does, and here one is enough). FAIL: some slice's lower end is beyond the margin. PASS: none
     is, which is no proof that each is within: a slice rarely has the rows for that. No slice with enough: UNKNOWN.
@@ -288,13 +289,14 @@ class EverySlice:
 
 
 def slices(columns: Mapping[str, NDArray[np.str_]]) -> Iterator[tuple[str, Ints]]:
-    """Each value of each slice column, as ``column=value``, and the rows that have it; in sorted order."""
+    """Each value of each slice column but :data:`NO_SLICE`, as ``column=value``, and the rows that have it; sorted."""
     for column, values in sorted(columns.items()):
         place, n = numbered(values)
         rows = np.argsort(place, kind="stable").astype(np.int64, copy=False)
         ends = np.cumsum(np.bincount(place, minlength=n))
         for first, last in zip(ends - np.diff(ends, prepend=0), ends, strict=True):
-            yield f"{column}={values[rows[first]]}", rows[first:last]
+            if values[rows[first]] != NO_SLICE:
+                yield f"{column}={values[rows[first]]}", rows[first:last]
 
 
 def _slice(paired: Paired, candidate: Floats, champion: Floats, rows: Ints, level: float) -> Interval | NoInterval:

@@ -41,6 +41,10 @@ def _words(what: str, values: Any, units: int) -> NDArray[np.str_]:
     return array
 
 
+#: A slice column's value for units that are in none of its slices; every other value, the empty one too, is a slice.
+NO_SLICE = "(in no slice)"
+
+
 class Stage(IntEnum):
     """What must be made before a gate can judge. A candidate that a stage stops never pays for the next one."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence import Paired
+from pipeline.core.evidence import NO_SLICE, Paired
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import digest
@@ -22,8 +22,6 @@ from pipeline.core.windows import Days
 CHAMPION = "champion"
 #: The version of a score ledger in which nobody ever sat.
 NOTHING = -1
-#: Value of a slice in rows from before it was declared.
-UNSAID = "unknown"
 
 
 def table(usecase: str) -> str:
@@ -146,8 +144,8 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
 
 
 def _text(rows: Rows, column: str) -> NDArray[np.str_]:
-    # Rows from before a slice was declared have no value for it.
-    return np.asarray([UNSAID if value is None else value for value in rows[column].to_pylist()], dtype=np.str_)
+    # Rows from before a slice was declared are in none of it.
+    return np.asarray([NO_SLICE if value is None else value for value in rows[column].to_pylist()], dtype=np.str_)
 
 
 def _column(predictions: Floats) -> Any:

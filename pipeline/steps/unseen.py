@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 
+from pipeline.core.evidence import NO_SLICE
 from pipeline.core.ports import Store, Units
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import training_days
@@ -16,8 +17,9 @@ from pipeline.core.windows import training_days
 def with_new_keys(
     usecase: Usecase, units: Units, day: date, versions: Mapping[str, int], without: Collection[date], store: Store
 ) -> Units:
-    """The units of the scored day with a slice ``new_<key>`` for each key: ``yes``, ``no``, or ``none`` (no value).
+    """The units of the scored day with a slice ``new_<key>=yes`` for each key, and one of those without a value.
 
+    All others are in no slice of it: they are most of the units, and would only take their part of the error allowed.
     New is what no row of the first feed had in the **longest** training window of the use case, whoever sits: so the
     slice is the same units for all contestants, and what only a short memory has forgotten is not called new.
 
@@ -42,6 +44,6 @@ def with_new_keys(
     for name in usecase.keys:
         seen = [str(value) for value in pc.unique(rows[name]).to_pylist() if value is not None]
         values = units.named[name]
-        new = np.where(np.isin(values, np.array(seen, dtype=np.str_)), "no", "yes")
+        new = np.where(np.isin(values, np.array(seen, dtype=np.str_)), NO_SLICE, "yes")
         slices[f"new_{name}"] = np.where(values == "", "none", new)
     return replace(units, slices=slices)

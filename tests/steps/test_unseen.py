@@ -11,6 +11,7 @@ import narwhals as nw
 import numpy as np
 import pytest
 
+from pipeline.core.evidence import NO_SLICE
 from pipeline.core.ports import World
 from pipeline.core.usecase import Usecase
 from pipeline.steps import champion, scores
@@ -71,8 +72,8 @@ def test_a_key_that_no_training_day_had_is_new_for_all_contestants_and_only_once
     assert set(first) >= {"linear_short", "linear_long", "constant"}
     for contestant, pairs in first.items():
         assert {new for shop, new in pairs if shop == "airport"} == {"yes"}, contestant
-        assert {new for shop, new in pairs if shop != "airport"} == {"no"}, contestant
-    assert {new for _, new in second["linear_short"]} == {"no"}
+        assert {new for shop, new in pairs if shop != "airport"} == {NO_SLICE}, contestant
+    assert {new for _, new in second["linear_short"]} == {NO_SLICE}
 
 
 def test_what_only_a_short_memory_forgot_is_not_new(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_what_only_a_short_memory_forgot_is_not_new(tmp_path: Path) -> None:
         deliver(tmp_path / "landing", day, "airport" if n in (2, 9) else "")
     world = small.world_in(tmp_path)
     sat(world, KEYED, DAYS[9])
-    assert {new for _, new in kept(world, KEYED, DAYS[9])["linear_short"]} == {"no"}
+    assert {new for _, new in kept(world, KEYED, DAYS[9])["linear_short"]} == {NO_SLICE}
     sat(world, dataclasses.replace(KEYED, name="shorter", recipes=KEYED.recipes[:1],
                                    baseline=dataclasses.replace(KEYED.baseline, window=5)), DAYS[9])  # fmt: skip
     shorter = dataclasses.replace(KEYED, name="shorter")
@@ -124,10 +125,10 @@ def test_the_gates_see_the_slice_in_the_evidence_and_on_the_scored_day(opening: 
     panel = Panel(KEYED, fitted, made, opening, champion.opponent(KEYED, fitted, opening))
     panel.findings()
     evidence = panel.evidence["linear_short"]
-    assert {"yes", "no"} == set(evidence.paired.slices["new_shop"]) == set(evidence.exam.slices["new_shop"])
+    assert {"yes", NO_SLICE} == set(evidence.paired.slices["new_shop"]) == set(evidence.exam.slices["new_shop"])
 
 
-def test_rows_from_before_a_slice_was_declared_say_that_they_do_not_know(opening: World) -> None:
+def test_rows_from_before_a_slice_was_declared_are_in_no_slice_of_it(opening: World) -> None:
     before = dataclasses.replace(KEYED, keys=())
     sat(opening, before, DAYS[5])
     _, made = sat(opening, KEYED, DAYS[6])
@@ -135,15 +136,15 @@ def test_rows_from_before_a_slice_was_declared_say_that_they_do_not_know(opening
 
     ledger = scores.Ledger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[6]))
     old = ledger.days == np.datetime64(DAYS[5])
-    assert set(ledger.slices["new_shop"][old]) == {"unknown"}
-    assert set(ledger.slices["new_shop"][~old]) == {"yes", "no"}
+    assert set(ledger.slices["new_shop"][old]) == {NO_SLICE}
+    assert set(ledger.slices["new_shop"][~old]) == {"yes", NO_SLICE}
     # A run of one recipe only keeps what the others scored before the slice was declared.
     for name, step in small.steps_of(KEYED, DAYS[5], opening, ["forest"])[:4]:
         made = step(None if name == "ingest" else made)
     again = scores.Ledger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[5]))
     of = {who: set(again.slices["new_shop"][again.contestants == who]) for who in np.unique(again.contestants)}
-    assert of["linear_short"] == {"unknown"}
-    assert of["forest"] == {"no"}
+    assert of["linear_short"] == {NO_SLICE}
+    assert of["forest"] == {NO_SLICE}
 
 
 @pytest.mark.parametrize(
