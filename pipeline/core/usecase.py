@@ -124,8 +124,8 @@ class Usecase:
         feeds: Daily tables; the first one holds the units, a row each.
         references: Reference tables.
         features: Tables to one row per unit, with the columns ``day``, the unit's, ``predicted_at`` (timestamp, UTC),
-            the inputs, the target, ``unlabelled`` (a word why a unit has no label, else null), the block's and
-            the slices'.
+            the inputs, the target (a number; for a kind with classes the word, or its number), ``unlabelled`` (a word
+            why a unit has no label, else null), the block's, the slices' and the keys.
         inputs: The feature columns that reach the estimator, in order.
         history: How many days before a unit's own day the features look back.
         recipes: The candidates' recipes; at least one. In the order of their simplicity, the simplest first: what
