@@ -96,16 +96,14 @@ class Calibration:
             )
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is how far off the share is in the group that decides."""
+        """One finding; its value is how far off the share is in the group that decides.
+
+        Its upper end is the one that passes, its lower end the one that refuses: each of a confidence of its own.
+        """
         bound = Bound(high=self.limit)
-        paired = evidence.paired
-        if paired is None or not len(paired):
-            return (Finding(self.name, Outcome.UNKNOWN, "no unit of the last days was scored by both", wanted=bound),)
-        for who, said in (("champion", paired.champion), ("candidate", paired.candidate)):
-            bad = len(paired) - int(np.count_nonzero(evidence.valid(said)))
-            if bad:
-                text = f"{bad:,} of {count(len(paired), 'prediction')} of the {who} are not valid"
-                return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
+        paired = evidence.answered("champion", "candidate")
+        if isinstance(paired, str):
+            return (Finding(self.name, Outcome.UNKNOWN, paired, wanted=bound),)
         if len(paired) < self.at_least:
             text = f"{count(len(paired), 'unit')} of evidence, at least {self.at_least} are needed"
             return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,6 +208,17 @@ class Evidence:
     def valid(self, predictions: Floats) -> Bools:
         """Whether each unit's prediction is one that this kind can have."""
         return self.kind.valid(predictions)
+
+    def answered(self, *sides: Literal["champion", "candidate"]) -> Paired | str:
+        """The paired units, if these sides have a valid prediction for each of them; else why not."""
+        paired = self.paired
+        if paired is None or not len(paired):
+            return "no unit of the last days was scored by both"
+        for side in sides:
+            bad = len(paired) - int(np.count_nonzero(self.valid(getattr(paired, side))))
+            if bad:
+                return f"{bad:,} of {len(paired):,} predictions of the {side} are not valid"
+        return paired
 
     def loss(self, labels: Floats, predictions: Floats) -> Floats:
         """Loss per unit; NaN where label or prediction is not one that can be."""

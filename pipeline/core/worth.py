@@ -14,25 +14,13 @@ from pipeline.core.evidence import Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Kind, Measure
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, mean_difference, statistic_interval
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import amount, count, sureness
+from pipeline.core.words import amount, sureness
 
 
 def _check(gate: str, confidence: float, at_least: int) -> None:
     check_confidence(gate, confidence)
     if at_least < 2:
         raise ValueError(f"gate '{gate}': a spread between days needs at least 2 of them, got at_least={at_least}")
-
-
-def _sides(evidence: Evidence, *sides: str) -> Paired | str:
-    """The paired units, if those who are looked at have a valid prediction for each; else why not."""
-    paired = evidence.paired
-    if paired is None or not len(paired):
-        return "no unit of the last days was scored by both"
-    for side in sides:
-        bad = len(paired) - int(np.count_nonzero(evidence.valid(getattr(paired, side))))
-        if bad:
-            return f"{bad:,} of {count(len(paired), 'prediction')} of the {side} are not valid"
-    return paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,7 @@ class Floor:
         if measure is None:
             return (Finding(self.name, Outcome.UNKNOWN, f"its kind {self.unfit(evidence.kind)}"),)
         bound = Bound(low=self.limit) if measure.higher else Bound(high=self.limit)
-        paired = _sides(evidence, "candidate")
+        paired = evidence.answered("candidate")
         found = NoInterval(paired, few=True) if isinstance(paired, str) else self._measured(measure, paired)
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
@@ -151,7 +139,7 @@ class Value:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the difference of the cost per 100 units, negative where the candidate saves."""
         bound = Bound(high=self.margin)
-        paired = _sides(evidence, "champion", "candidate")
+        paired = evidence.answered("champion", "candidate")
         found = NoInterval(paired, few=True) if isinstance(paired, str) else self._difference(evidence, paired)
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)

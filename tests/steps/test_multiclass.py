@@ -119,3 +119,22 @@ def test_a_recipe_that_answers_with_one_number_is_stopped_and_nobody_else(worded
     said = predictions(WORDS.kind, Halves(), np.zeros((4, 2)), "halves")
     assert said.shape == (4, 3)
     assert np.isnan(said).all()
+
+
+def test_a_day_of_rows_scored_again_writes_nothing_and_one_recipe_alone_keeps_the_others(worded: World) -> None:
+    day = small.days(5)[-1]
+
+    def score(recipes: tuple[str, ...] = ()) -> int:
+        made = None
+        for name, step in small.steps_of(WORDS, day, worded, recipes):
+            made = step(made)
+            if name == "score":
+                return int(made.ledger)
+        raise AssertionError
+
+    first = score()
+    assert score() == first
+    again = score(("forest",))
+    ledger = scores.Ledger.read(worded.store, "small_words", again, Days(day, day))
+    assert set(ledger.contestants) == {"linear_short", "linear_long", "forest", "constant"}
+    assert ledger.predictions.shape == (120, 3)
