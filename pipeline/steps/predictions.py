@@ -45,4 +45,5 @@ def predictions(kind: Kind, model: Any, inputs: Any, who: str) -> Floats:
 
 def answered(found: Floats) -> Bools:
     """Which units have a prediction, where the others were given NaN."""
-    return np.asarray(np.isfinite(found.reshape(len(found), -1)).all(axis=1), dtype=np.bool_)
+    finite = np.isfinite(found)
+    return np.asarray(finite.all(axis=1) if found.ndim == 2 else finite, dtype=np.bool_)

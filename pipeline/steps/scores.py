@@ -17,6 +17,7 @@ from pipeline.core.records import digest
 from pipeline.core.stats import Interval, mean_interval, numbered
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
+from pipeline.steps.predictions import answered
 
 #: Contestant name of whoever reigns.
 CHAMPION = "champion"
@@ -271,8 +272,9 @@ class Ledger:
         Units to which ``other`` had no answer are left out: what breaks it now and then must not stop its rivals.
         """
         mine = self._index((self.contestants == recipe) & (self.definitions == definition))
-        sound = np.isfinite(self.predictions.reshape(len(self.days), -1)).all(axis=1)
-        theirs = self._index((self.contestants == other) & (self.definitions == other_definition) & sound)
+        theirs = self._index(
+            (self.contestants == other) & (self.definitions == other_definition) & answered(self.predictions)
+        )
         common = sorted(mine.keys() & theirs.keys())
         at = np.array([mine[key] for key in common], dtype=np.int64)
         rival = self.predictions[np.array([theirs[key] for key in common], dtype=np.int64)]

@@ -122,3 +122,7 @@ def test_a_day_with_the_gate_ends_in_a_champion_whatever_the_margin(world: World
     assert won, outcomes[-1].reason
     if margin == 0.9:
         assert won == ["linear_short"]
+
+
+def test_a_ledger_in_which_nobody_ever_sat_has_no_rivals() -> None:
+    assert len(Ledger.empty().fresh("rich", "u", "plain", "u")) == 0
