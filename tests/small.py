@@ -20,7 +20,7 @@ from pipeline.adapters.ledger import SqlLedger
 from pipeline.adapters.models import SkopsModels
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
-from pipeline.core.kinds import Binary, Regression
+from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.ports import Checked, Page, World
 from pipeline.core.tables import Column, Feed, Frame, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
@@ -257,4 +257,41 @@ def regression() -> Usecase:
         kind=Regression(target="late", acts_at=0.5, tolerance=0.2),
         recipes=(Recipe("ridge", _ridge, window=9, at_least=2),),
         baseline=Recipe("median", _median, window=9, at_least=2),
+    )
+
+
+CLASSES = ("nothing", "little", "much")
+
+
+def deliver_words(landing: Path, day: date, stray: str = "") -> None:
+    """One day's files in which the outcome is a word; ``stray`` is the first visit's, if any is given."""
+    deliver(landing, day)
+    file = landing / "visits" / f"{day}.csv"
+    head, *lines = file.read_text().splitlines()
+    rng, made = np.random.default_rng(day.toordinal() + 1), [head.replace("bought", "basket")]
+    for line in lines:
+        *rest, size, _ = line.split(",")
+        n = int(np.digitize(float(size) + rng.normal(scale=0.3), [-0.4, 0.4]))
+        made.append(",".join([*rest, size, CLASSES[n]]))
+    if stray:
+        made[1] = f"{made[1].rpartition(',')[0]},{stray}"
+    file.write_text("\n".join(made) + "\n")
+
+
+def multiclass() -> Usecase:
+    """The same visits asked for one of three words; the features hand the word on as it was delivered."""
+    columns = (*VISITS.columns[:-1], Column("basket", "string", outcome=True))
+
+    def worded(tables: Tables) -> Frame:
+        visits = tables["visits"].join(tables["shops"].select("day", "shop", "area"), on=["day", "shop"], how="left")
+        return visits.with_columns(
+            predicted_at=nw.col("day").cast(nw.Datetime("us")), unlabelled=nw.lit(None).cast(nw.String)
+        )
+
+    return dataclasses.replace(
+        SMALL,
+        name="small_words",
+        kind=Multiclass(target="basket", classes=CLASSES),
+        feeds=(dataclasses.replace(VISITS, columns=columns),),
+        features=worded,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import shutil
 import tempfile
 import threading
@@ -186,20 +187,22 @@ def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
     """The features' relation cut to ``days``, sorted, with types that do not depend on what the data happen to be."""
     types = dict(zip(made.columns, map(str, made.types), strict=True))
     wanted = ("day", *usecase.unit, "predicted_at", *usecase.inputs, usecase.kind.target, "unlabelled")
-    missing = [name for name in (*wanted, *usecase.block, *usecase.slices) if name not in types]
+    missing = [name for name in (*wanted, *usecase.block, *usecase.slices, *usecase.keys) if name not in types]
     if missing:
         raise UsageError(
             f"the features of use case '{usecase.name}' make no column {', '.join(dict.fromkeys(missing))}"
         )
+    worded = bool(usecase.kind.classes) and types[usecase.kind.target] == "VARCHAR"
     columns = {
         "day": "day",
         "key": _words(usecase.unit),
         "block": _words(usecase.block),
-        "label": f"CAST({_quoted(usecase.kind.target)} AS DOUBLE)",
+        "label": f"CAST({_quoted(usecase.kind.target)} AS {'VARCHAR' if worded else 'DOUBLE'})",
         "unlabelled": "CAST(unlabelled AS VARCHAR)",
         "predicted": "predicted_at IS NOT NULL",
     }
     columns |= {f"slice {name}": _words([name]) for name in usecase.slices}
+    columns |= {f"key {name}": _words([name]) for name in usecase.keys}
     for name in usecase.inputs:
         columns[f"input {name}"] = _quoted(name) if types[name] == "VARCHAR" else f"CAST({_quoted(name)} AS DOUBLE)"
     chosen = made.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'")
@@ -221,7 +224,7 @@ def _units(usecase: Usecase, table: pa.Table, expected: int) -> Units:
             )
     if len(keys) != expected:
         raise RefusedError(f"{what} make {len(keys)} rows of {expected} units: a join or a filter loses some", "LOST")
-    labels = np.asarray(table["label"].to_numpy(), dtype=np.float64)
+    labels = _labels(usecase, table, keys, days)
     unlabelled = _strings(table, "unlabelled")
     silent = np.flatnonzero(np.isnan(labels) != (unlabelled != ""))
     if len(silent):
@@ -242,7 +245,32 @@ def _units(usecase: Usecase, table: pa.Table, expected: int) -> Units:
         keys=keys,
         blocks=_strings(table, "block"),
         slices={name: _strings(table, f"slice {name}") for name in usecase.slices},
+        named={name: _strings(table, f"key {name}") for name in usecase.keys},
     )
+
+
+def _labels(usecase: Usecase, table: pa.Table, keys: Any, days: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The labels as numbers, NaN where there is none; a word is told by its place among the kind's classes."""
+    import pyarrow as pa
+
+    kind, found = usecase.kind, table["label"]
+    told: list[Any] = found.to_pylist()
+    if pa.types.is_floating(found.type):
+        labels = np.asarray(found.to_numpy(), dtype=np.float64)
+        stray = ~np.isnan(labels) & ~kind.possible(labels)
+    else:
+        numbers = {word: float(number) for number, word in enumerate(kind.classes)}
+        labels = np.array([math.nan if word is None else numbers.get(word, math.nan) for word in told])
+        stray = np.array([word is not None and word not in numbers for word in told], dtype=np.bool_)
+    if stray.any():
+        one = int(np.flatnonzero(stray)[0])
+        can_be = f"one of {', '.join(kind.classes)}" if kind.classes else "what its kind can have"
+        raise RefusedError(
+            f"the label '{kind.target}' of {int(stray.sum())} units of use case '{usecase.name}' is not {can_be}, "
+            f"such as {told[one]!r} of {keys[one]} on {days[one]}; deliver it corrected, or declare what it can be",
+            "LABEL",
+        )
+    return labels
 
 
 def _strings(table: pa.Table, column: str) -> np.ndarray[Any, np.dtype[np.str_]]:

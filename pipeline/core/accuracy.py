@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence import Evidence, Paired, Stage
+from pipeline.core.evidence import NO_SLICE, Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import at_best, at_worst, change, count, percent, some, sureness
+from pipeline.core.words import amount, at_best, at_worst, change, count, percent, some, sureness
 
 #: Slices with too little evidence that get a finding of their own; the summary counts them all.
 _TOO_FEW_SHOWN = 20
@@ -128,15 +128,11 @@ def _finding(
     outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
     # A refusal is shown by the lower end, everything else hangs on the upper.
     end = at_best(found.low) if outcome is Outcome.FAIL else at_worst(found.high)
-    text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {_amount(found)}"
+    text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {amount(found)}"
     if outcome is Outcome.UNKNOWN:
         text += f"; {_outlook(found, limit, evidence.window)}"
     counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
     return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
-
-
-def _amount(found: Interval) -> str:
-    return f"{count(found.days, 'day')}, {count(found.units, 'unit')} in {count(found.blocks, 'block')}"
 
 
 def _outlook(found: Interval, limit: float, window: int) -> str:
@@ -163,7 +159,8 @@ def _outlook(found: Interval, limit: float, window: int) -> str:
 class EverySlice:
     """Is no slice of the units shown to lose more than ``margin``?
 
-    Each value of each slice column with enough rows and days is compared by itself. A wide net rings by chance,
+    Each value of each slice column with enough rows and days is compared by itself; so are the units whose key nobody
+    has learnt from (:attr:`Usecase.keys`). A wide net rings by chance,
     so the error allowed is split evenly among the slices judged (Bonferroni; Holm's refinement rejects something
     exactly when Bonferroni does, and here one is enough). FAIL: some slice's lower end is beyond the margin. PASS: none
     is, which is no proof that each is within: a slice rarely has the rows for that. No slice with enough: UNKNOWN.
@@ -251,7 +248,7 @@ class EverySlice:
             worse, proven = found.low > self.margin, found.high <= self.margin
             outcome = Outcome.FAIL if worse else Outcome.PASS if proven else Outcome.UNKNOWN
             end = at_best(found.low) if worse else at_worst(found.high)
-            text = f"{name}: loss {change(found.estimate)} ({sureness(found)}: {end}), {_amount(found)}"
+            text = f"{name}: loss {change(found.estimate)} ({sureness(found)}: {end}), {amount(found)}"
             counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
             ends = (found.estimate, bound, found.low, found.high)
             yield Finding("slice", outcome, text, *ends, counts=counts, about=name, required=False)
@@ -262,13 +259,14 @@ class EverySlice:
 
 
 def slices(columns: Mapping[str, NDArray[np.str_]]) -> Iterator[tuple[str, Ints]]:
-    """Each value of each slice column, as ``column=value``, and the rows that have it; in sorted order."""
+    """Each value of each slice column but :data:`NO_SLICE`, as ``column=value``, and the rows that have it; sorted."""
     for column, values in sorted(columns.items()):
         place, n = numbered(values)
         rows = np.argsort(place, kind="stable").astype(np.int64, copy=False)
         ends = np.cumsum(np.bincount(place, minlength=n))
         for first, last in zip(ends - np.diff(ends, prepend=0), ends, strict=True):
-            yield f"{column}={values[rows[first]]}", rows[first:last]
+            if values[rows[first]] != NO_SLICE:
+                yield f"{column}={values[rows[first]]}", rows[first:last]
 
 
 def _slice(paired: Paired, candidate: Floats, champion: Floats, rows: Ints, level: float) -> Interval | NoInterval:

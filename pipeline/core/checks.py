@@ -57,7 +57,7 @@ def judge(
         late = [column.name for column in feed.columns if column.outcome] if usecase.label_delay else []
         findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late)
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
-    for fact in usecase.facts:
+    for fact in usecase.all_facts:
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}

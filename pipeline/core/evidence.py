@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,16 @@ def _floats(what: str, values: Any, units: int) -> Floats:
     return array
 
 
+def _predictions(what: str, values: Any, units: int, like: Floats | None) -> Floats:
+    """One number, or a row of as many as ``like`` has, for each unit."""
+    array = np.asarray(values, dtype=np.float64)
+    fits = array.shape == like.shape if like is not None else array.ndim in (1, 2) and len(array) == units
+    if not fits:
+        wanted = f"a row of {like.shape[1]} numbers" if like is not None and like.ndim == 2 else "one number"
+        raise ValueError(f"{what} must hold {wanted} for each of the {units:,} units, got the shape {array.shape}")
+    return array
+
+
 def _words(what: str, values: Any, units: int) -> NDArray[np.str_]:
     array = np.asarray(values)
     if array.dtype.kind != "U":
@@ -30,6 +40,10 @@ def _words(what: str, values: Any, units: int) -> NDArray[np.str_]:
     if array.shape != (units,):
         raise ValueError(f"{what} must hold one word for each of the {units:,} units, got the shape {array.shape}")
     return array
+
+
+#: A slice column's value for units that are in none of its slices; every other value, the empty one too, is a slice.
+NO_SLICE = "(in no slice)"
 
 
 class Stage(IntEnum):
@@ -54,7 +68,7 @@ class Paired:
         days: ``datetime64[D]`` per unit.
         blocks: Name of the block within its day, per unit.
         labels: The truth per unit.
-        champion, candidate, baseline: Predictions per unit.
+        champion, candidate, baseline: Predictions per unit: one number each, or a row of them (:attr:`Kind.width`).
         slices: Slice column to its value per unit.
     """
 
@@ -73,8 +87,11 @@ class Paired:
         put = object.__setattr__
         put(self, "days", days)
         put(self, "blocks", _words("blocks", self.blocks, len(days)))
-        for name in ("labels", "champion", "candidate", "baseline"):
-            put(self, name, _floats(f"paired {name}", getattr(self, name), len(days)))
+        put(self, "labels", _floats("paired labels", self.labels, len(days)))
+        like = None
+        for name in ("champion", "candidate", "baseline"):
+            put(self, name, _predictions(f"paired {name}", getattr(self, name), len(days), like))
+            like = self.champion
         slices = {name: _words(f"slice '{name}'", values, len(days)) for name, values in self.slices.items()}
         put(self, "slices", slices)
 
@@ -94,7 +111,7 @@ class Exam:
     Attributes:
         labels: The truth per unit; NaN where there is none.
         blocks: Name of the unit's block.
-        champion, candidate: Predictions per unit.
+        champion, candidate: Predictions per unit, as in :class:`Paired`.
         slices: Slice column to its value per unit.
         twin: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
             None: not refitted.
@@ -111,8 +128,11 @@ class Exam:
         units = len(self.labels)
         put = object.__setattr__
         put(self, "blocks", _words("blocks", self.blocks, units))
-        for name in ("labels", "champion", "candidate", *(("twin",) if self.twin is not None else ())):
-            put(self, name, _floats(f"exam {name}", getattr(self, name), units))
+        put(self, "labels", _floats("exam labels", self.labels, units))
+        like = None
+        for name in ("champion", "candidate", *(("twin",) if self.twin is not None else ())):
+            put(self, name, _predictions(f"exam {name}", getattr(self, name), units, like))
+            like = self.champion
         slices = {name: _words(f"slice '{name}'", values, units) for name, values in self.slices.items()}
         put(self, "slices", slices)
 
@@ -166,6 +186,8 @@ class Evidence:
         refresh: Whether the candidate is a fresh fit of the champion's own recipe.
         candidates: How many candidates are judged side by side today; each gets its part of the error allowed.
         window: How many days of evidence were asked for.
+        simpler: Recipe that is declared before the candidate's, and could ship today, to both recipes' fresh fits on
+            the same days: in it, ``champion`` is the simpler one. Empty: there is none. None: nobody looked.
     """
 
     kind: Kind
@@ -179,36 +201,54 @@ class Evidence:
     refresh: bool = True
     candidates: int = 1
     window: int = 14
+    simpler: Mapping[str, Paired] | None = None
 
     def __post_init__(self) -> None:
+        for part in (self.paired, self.exam, *(self.simpler or {}).values()):
+            shape = part.candidate.shape[1:] if part is not None and len(part) else None
+            if shape is not None and shape != ((self.kind.width,) if self.kind.width else ()):
+                wanted = f"a row of {self.kind.width} numbers" if self.kind.width else "one number"
+                raise ValueError(f"a prediction of '{self.kind.target}' is {wanted}, got rows of the shape {shape}")
         if self.candidates < 1 or self.window < 1:
             raise ValueError(
                 f"evidence is about at least one candidate and one day, got {self.candidates} and {self.window}"
             )
 
     def valid(self, predictions: Floats) -> Bools:
-        """Whether each prediction is a number that this kind can have."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.isfinite(predictions) & self.kind.valid(predictions), dtype=np.bool_)
+        """Whether each unit's prediction is one that this kind can have."""
+        return self.kind.valid(predictions)
 
-    def _loss(self, predictions: Floats) -> Floats:
-        # A kind may clip what it is given; a prediction that cannot be has no loss, whatever the clipping makes of it.
+    def answered(self, *sides: Literal["champion", "candidate"]) -> Paired | str:
+        """The paired units, if these sides have a valid prediction for each of them; else why not."""
         paired = self.paired
-        labels = paired.labels if paired is not None else np.empty(0)
+        if paired is None or not len(paired):
+            return "no unit of the last days was scored by both"
+        for side in sides:
+            bad = len(paired) - int(np.count_nonzero(self.valid(getattr(paired, side))))
+            if bad:
+                return f"{bad:,} of {len(paired):,} predictions of the {side} are not valid"
+        return paired
+
+    def loss(self, labels: Floats, predictions: Floats) -> Floats:
+        """Loss per unit; NaN where label or prediction is not one that can be."""
+        # A kind may clip what it is given; a prediction that cannot be has no loss, whatever the clipping makes of it.
         with np.errstate(invalid="ignore"):
             return np.where(self.valid(predictions), self.kind.loss(labels, predictions), np.nan)
+
+    def _loss(self, side: str) -> Floats:
+        return np.empty(0) if self.paired is None else self.loss(self.paired.labels, getattr(self.paired, side))
 
     @cached_property
     def candidate_loss(self) -> Floats:
         """Loss per paired unit; NaN where label or prediction is not a number that can be."""
-        return self._loss(self.paired.candidate if self.paired is not None else np.empty(0))
+        return self._loss("candidate")
 
     @cached_property
     def champion_loss(self) -> Floats:
         """Loss per paired unit; NaN as above."""
-        return self._loss(self.paired.champion if self.paired is not None else np.empty(0))
+        return self._loss("champion")
 
     @cached_property
     def baseline_loss(self) -> Floats:
         """Loss per paired unit; NaN as above."""
-        return self._loss(self.paired.baseline if self.paired is not None else np.empty(0))
+        return self._loss("baseline")

@@ -11,23 +11,32 @@ from typing import Protocol
 
 from pipeline.core.accuracy import BeatsBaseline, EverySlice, NotWorse
 from pipeline.core.better import Better
+from pipeline.core.calibration import Calibration
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
+from pipeline.core.simplicity import SimplerPreferred
 from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
+from pipeline.core.top import TopOfList
 from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.worth import Floor, Value
 
 __all__ = [
     "BeatsBaseline",
     "Better",
+    "Calibration",
     "Churn",
     "DecisionMix",
     "EverySlice",
+    "Floor",
     "Gate",
     "Latency",
     "NotWorse",
     "RightToWrong",
     "ScoreShift",
+    "SimplerPreferred",
     "Sound",
+    "TopOfList",
+    "Value",
     "judge",
 ]
 

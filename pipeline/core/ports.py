@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -109,6 +109,7 @@ class Units:
         keys: The unit's name, one string.
         blocks: The block's name within its day.
         slices: Slice column to its value per unit, strings.
+        named: Key column (:attr:`Usecase.keys`) to its value per unit, strings; empty where there is none.
     """
 
     inputs: Any
@@ -118,6 +119,7 @@ class Units:
     keys: NDArray[np.str_]
     blocks: NDArray[np.str_]
     slices: Mapping[str, NDArray[np.str_]]
+    named: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -132,6 +134,7 @@ class Units:
             keys=self.keys[mask],
             blocks=self.blocks[mask],
             slices={name: values[mask] for name, values in self.slices.items()},
+            named={name: values[mask] for name, values in self.named.items()},
         )
 
 

@@ -108,11 +108,9 @@ class Reel:
             return
         known = slice(int(self._known_start[first]), int(self._known_start[end]))
         at = self._known[known]
+        said = predictions[at - self.start[first]]
         with np.errstate(invalid="ignore"):
-            said = predictions[at - self.start[first]]
-            losses = np.where(
-                np.isfinite(said) & self.kind.valid(said), self.kind.loss(self.stretch.labels[at], said), np.nan
-            )
+            losses = np.where(self.kind.valid(said), self.kind.loss(self.stretch.labels[at], said), np.nan)
         base, last = int(self._block_start[first]), int(self._block_start[end])
         sums = np.bincount(self._block[known] - base, losses, minlength=last - base).astype(np.float64)
         self._losses.setdefault(fit, []).append((first, end, sums))

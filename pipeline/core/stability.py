@@ -1,69 +1,22 @@
 """Gates on the artifact itself: are its predictions sound, and does it change no more than it has to?
 
-A recipe refitted with another seed on a resample of its units also changes decisions, and what a candidate changes
-within that noise says little about it. (The resample parts units that fail together, so the noise is understated, on
-the strict side.) The credit for it is at most the limit itself: a recipe that changes wildly from fit to fit must not
-buy itself room by that. One scored day is read, so the intervals know how blocks differ, not how days do.
+What counts as change is told in :mod:`pipeline.core.refitting`: what goes beyond refitting noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from pipeline.core.accuracy import check_confidence, check_share, slices
+from pipeline.core.accuracy import slices
 from pipeline.core.evidence import Evidence, Exam, Stage
-from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats import Interval, NoInterval, mean_interval, numbered, shift_excess
+from pipeline.core.kinds import Floats, Ints, Kind
+from pipeline.core.refitting import check_limit, credit, sat_exam, settle
+from pipeline.core.stats import ROUNDING, Interval, NoInterval, mean_interval, numbered, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import beyond, count, percent, some, sureness
-
-
-def _check(gate: str, limit: float, at_least: int, confidence: float) -> None:
-    check_share(gate, "limit", limit, high=float("inf"))
-    check_confidence(gate, confidence)
-    if not limit > 0:
-        raise ValueError(f"gate '{gate}': the limit must be above 0, or no retrained model could ever pass")
-    if at_least < 2:
-        raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
-
-
-def _sat(evidence: Evidence, at_least: int) -> tuple[Exam, Floats] | str:
-    """The exam and the twin's predictions, if they can be judged; else why not."""
-    exam = evidence.exam
-    if exam is None or not len(exam):
-        return "no unit of the scored day was predicted"
-    if exam.twin is None:
-        return "the recipe was not refitted, so nothing tells change from refitting noise"
-    for who, predictions in (("champion", exam.champion), ("candidate", exam.candidate), ("twin", exam.twin)):
-        bad = len(exam) - int(np.count_nonzero(evidence.valid(predictions)))
-        if bad:
-            return f"{bad:,} of {count(len(exam), 'prediction')} of the {who} are not valid"
-    if len(exam) < at_least:
-        return f"{count(len(exam), 'unit')} on the scored day, at least {at_least} are needed"
-    return exam, exam.twin
-
-
-def _settle(
-    name: str, found: Interval | NoInterval, limit: float, told: str, number: Callable[[float], str] = beyond
-) -> Finding:
-    """The finding about an excess over refitting noise that should stay below ``limit``."""
-    bound = Bound(high=limit)
-    if isinstance(found, NoInterval):
-        return Finding(name, Outcome.UNKNOWN, found.why, wanted=bound)
-    refuted, proven = found.low > limit, found.high <= limit
-    outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
-    end = found.low if refuted else found.high
-    text = (
-        f"{told}: {number(found.estimate)} beyond it "
-        f"({sureness(found)}: at {'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
-        f"{count(found.units, 'unit')} in {count(found.blocks, 'block')} of one day"
-    )
-    counts = {"days": 1, "units": found.units, "blocks": found.blocks}
-    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
+from pipeline.core.words import count, percent, some
 
 
 def _spreads(shift: float) -> str:
@@ -88,14 +41,12 @@ class Sound:
             outcome, text = Outcome.FAIL, f"{bad:,} of {count(units, 'prediction')} are not valid numbers"
         elif units < 2:
             outcome, text = Outcome.UNKNOWN, "1 prediction does not show whether the model tells units apart"
-        elif (low := float(scores.min())) < (high := float(scores.max())):
-            text = f"{count(units, 'prediction')}, all valid, from {low:.3g} to {high:.3g}"
+        elif (scores != scores[0]).any():
+            text = f"{count(units, 'prediction')}, all valid, from {scores.min():.3g} to {scores.max():.3g}"
             outcome = Outcome.PASS
         else:
-            outcome, text = (
-                Outcome.FAIL,
-                f"all {count(units, 'prediction')} are {low:.3g}: the model tells nothing apart",
-            )
+            one = " ".join(f"{number:.3g}" for number in np.atleast_1d(scores[0])[:10])
+            outcome, text = Outcome.FAIL, f"all {count(units, 'prediction')} are {one}: the model tells nothing apart"
         return (Finding(self.name, outcome, text, float(bad), Bound(0, 0), counts={"units": units}),)
 
 
@@ -116,22 +67,22 @@ class Churn:
     stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
-        _check(self.name, self.limit, self.at_least, self.confidence)
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share changed less the share that the twin changes."""
-        sat = _sat(evidence, self.at_least)
+        sat = sat_exam(evidence, self.at_least)
         if isinstance(sat, str):
             return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
         exam, twin = sat
         decided = evidence.kind.decision(exam.candidate)
         changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(twin)).astype(np.float64)
-        found = mean_interval(changed - _credit(noise, self.limit), exam.clusters, confidence=self.confidence)
+        found = mean_interval(changed - credit(noise, self.limit), exam.clusters, confidence=self.confidence)
         told = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
-        return (_settle(self.name, found, self.limit, told),)
+        return (settle(self.name, found, self.limit, told),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +102,12 @@ class RightToWrong:
     stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
-        _check(self.name, self.limit, self.at_least, self.confidence)
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
         bound = Bound(high=self.limit)
-        sat = _sat(evidence, self.at_least)
+        sat = sat_exam(evidence, self.at_least)
         if isinstance(sat, str):
             return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
         exam, twin = sat
@@ -170,18 +121,23 @@ class RightToWrong:
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
-        excess = spoilt - _credit(noise.astype(np.float64), self.limit)
+        excess = spoilt - credit(noise.astype(np.float64), self.limit)
         found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
         told = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
             f"refitting on a resample spoils {percent(noise.mean())}"
         )
-        return (_settle(self.name, found, self.limit, told),)
+        return (settle(self.name, found, self.limit, told),)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreShift:
     """Does the distribution of scores move by at most ``limit`` of its spread, beyond what refitting moves it?
+
+    Where a prediction is a row of probabilities, each class is looked at by itself, in its own spread, and the one
+    that moves most is judged: two classes can change places behind a third, or behind any one number made of them all.
+    To pass, every class must be shown to stay within the limit; the error allowed is split among them all the same
+    (Bonferroni), so that many classes refuse no more often than one.
 
     Attributes:
         limit: Above 0; in pooled standard deviations of champion and candidate.
@@ -196,22 +152,28 @@ class ScoreShift:
     stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
-        _check(self.name, self.limit, self.at_least, self.confidence)
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the Wasserstein distance less the twin's, in spreads."""
         bound = Bound(high=self.limit)
-        sat = _sat(evidence, self.at_least)
+        sat = sat_exam(evidence, self.at_least)
         if isinstance(sat, str):
             return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
-        exam, twin = sat
-        scores = (exam.champion, exam.candidate, twin)
-        found = shift_excess(*scores, exam.clusters, confidence=self.confidence, credit=self.limit)
-        if isinstance(found, NoInterval):
-            return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
-        shift, noise, interval = found
-        told = f"scores moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
-        return (_settle(self.name, interval, self.limit, told, _spreads),)
+        columns = _columns(evidence.kind, *sat)
+        level = 1 - (1 - self.confidence) / max(len(columns), 1)
+        judged: list[tuple[str, tuple[float, float, Interval]]] = []
+        for what, scores in columns:
+            found = shift_excess(*scores, sat[0].clusters, confidence=level, credit=self.limit)
+            if isinstance(found, NoInterval):
+                return (Finding(self.name, Outcome.UNKNOWN, f"{what}: {found.why}", wanted=bound),)
+            judged.append((what, found))
+        if not judged:
+            return (Finding(self.name, Outcome.UNKNOWN, "all scores are constant", wanted=bound),)
+        # Whoever is shown to leave the limit comes first; else all hangs on the highest upper end.
+        what, (shift, noise, interval) = max(judged, key=lambda one: (one[1][2].low > self.limit, one[1][2].high))
+        told = f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
+        return (settle(self.name, interval, self.limit, told, _spreads),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +196,11 @@ class DecisionMix:
     stage: ClassVar[Stage] = Stage.REFIT
 
     def __post_init__(self) -> None:
-        _check(self.name, self.limit, self.at_least, self.confidence)
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
-        sat = _sat(evidence, self.at_least)
+        sat = sat_exam(evidence, self.at_least)
         if isinstance(sat, str):
             return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
         exam, twin = sat
@@ -259,10 +221,10 @@ class DecisionMix:
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
         champion, candidate, twin = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, twin)
-        found = mean_interval(shift - _credit(noise, self.limit), blocks, confidence=level)
+        found = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
         told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         told = f"{about}: {told}" if about else told
-        finding = _settle(name, found, self.limit, told)
+        finding = settle(name, found, self.limit, told)
         if not about:
             return finding
         values = (finding.value, finding.wanted, finding.low, finding.high, finding.counts)
@@ -288,9 +250,16 @@ class DecisionMix:
         return Finding(name, outcome, f"{text}; most: {worst.text}", *values)
 
 
-def _credit(noise: Floats, limit: float) -> Floats:
-    """What is taken off for refitting noise, per unit: the noise itself, but on average the limit at most."""
-    return noise if float(noise.mean()) <= limit else np.full(len(noise), limit)
+def _columns(kind: Kind, exam: Exam, twin: Floats) -> list[tuple[str, tuple[Floats, Floats, Floats]]]:
+    """The scores in words, and those of champion, candidate and twin; a class that nobody ever expects is left out."""
+    sides = (exam.champion, exam.candidate, twin)
+    if not kind.width:
+        return [("scores", sides)]
+    columns = [
+        (f"probabilities of '{word}'", (sides[0][:, n], sides[1][:, n], sides[2][:, n]))
+        for n, word in enumerate(kind.classes)
+    ]
+    return [(what, of) for what, of in columns if np.ptp(np.concatenate(of)) > ROUNDING]
 
 
 def _mix(before: Ints, after: Ints) -> Floats:

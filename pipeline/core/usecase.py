@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from pipeline.core.facts import Excuse, Fact, Fixed
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.tables import Feed, Frame, Reference, Table
 
 if TYPE_CHECKING:
@@ -95,6 +98,25 @@ class Schedule:
     last: date | None = None
 
 
+@runtime_checkable
+class _Particular(Protocol):
+    """A gate that not every kind can be asked."""
+
+    def unfit(self, kind: Kind) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """Whether each word of a column is one of these; rows without a word are left out."""
+
+    column: str
+    words: tuple[str, ...]
+
+    def __call__(self, columns: Columns) -> NDArray[np.bool_]:
+        told = [value in self.words for value in columns[self.column].tolist() if value is not None]
+        return np.array(told, dtype=np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class Usecase:
     """One model in production: its question, its data, its recipes, its gates.
@@ -107,14 +129,18 @@ class Usecase:
         feeds: Daily tables; the first one holds the units, a row each.
         references: Reference tables.
         features: Tables to one row per unit, with the columns ``day``, the unit's, ``predicted_at`` (timestamp, UTC),
-            the inputs, the target, ``unlabelled`` (a word why a unit has no label, else null), the block's and
-            the slices'.
+            the inputs, the target (a number; for a kind with classes the word, or its number), ``unlabelled`` (a word
+            why a unit has no label, else null), the block's, the slices' and the keys.
         inputs: The feature columns that reach the estimator, in order.
         history: How many days before a unit's own day the features look back.
-        recipes: The candidates' recipes; at least one.
+        recipes: The candidates' recipes; at least one. In the order of their simplicity, the simplest first: what
+            :class:`~pipeline.core.simplicity.SimplerPreferred` means by simpler.
         baseline: A plain rule, as a team had before it had a model; it is the first champion.
         block: Columns that name the units that fail together within a day; the resampling unit of intervals.
         slices: Columns whose every value with enough rows must hold up by itself.
+        keys: Columns of the first feed (words or whole numbers) that the features hand on and whose values come and go,
+            such as an aircraft's number: units whose value no day of the longest training window had are a slice of
+            their own, ``new_<column>=yes``.
         gates: The questions a candidate must pass.
         promotion: How a winner becomes champion.
         schedule: When the daily run starts.
@@ -145,6 +171,7 @@ class Usecase:
     evidence: int = 14
     lookback: int = 14
     facts: tuple[Fact | Fixed, ...] = ()
+    keys: tuple[str, ...] = ()
     excuses: tuple[Excuse, ...] = ()
 
     def __post_init__(self) -> None:
@@ -175,9 +202,27 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
+        for why in (*self._wrong_keys(), *self._unfit_gates()):
+            refuse(why)
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
             refuse(f"declares facts about tables that it does not read: {', '.join(strays)}")
+
+    def _wrong_keys(self) -> Iterator[str]:
+        feed = self.feeds[0]
+        types = {column.name: column.type for column in feed.columns}
+        strange = [name for name in self.keys if types.get(name) not in ("string", "integer")]
+        if strange:
+            yield f"names keys that are no words or whole numbers of feed '{feed.name}': {', '.join(strange)}"
+        twice = [name for name in self.slices if name in {f"new_{key}" for key in self.keys}]
+        if twice:
+            yield f"declares the slice {', '.join(twice)}, which its keys make by themselves"
+
+    def _unfit_gates(self) -> Iterator[str]:
+        for gate in self.gates:
+            why = gate.unfit(self.kind) if isinstance(gate, _Particular) else ""
+            if why:
+                yield f"declares the gate '{gate.name}', but its kind {why}"
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -191,6 +236,16 @@ class Usecase:
                 return recipe
         known = ", ".join(recipe.name for recipe in self.recipes)
         raise KeyError(f"use case '{self.name}' has no recipe '{name}'; it has {known}")
+
+    @property
+    def all_facts(self) -> tuple[Fact | Fixed, ...]:
+        """The declared facts, and what follows from a label that arrives as a word: it is one of the classes."""
+        feed, classes = self.feeds[0], self.kind.classes
+        if not any(column.name == self.kind.target and column.type == "string" for column in feed.columns if classes):
+            return self.facts
+        name = f"'{self.kind.target}' is one of {', '.join(classes)}"
+        why = "correct the delivery, or add the word to the kind's classes"
+        return (*self.facts, Fact(name, feed.name, _OneOf(self.kind.target, classes), why))
 
     @property
     def longest_window(self) -> int:

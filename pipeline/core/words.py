@@ -52,6 +52,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def amount(interval: Interval) -> str:
+    """On how much evidence an interval stands: ``14 days, 12,914 units in 1,668 blocks``."""
+    return f"{count(interval.days, 'day')}, {count(interval.units, 'unit')} in {count(interval.blocks, 'block')}"
+
+
 def some(items: Sequence[str], most: int = 3) -> str:
     """The first few, and how many more there are: a text of bounded length."""
     rest = len(items) - most

@@ -30,14 +30,20 @@ def reliability(evidence: Evidence | None, sides: Sequence[tuple[str, str]]) -> 
 
 
 def scores(evidence: Evidence | None, recipe: str, kind: Kind) -> Markup:
-    """How the predictions of the scored day are distributed."""
+    """How the predictions of the scored day are distributed; of several classes, each in a drawing of its own."""
     if evidence is None or evidence.exam is None:
         return Markup("")
     exam = evidence.exam
     samples = [("champion", "champion", exam.champion), (recipe, "challenger", exam.candidate)]
     if exam.twin is not None:
         samples.append(("refitted", "twin", exam.twin))
-    return plots.distributions(samples, f"predicted '{kind.target}'")
+    if not kind.width:
+        return plots.distributions(samples, f"predicted '{kind.target}'")
+    drawn = [
+        plots.distributions([(who, style, said[:, n]) for who, style, said in samples], f"probability of '{word}'")
+        for n, word in enumerate(kind.classes)
+    ]
+    return Markup("").join(drawn)
 
 
 def decisions(evidence: Evidence | None) -> dict[str, Any] | None:

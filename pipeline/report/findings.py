@@ -17,8 +17,11 @@ from pipeline.report import plots
 SIGNS = {str(outcome): sign for outcome, sign in plots.SIGNS.items()}
 
 #: Findings whose value is a share: shown in per cent. The first ones are differences, and shown with their sign.
-_DIFFERENCES = ("not worse", "better", "beats the baseline", "every slice", "slice")
-_SHARES = ("churn", "right to wrong", "decision mix", "decision mix per slice", "slice mix")
+_DIFFERENCES = ("not worse", "better", "beats the baseline", "simpler preferred", "every slice", "slice")
+_SHARES = (
+    *("churn", "right to wrong", "decision mix", "decision mix per slice", "slice mix"),
+    *("calibration", "top of the list"),
+)
 _MOST_SLICES = 30
 
 

@@ -54,7 +54,7 @@ def audit(usecase: Usecase, tables: Tables, day: date, moments: int = 6) -> Find
         day: The day whose units are looked at.
         moments: How many of the day's prediction times to look at; each costs one computation of the features.
     """
-    columns = tuple(dict.fromkeys((*usecase.inputs, *usecase.block, *usecase.slices)))
+    columns = tuple(dict.fromkeys((*usecase.inputs, *usecase.block, *usecase.slices, *usecase.keys)))
     name = "point in time"
     seen = _rows(usecase, tables, day, columns)
     times = sorted({unit[-1] for unit in seen})

@@ -21,11 +21,13 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.windows import Days, evidence_days, scored_day
 from pipeline.steps import champion, scores, sums
-from pipeline.steps.predictions import predictions
+from pipeline.steps.predictions import answered, predictions
 from pipeline.steps.register import read_verdict, verdict_file
+from pipeline.steps.rivals import simpler
 from pipeline.steps.threads import one_thread
 from pipeline.steps.timing import timed
 from pipeline.steps.train import Lineage
+from pipeline.steps.unseen import with_new_keys
 
 
 def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = True) -> Judged:
@@ -98,9 +100,12 @@ class Panel:
         whole = scores.data_of(usecase, self.versions, world, sums.reach(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
         self.sums = sums.Sums.read(world.store, usecase.name, self.added, self.day, whole)
-        self.contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
+        order = [recipe.name for recipe in usecase.recipes]
+        contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
+        self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
         self.evidence: dict[str, Evidence] = {}
-        self.units: Units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
+        units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
+        self.units: Units = with_new_keys(usecase, units, self.day, self.versions, without, world.store)
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
         """Recipe name to what the gates said of it; empty before the first champion."""
@@ -112,14 +117,18 @@ class Panel:
         found: dict[str, tuple[Finding, ...]] = {}
         with self.world.progress("evaluate", len(self.contenders)) as done:
             for candidate in self.contenders:
-                found[candidate.recipe] = self._judge(candidate, head, model)
+                found[candidate.recipe] = self._judge(candidate, head, model, found)
                 done()
         return found
 
-    def _judge(self, candidate: Candidate, head: Entry, model: Any) -> tuple[Finding, ...]:
+    def _judge(
+        self, candidate: Candidate, head: Entry, model: Any, others: Mapping[str, tuple[Finding, ...]]
+    ) -> tuple[Finding, ...]:
         """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win."""
         fresh = self.world.models.load(candidate.file, candidate.sha256)
         evidence = self._evidence(candidate, head, model, fresh)
+        # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
+        evidence = replace(evidence, simpler=simpler(self, candidate, head, evidence.paired, others))
         found: tuple[Finding, ...] = ()
         for stage in Stage:
             gates = [gate for gate in self.usecase.gates if gate.stage is stage]
@@ -245,7 +254,7 @@ class Panel:
     def _unsound(self) -> set[str]:
         """Recipes whose fresh fit answered some unit of the scored day with no prediction."""
         ledger = self.ledger
-        bad = (ledger.days == np.datetime64(self.day)) & ~np.isfinite(ledger.predictions)
+        bad = (ledger.days == np.datetime64(self.day)) & ~answered(ledger.predictions)
         return {str(who) for who in np.unique(ledger.contestants[bad])} - {scores.CHAMPION}
 
     def _fits(self) -> dict[str, dict[str, Any]]:

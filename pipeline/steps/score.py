@@ -15,8 +15,9 @@ from pipeline.core.track import AGES
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps import champion, scores, sums
-from pipeline.steps.predictions import predictions
+from pipeline.steps.predictions import answered, predictions
 from pipeline.steps.train import made
+from pipeline.steps.unseen import with_new_keys
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,14 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     units = world.engine.units(usecase, versions, Days(day, day), without)
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
+    units = with_new_keys(usecase, units, day, versions, without, world.store)
     head = champion.opponent(usecase, trained, world)
     sittings = []
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
             model = champion.load(usecase, head, world)
             said = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
-            unsound = int(np.count_nonzero(np.isnan(said)))
+            unsound = int(np.count_nonzero(~answered(said)))
             if unsound:
                 raise RefusedError(
                     f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units of "

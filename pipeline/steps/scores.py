@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence import Paired
+from pipeline.core.evidence import NO_SLICE, Paired
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import digest
 from pipeline.core.stats import Interval, mean_interval, numbered
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
+from pipeline.steps.predictions import answered
 
 #: Contestant name of whoever reigns.
 CHAMPION = "champion"
@@ -55,7 +56,7 @@ class Sitting:
         model: The model's identity.
         recipe: Its recipe.
         trained_through: The last day it was trained on.
-        predictions: One per unit of the day.
+        predictions: One per unit of the day: a number, or a row of them.
         definition: Digest of how the recipe was declared when it was fitted.
     """
 
@@ -100,7 +101,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[S
                     "model": pa.array([sitting.model] * count, pa.string()),
                     "recipe": pa.array([sitting.recipe] * count, pa.string()),
                     "trained_through": pa.array([sitting.trained_through] * count, pa.date32()),
-                    "prediction": pa.array(sitting.predictions, pa.float64()),
+                    "prediction": _column(sitting.predictions),
                     "label": pa.array(units.labels, pa.float64(), from_pandas=True),
                     "unlabelled": pa.array(units.unlabelled.tolist(), pa.string()),
                     "loss": pa.array(loss, pa.float64(), from_pandas=True),
@@ -138,11 +139,30 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
         pc.equal(existing["data"], fresh["data"][0]), pc.invert(pc.is_in(existing["contestant"], value_set=sat))
     )
     kept = existing.filter(stay)
-    return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
+    # A slice that was declared since has no value in the rows that stay.
+    kept = kept.select([name for name in fresh.column_names if name in kept.column_names])
+    return pa.concat_tables([fresh, kept], promote_options="default") if kept.num_rows else fresh
 
 
 def _text(rows: Rows, column: str) -> NDArray[np.str_]:
-    return np.asarray(rows[column].to_pylist(), dtype=np.str_)
+    # Rows from before a slice was declared are in none of it.
+    return np.asarray([NO_SLICE if value is None else value for value in rows[column].to_pylist()], dtype=np.str_)
+
+
+def _column(predictions: Floats) -> Any:
+    """Predictions as a column: numbers, or lists where a prediction is a row of numbers."""
+    import pyarrow as pa
+
+    kind = pa.list_(pa.float64()) if predictions.ndim == 2 else pa.float64()
+    return pa.array(list(predictions), kind)
+
+
+def _predictions(rows: Rows) -> Floats:
+    import pyarrow as pa
+
+    if not pa.types.is_list(rows["prediction"].type) or not rows.num_rows:
+        return np.empty(0) if not rows.num_rows else _floats(rows, "prediction")
+    return np.array(rows["prediction"].to_pylist(), dtype=np.float64)
 
 
 def _floats(rows: Rows, column: str) -> Floats:
@@ -155,7 +175,8 @@ class Ledger:
 
     Attributes:
         days, units, contestants, definitions, models, blocks: Text or days, one per row.
-        predictions, labels: Floats, one per row.
+        predictions: One per row: a number, or a row of them.
+        labels: One number per row.
         slices: Slice column to its value per row.
         corrected: Days whose rows were left out because their data was corrected since, ISO format.
     """
@@ -203,7 +224,7 @@ class Ledger:
             definitions=_text(rows, "definition"),
             models=_text(rows, "model"),
             blocks=_text(rows, "block"),
-            predictions=_floats(rows, "prediction"),
+            predictions=_predictions(rows),
             labels=_floats(rows, "label"),
             slices={name.removeprefix("slice:"): _text(rows, name) for name in sliced},
             corrected=tuple(day.isoformat() for day in sorted(corrected)),
@@ -244,6 +265,20 @@ class Ledger:
             baseline=self.predictions[[plain[key] for key in common]],
             slices={name: values[at] for name, values in self.slices.items()},
         )
+
+    def fresh(self, recipe: str, definition: str, other: str, other_definition: str) -> Paired:
+        """The labelled units that the fresh fits of two recipes both sat, ``other`` in the champion's place.
+
+        Units to which ``other`` had no answer are left out: what breaks it now and then must not stop its rivals.
+        """
+        mine = self._index((self.contestants == recipe) & (self.definitions == definition))
+        theirs = self._index(
+            (self.contestants == other) & (self.definitions == other_definition) & answered(self.predictions)
+        )
+        common = sorted(mine.keys() & theirs.keys())
+        at = np.array([mine[key] for key in common], dtype=np.int64)
+        rival = self.predictions[np.array([theirs[key] for key in common], dtype=np.int64)]
+        return Paired(self.days[at], self.blocks[at], self.labels[at], rival, self.predictions[at], rival, {})
 
     def intervals(self, kind: Kind, day: date) -> dict[str, tuple[float, float]]:
         """Contestant to the ends of the two-sided 95 % interval of its mean loss on one day, clustered by block."""

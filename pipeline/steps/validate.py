@@ -97,7 +97,7 @@ class _Bench:
         self.tables = DayTables(usecase, snapshot.versions, world.store, self.reach.back(max(MEMORY, unchanged)))
         self.marks = self.tables.marks
         suites = world.checker.digest(usecase.name, [table.name for table in usecase.tables])
-        self.rules = digest([RULES, suites, [_plain(part) for part in (*usecase.tables, *usecase.facts)]])
+        self.rules = digest([RULES, suites, [_plain(part) for part in (*usecase.tables, *usecase.all_facts)]])
         self.past: list[_Accepted] = []
         self._profiles: dict[date, Profile] = {}
 

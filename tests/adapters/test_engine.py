@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.adapters.engine import REACH, DuckEngine
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
-from pipeline.core.kinds import Regression
+from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound
@@ -282,3 +282,33 @@ def test_a_table_in_the_store_without_a_declared_column_is_refused(store: Memory
     put(store, SHOPS, DAY, shops(DAY, s1="Rome").drop_columns(["city"]))
     assert refusal(store).code == "SCHEMA"
     assert typed(SHOPS, shops(DAY, s1="Rome")).column_names == ["shop", "city", "refreshed"]
+
+
+def test_a_label_that_its_kind_can_not_have_is_refused_with_the_unit(store: MemoryStore) -> None:
+    def worded(word: str) -> Any:
+        first = nw.col("visitor") == "al"
+        return lambda tables: joined(tables).with_columns(
+            basket=nw.when(first).then(nw.lit(word)).otherwise(nw.lit("big")), unlabelled=nw.lit(None, dtype=nw.String)
+        )
+
+    kind = Multiclass("basket", ("small", "big"))
+    assert made(store, kind=kind, features=worded("small")).labels.tolist() == [0.0, 1.0]
+    found = refusal(store, kind=kind, features=worded("huge"))
+    assert (found.code, isinstance(found, RefusedError)) == ("LABEL", True)
+    assert "'basket' of 1 units of use case 'shop' is not one of small, big, such as 'huge' of al on " in str(found)
+
+    def numbered(number: float) -> Any:
+        none = nw.lit(None, dtype=nw.String)
+        return lambda tables: joined(tables).with_columns(basket=nw.lit(number), unlabelled=none)
+
+    assert made(store, kind=kind, features=numbered(1.0)).labels.tolist() == [1.0, 1.0]
+    assert refusal(store, kind=kind, features=numbered(2.0)).code == "LABEL"
+    assert refusal(store, kind=Binary("basket"), features=numbered(0.5)).code == "LABEL"
+
+
+def test_keys_are_handed_on_as_words(store: MemoryStore) -> None:
+    found = made(store, keys=("visitor", "shop"))
+    assert found.named["visitor"].tolist() == found.keys.tolist()
+    assert set(found.named["shop"].tolist()) == set(found.slices["shop"].tolist())
+    one = found.where(found.keys == found.keys[0])
+    assert one.named["visitor"].tolist() == [found.keys[0]]

@@ -7,25 +7,36 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from worlds import BINARY, REGRESSION, shuffled, twin_of_champion, world, worlds
+from worlds import BINARY, KINDS, REGRESSION, nearer, shuffled, twin_of_champion, world, worlds
 
 from pipeline.core.evidence import Evidence, Exam, Paired, Stage, Timing
 from pipeline.core.gates import (
     BeatsBaseline,
     Better,
+    Calibration,
     Churn,
     DecisionMix,
     EverySlice,
+    Floor,
     Latency,
     NotWorse,
     RightToWrong,
     ScoreShift,
+    SimplerPreferred,
     Sound,
+    TopOfList,
+    Value,
     judge,
 )
 from pipeline.core.verdict import Finding, Outcome, joint
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
+
+
+def missed(labels, decisions):
+    """Acting costs 1 whatever comes, not acting on a label above its usual 5."""
+    return np.where(decisions > 0, 1.0, np.where(labels > 0.5, 5.0, 0.0))
+
 
 #: One of each gate. A new gate joins here, and the laws hold it to what every gate promises.
 GATES = (
@@ -39,8 +50,19 @@ GATES = (
     RightToWrong(0.05, at_least=20),
     ScoreShift(0.2, at_least=20),
     DecisionMix(0.05, at_least=20),
+    Floor(0.6),
+    Floor(0.55, of="accuracy"),
+    Floor(0.7, of="auc"),
+    Value(missed, margin=1.0),
+    Value(lambda labels, said: 0.0 * labels - said.reshape(len(labels), -1).max(axis=1), of="prediction"),
+    Calibration(0.1, at_least=20),
+    SimplerPreferred(0.01),
+    TopOfList(0.2, share=0.1, at_least=20),
+    TopOfList(0.2, cases=7, at_least=20),
 )
-ABOUT_LOSS = (NotWorse(0.005), Better(), BeatsBaseline(), EverySlice(0.05, at_least=20))
+ABOUT_LOSS = (NotWorse(0.005), Better(), BeatsBaseline(), EverySlice(0.05, at_least=20), Floor(0.6))
+#: They ask for more than being as good as the champion.
+ASKS_FOR_MORE = (Better, BeatsBaseline, Floor, SimplerPreferred)
 every_gate = pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 laws = settings(max_examples=20, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -53,10 +75,10 @@ def outcome(gate, evidence):
 
 
 def law_a_twin_of_the_champion_is_never_refused_for_being_worse(gate, evidence):
-    if isinstance(gate, Better | BeatsBaseline):
-        return  # they ask for more than being as good
+    if isinstance(gate, ASKS_FOR_MORE):
+        return
     same = twin_of_champion(evidence)
-    if isinstance(gate, Sound) and len(set(same.exam.candidate)) == 1:
+    if isinstance(gate, Sound) and len(np.unique(same.exam.candidate, axis=0)) == 1:
         return  # a champion that tells nothing apart is no model to be as good as
     assert outcome(gate, same) is not FAIL
 
@@ -79,6 +101,7 @@ def law_not_a_number_never_passes(gate, evidence, place):
         paired=replace(paired, candidate=poisoned(paired.candidate)),
         exam=replace(exam, candidate=poisoned(exam.candidate)),
         timing=replace(timing, single=poisoned(timing.single), batch=poisoned(timing.batch)),
+        simpler={name: replace(pair, candidate=poisoned(pair.candidate)) for name, pair in evidence.simpler.items()},
     )
     assert outcome(gate, sick) is not PASS
 
@@ -111,12 +134,12 @@ def law_a_smaller_loss_is_never_judged_lower(gate, evidence):
     if not isinstance(gate, ABOUT_LOSS_TYPES):
         return
     paired = evidence.paired
-    nearer = replace(evidence, paired=replace(paired, candidate=(paired.candidate + paired.labels) / 2))
-    before, after = gate.judge(evidence)[0], gate.judge(nearer)[0]
+    better = replace(evidence, paired=replace(paired, candidate=nearer(evidence, paired.candidate)))
+    before, after = gate.judge(evidence)[0], gate.judge(better)[0]
     if before.value is not None and after.value is not None:
         assert after.value <= before.value
-    best = replace(evidence, paired=replace(paired, candidate=(paired.champion + paired.labels) / 2))
-    if not isinstance(gate, BeatsBaseline):
+    best = replace(evidence, paired=replace(paired, candidate=nearer(evidence, paired.champion)))
+    if not isinstance(gate, BeatsBaseline | Floor):
         assert outcome(gate, best) is not FAIL
 
 
@@ -229,12 +252,13 @@ def test_a_gate_without_an_answer_is_unknown():
     assert joint(findings) is UNKNOWN
 
 
-@pytest.mark.parametrize("kind", [BINARY, REGRESSION], ids=["binary", "regression"])
+@pytest.mark.parametrize("kind", KINDS, ids=["binary", "regression", "multiclass"])
 def test_a_better_candidate_passes_every_gate_that_allows_it_to_change(kind):
     evidence = world(4, kind=kind, days=14, blocks=40, skill=0.3)
     roomy = (NotWorse(0.005), Better(), BeatsBaseline(0.01), EverySlice(0.05), Latency(1.25), Sound())
-    stable = (Churn(0.3), RightToWrong(0.3), ScoreShift(0.5), DecisionMix(0.2))
-    findings = judge(roomy + stable, evidence)
+    stable = (Churn(0.3), RightToWrong(0.3), ScoreShift(0.5), DecisionMix(0.2), TopOfList(0.5, share=0.1))
+    worth = (Floor(15.0), Value(missed, margin=3.0), Calibration(0.2), SimplerPreferred(0.0))
+    findings = judge(roomy + stable + worth, evidence)
     assert joint(findings) is PASS, [str(f) for f in findings if f.required and f.outcome is not PASS]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as oracle
 from worlds import BINARY, REGRESSION, twin_of_champion, world
 
-from pipeline.core.evidence import Evidence, Exam, Paired, Timing
+from pipeline.core.evidence import NO_SLICE, Evidence, Exam, Paired, Timing
 from pipeline.core.gates import BeatsBaseline, Better, DecisionMix, EverySlice, Latency, RightToWrong, ScoreShift
 from pipeline.core.stats import quantile_ratio
 from pipeline.core.verdict import Outcome
@@ -111,3 +111,14 @@ def test_a_slow_candidate_that_may_be_fast_enough_for_anybody_is_unknown():
     assert finding.low > 1.25
     assert finding.outcome is UNKNOWN
     assert Latency(1.25, always_fine_ms=about_its_own_time / 2).judge(timed)[0].outcome is FAIL
+
+
+def test_units_in_no_slice_of_a_column_are_not_judged_as_one_and_take_no_part_of_the_error_allowed():
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(10), 60)
+    champion, candidate = rng.gamma(20, 0.5, (2, 600))
+    new = np.where(np.arange(600) % 3 == 0, "yes", NO_SLICE)
+    summary, *each = EverySlice(0.5).judge(paired(champion, candidate, days, new))
+    assert [finding.about for finding in each] == ["carrier=yes"]
+    assert summary.counts == {"slices": 1, "too_few": 0}
+    assert "one-sided 95 %" in summary.text

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from pipeline.core.kinds import Binary, Regression
+from pipeline.core.kinds import Binary, Multiclass, Regression
 
 BINARY, REGRESSION = Binary("late", threshold=0.4), Regression("minutes", acts_at=15, tolerance=10)
 KINDS = pytest.mark.parametrize("kind", [BINARY, REGRESSION], ids=["binary", "regression"])
@@ -124,3 +124,118 @@ def test_days_that_fail_together_widen_what_is_shown_of_a_probability():
     means = np.array([happened[day == n].mean() for n in range(10)])
     half = 2.262 * means.std(ddof=1) / np.sqrt(10)
     assert (together.high - together.low) / 2 == pytest.approx(half, rel=0.2)
+
+
+STATUS = Multiclass("status", ("cancelled", "late", "on_time"))
+
+
+def several(seed=0, n=500, k=3):
+    rng = np.random.default_rng(seed)
+    said = rng.dirichlet(np.ones(k), n)
+    return (rng.random(n)[:, None] > said.cumsum(axis=1)).sum(axis=1).clip(0, k - 1).astype(float), said
+
+
+@given(st.integers(0, 10**6), st.integers(2, 6))
+@settings(max_examples=25, deadline=None, database=None)
+def test_the_loss_of_several_classes_is_scikit_learns(seed, k):
+    label, said = several(seed, k=k)
+    kind = Multiclass("status", tuple("abcdef"[:k]))
+    assert kind.loss(label, said).mean() == pytest.approx(metrics.log_loss(label, said, labels=list(range(k))))
+    assert kind.right(label, said).mean() == pytest.approx(metrics.accuracy_score(label, kind.decision(said)))
+
+
+def test_two_classes_of_several_are_a_binary():
+    label, said = sample(BINARY)
+    pair = np.stack([1 - said, said], axis=1)
+    two = Multiclass("late", ("no", "yes"))
+    assert two.loss(label, pair) == pytest.approx(BINARY.loss(label, said))
+    assert two.decision(pair).tolist() == Binary("late").decision(said).tolist()
+
+
+def test_a_row_of_probabilities_lies_between_0_and_1_and_sums_to_1():
+    rows = [[0.2, 0.3, 0.5], [0, 0, 1], [0.2, 0.3, 0.4], [-0.1, 0.6, 0.5], [np.nan, 0.5, 0.5], [np.inf, 0, 0]]
+    assert STATUS.valid(np.array(rows)).tolist() == [True, True, False, False, False, False]
+    assert STATUS.valid(np.empty(0)).tolist() == []
+
+
+def test_a_row_with_a_hole_has_no_loss_and_is_never_right():
+    label, said = np.array([0.0, np.nan, 2]), np.array([[0.9, np.nan, 0.05], [0.8, 0.1, 0.1], [0, 0, 1]])
+    assert np.isnan(STATUS.loss(label, said)).tolist() == [True, True, False]
+    assert STATUS.right(label, said).tolist() == [False, False, True]
+
+
+def test_a_class_is_a_whole_number_below_their_count():
+    assert STATUS.possible(np.array([0, 1, 2, 3, -1, 0.5, np.nan])).tolist() == [True] * 3 + [False] * 4
+    assert BINARY.possible(np.array([0, 1, 2, 0.5, np.nan])).tolist() == [True, True, False, False, False]
+    assert REGRESSION.possible(np.array([-3.5, np.inf, np.nan])).tolist() == [True, False, False]
+
+
+def test_the_decision_is_the_likeliest_class_or_the_cheapest():
+    said = np.array([[0.3, 0.3, 0.4], [0.45, 0.1, 0.45]])
+    assert STATUS.decision(said).tolist() == [2, 0]
+    dear = Multiclass("status", STATUS.classes, costs=((0, 9, 9), (1, 0, 1), (1, 1, 0)))
+    assert dear.decision(said).tolist() == [0, 0]
+    assert dear.right(np.array([0.0, 2]), said).tolist() == [True, False]
+
+
+def test_cases_are_sorted_by_the_first_class():
+    label, said = several()
+    assert np.array_equal(STATUS.rank(said), said[:, 0])
+    assert np.array_equal(BINARY.rank(label), label)
+
+
+def test_a_model_that_has_not_seen_every_class_gives_the_others_nothing():
+    class Seen:
+        classes_ = np.array([0.0, 2.0])
+
+        def predict_proba(self, inputs):
+            return np.tile([0.3, 0.7], (len(inputs), 1))
+
+    assert STATUS.predict(Seen(), [1, 2]).tolist() == [[0.3, 0, 0.7]] * 2
+
+
+def test_the_reliability_of_several_classes_is_that_of_the_likeliest():
+    label, said = several(n=2000)
+    label[:100] = np.nan
+    found = STATUS.reliability(label, said, np.arange(2000) % 5)
+    assert found.units.sum() == 1900
+    assert found.predicted.min() >= 1 / 3
+    assert (found.low <= found.observed).all()
+    # The labels were drawn by these very probabilities.
+    assert np.abs(found.observed - found.predicted).max() < 0.12
+    assert len(STATUS.reliability(np.full(3, np.nan), said[:3], np.arange(3)).units) == 0
+
+
+@pytest.mark.parametrize("kind", [BINARY, REGRESSION, STATUS], ids=["binary", "regression", "multiclass"])
+def test_what_is_said_and_what_happens_agree_where_predictions_mean_what_they_say(kind):
+    rng = np.random.default_rng(1)
+    if kind is REGRESSION:
+        said = rng.normal(10, 30, 5000)
+        label = said + rng.normal(0, 9, 5000)
+    elif kind is STATUS:
+        label, said = several(n=5000)
+    else:
+        said = rng.random(5000)
+        label = (rng.random(5000) < said).astype(float)
+    told = kind.told(label, said)
+    assert len(told.said) == len(told.happened) == len(told.order) == 5000 * told.per_unit
+    assert told.happened.mean() == pytest.approx(told.said.mean(), abs=0.02)
+    low = told.order < np.median(told.order)
+    assert told.happened[low].mean() == pytest.approx(told.said[low].mean(), abs=0.03)
+    assert set(kind.measures) >= {"loss", "accuracy"}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda: Multiclass("status", ("one",)),
+        lambda: Multiclass("status", ("one", "one")),
+        lambda: Multiclass("status", ("one", "")),
+        lambda: Multiclass("status", ("a", "b"), costs=((0, 1),)),
+        lambda: Multiclass("status", ("a", "b"), costs=((0, 1), (float("nan"), 0))),
+        lambda: Multiclass("status", ("a", "b"), costs=((0, 1), (0, 0))),
+    ],
+)
+def test_classes_that_are_nonsense_are_refused_with_the_target(nonsense):
+    with pytest.raises(ValueError, match="multiclass target 'status'"):
+        nonsense()

@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pipeline.core.evidence import Evidence, Exam, Paired, Timing
-from pipeline.core.kinds import Binary, Regression
+from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.stats import Clusters
 
 BINARY, REGRESSION = Binary("late"), Regression("minutes", acts_at=15, tolerance=10)
+MULTICLASS = Multiclass("status", ("cancelled", "late", "on_time"))
+KINDS = (BINARY, REGRESSION, MULTICLASS)
 
 
 def world(
@@ -28,10 +30,18 @@ def world(
         labels = truth + 10 * rng.standard_t(3, n)
     else:
         labels = (rng.random(n) < truth).astype(float)
-    mean = truth.mean()
+    if kind is MULTICLASS:
+        pull = np.stack([latent - 2, latent, -latent + 0.5], axis=1)
+        truth = np.exp(pull) / np.exp(pull).sum(axis=1, keepdims=True)
+        labels = (rng.random(n)[:, None] > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2).astype(float)
+    mean = truth.mean(axis=0)
     spread = truth.std()
 
     def fit(strength):
+        if kind is MULTICLASS:
+            scores = mean + strength * (truth - mean) + offset * np.array([1, 0, -1])
+            scores = np.clip(scores + refit * spread * rng.normal(0, 1, (n, 3)), 0.001, None)
+            return scores / scores.sum(axis=1, keepdims=True)
         scores = mean + strength * (truth - mean) + refit * spread * rng.normal(0, 1, n)
         return scores + offset if kind is REGRESSION else np.clip(scores + offset, 0.001, 0.999)
 
@@ -42,7 +52,8 @@ def world(
     }
     names = np.array([f"block {number:02d}" for number in range(blocks)])[block]
     when = np.datetime64("2013-03-01") + day
-    paired = Paired(when, names, labels, champion, candidate, np.full(n, labels.mean()), slices)
+    plain = np.tile(mean, (n, 1)) if kind is MULTICLASS else np.full(n, labels.mean())
+    paired = Paired(when, names, labels, champion, candidate, plain, slices)
     last = day == days - 1
     exam = Exam(
         labels[last],
@@ -53,7 +64,8 @@ def world(
         twin[last],
     )
     timing = Timing(rng.gamma(50, 1e-3, (60, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
-    return Evidence(kind, "version 3", "boosting_60", paired, exam, timing, candidates, 14)
+    rival = replace(paired, champion=fit(0.7 + skill / 2), slices={})
+    return Evidence(kind, "version 3", "boosting_60", paired, exam, timing, candidates, 14, {"linear_14": rival})
 
 
 def twin_of_champion(evidence: Evidence) -> Evidence:
@@ -67,6 +79,9 @@ def twin_of_champion(evidence: Evidence) -> Evidence:
     )
 
 
+PAIRED = ("days", "blocks", "labels", "champion", "candidate", "baseline")
+
+
 def shuffled(evidence: Evidence, seed: int) -> Evidence:
     """The same units in another order."""
     rng = np.random.default_rng(seed)
@@ -78,17 +93,26 @@ def shuffled(evidence: Evidence, seed: int) -> Evidence:
 
     return replace(
         evidence,
-        paired=mix(evidence.paired, ("days", "blocks", "labels", "champion", "candidate", "baseline")),
+        paired=mix(evidence.paired, PAIRED),
         exam=mix(evidence.exam, ("labels", "blocks", "champion", "candidate", "twin")),
+        simpler={name: mix(pair, PAIRED) for name, pair in evidence.simpler.items()},
     )
+
+
+def nearer(evidence: Evidence, predictions):
+    """The paired predictions moved half-way to the truth."""
+    labels = evidence.paired.labels
+    if evidence.kind.width:
+        labels = (labels[:, None] == np.arange(evidence.kind.width)).astype(float)
+    return (predictions + labels) / 2
 
 
 @st.composite
 def worlds(draw) -> Evidence:
-    """Evidence of many shapes: few and many days, either kind, good, equal and bad candidates."""
+    """Evidence of many shapes: few and many days, every kind, good, equal and bad candidates."""
     return world(
         draw(st.integers(0, 10**6)),
-        kind=draw(st.sampled_from([BINARY, REGRESSION])),
+        kind=draw(st.sampled_from(KINDS)),
         days=draw(st.integers(1, 9)),
         blocks=draw(st.integers(1, 12)),
         per_block=draw(st.integers(1, 20)),

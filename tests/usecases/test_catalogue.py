@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from datetime import timedelta
@@ -67,3 +68,32 @@ def test_labels_of_the_two_use_cases_agree() -> None:
     known = np.isfinite(late.labels)
     np.testing.assert_array_equal(late.labels[known], (minutes.labels[known] >= 15).astype(float))
     np.testing.assert_array_equal(np.isnan(late.labels), np.isnan(minutes.labels))
+
+
+def test_a_gate_that_the_kind_can_not_be_asked_is_refused_at_the_declaration() -> None:
+    from pipeline.core.gates import Floor
+
+    with pytest.raises(ValueError, match="'flight_minutes' declares the gate 'auc floor', but its kind has no measure"):
+        dataclasses.replace(find("flight_minutes"), gates=(Floor(0.6, of="auc"),))
+
+
+def test_a_missed_delay_costs_five_times_a_false_alarm() -> None:
+    from pipeline.usecases.flight_delay import cost_of_decisions
+
+    late, warned = np.array([1.0, 1, 0, 0]), np.array([0, 1, 1, 0])
+    assert cost_of_decisions(late, warned).tolist() == [5, 0, 1, 0]
+
+
+def test_a_label_that_arrives_as_a_word_is_a_fact_of_its_feed() -> None:
+    from pipeline.core.kinds import Multiclass
+    from tests.small import multiclass
+
+    (fact,) = multiclass().all_facts
+    columns = {"basket": np.array(["little", None, "plenty"], dtype=object)}
+    assert fact.holds(columns).tolist() == [True, False]
+    delay = find("flight_delay")
+    # The word is made by the features here: the engine refuses it, and no feed has a fact about it.
+    assert (
+        dataclasses.replace(delay, kind=Multiclass("status", ("a", "b")), gates=delay.gates[:1]).all_facts
+        == delay.facts
+    )

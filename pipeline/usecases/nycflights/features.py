@@ -223,6 +223,7 @@ def features(tables: Tables) -> Frame:
             "carrier",
             "flight",
             "origin",
+            "tailnum",
             "predicted_at",
             "late",
             "minutes",

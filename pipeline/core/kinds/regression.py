@@ -1,0 +1,96 @@
+"""How much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.kinds.base import Bools, Floats, Ints, Measure, Reliability, Told, grouped
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """How much. The loss is the absolute error, which no single unit dominates; an extreme day still weighs heavily.
+
+    The difference of two absolute errors on one unit is at most the difference of the two predictions, so the
+    paired evidence is bounded even where the target has a heavy tail.
+
+    Attributes:
+        target: The label's column.
+        acts_at: From which predicted value on the user acts.
+        tolerance: By how much a prediction may miss and still be called right.
+    """
+
+    target: str
+    acts_at: float
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.acts_at) and self.tolerance > 0):
+            raise ValueError(
+                f"regression target '{self.target}': acts_at must be finite and the tolerance above 0, "
+                f"got {self.acts_at} and {self.tolerance}"
+            )
+
+    @property
+    def loss_name(self) -> str:
+        return "mean_absolute_error"
+
+    @property
+    def width(self) -> int:
+        return 0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        return {
+            "loss": Measure("loss", False, self.loss),
+            "mae": Measure("mae", False, self.loss),
+            "accuracy": Measure("accuracy", True, lambda y, p: self.right(y, p).astype(np.float64), mark=True),
+        }
+
+    def predict(self, model: Any, inputs: Any) -> Floats:
+        return np.asarray(model.predict(inputs), dtype=np.float64)
+
+    def loss(self, label: Floats, prediction: Floats) -> Floats:
+        return np.asarray(np.abs(label - prediction), dtype=np.float64)
+
+    def decision(self, prediction: Floats) -> Ints:
+        return (prediction >= self.acts_at).astype(np.int64)
+
+    def right(self, label: Floats, prediction: Floats) -> Bools:
+        return np.asarray(np.abs(label - prediction) <= self.tolerance, dtype=np.bool_)
+
+    def valid(self, prediction: Floats) -> Bools:
+        return np.isfinite(prediction)
+
+    def possible(self, label: Floats) -> Bools:
+        return np.isfinite(label)
+
+    def rank(self, prediction: Floats) -> Floats:
+        return prediction
+
+    def told(self, label: Floats, prediction: Floats) -> Told:
+        # What minimises the absolute error is the median: half of the labels should lie above it.
+        happened = np.asarray((1 + np.sign(label - prediction)) / 2, dtype=np.float64)
+        return Told(prediction, np.full(len(label), 0.5), happened, 1, f"share of '{self.target}' above the prediction")
+
+    def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
+        groups = grouped(label, prediction, day)
+        quartiles = np.array([np.quantile(happened, [0.25, 0.5, 0.75]) for happened, _, _ in groups]).reshape(-1, 3)
+        return Reliability(
+            predicted=np.array([said.mean() for _, said, _ in groups], dtype=np.float64),
+            observed=quartiles[:, 1],
+            low=quartiles[:, 0],
+            high=quartiles[:, 2],
+            units=np.array([len(happened) for happened, _, _ in groups], dtype=np.int64),
+            x=f"predicted '{self.target}'",
+            y="median that came true (middle half)",
+        )
