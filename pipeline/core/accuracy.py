@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class NotWorse:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        found = _compare(evidence, "champion", self.confidence, evidence.candidates, self.at_least)
+        found = _compare(evidence, evidence.paired, self.confidence, evidence.candidates, self.at_least)
         wanted = f"allowed: {at_worst(self.margin).removeprefix('at most ')}"
         return (_finding(self.name, found, self.margin, wanted, evidence, strictly=False),)
 
@@ -87,7 +87,7 @@ class BeatsBaseline:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        found = _compare(evidence, "baseline", self.confidence, 1, self.at_least)
+        found = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
         return (_finding(self.name, found, -self.by, _lower_by(self.by), evidence, strictly=True),)
 
 
@@ -102,15 +102,13 @@ def _lower_by(by: float) -> str:
 
 
 def _compare(
-    evidence: Evidence, against: Literal["champion", "baseline"], confidence: float, candidates: int, at_least: int
+    evidence: Evidence, paired: Paired | None, confidence: float, candidates: int, at_least: int
 ) -> Interval | NoInterval:
-    paired = evidence.paired
     if paired is None:
         return NoInterval("no unit of the last days was scored by both", few=True)
-    reference = evidence.champion_loss if against == "champion" else evidence.baseline_loss
     return relative_difference(
-        evidence.candidate_loss,
-        reference,
+        evidence.loss(paired.labels, paired.candidate),
+        evidence.loss(paired.labels, paired.champion),
         paired.clusters,
         confidence=1 - (1 - confidence) / candidates,
         minimum=at_least,

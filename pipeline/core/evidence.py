@@ -177,6 +177,8 @@ class Evidence:
         kind: What a prediction is and costs.
         champion, candidate: Names for people, such as ``"version 12"`` and ``"boosting_60"``.
         paired: The ledger's last days.
+        plain: The candidate's fresh fits beside the baseline's over the whole window, whoever reigned: in it,
+            ``champion`` is the baseline.
         exam: The scored day with the fresh artifacts.
         timing: How long both take.
         rivalry: The two sides of the decision, day by day. For a refresh the champion and the fresh fits of its recipe
@@ -194,6 +196,7 @@ class Evidence:
     champion: str
     candidate: str
     paired: Paired | None = None
+    plain: Paired | None = None
     exam: Exam | None = None
     timing: Timing | None = None
     rivalry: Track | None = None
@@ -204,7 +207,7 @@ class Evidence:
     simpler: Mapping[str, Paired] | None = None
 
     def __post_init__(self) -> None:
-        for part in (self.paired, self.exam, *(self.simpler or {}).values()):
+        for part in (self.paired, self.plain, self.exam, *(self.simpler or {}).values()):
             shape = part.candidate.shape[1:] if part is not None and len(part) else None
             if shape is not None and shape != ((self.kind.width,) if self.kind.width else ()):
                 wanted = f"a row of {self.kind.width} numbers" if self.kind.width else "one number"
@@ -218,9 +221,11 @@ class Evidence:
         """Whether each unit's prediction is one that this kind can have."""
         return self.kind.valid(predictions)
 
-    def answered(self, *sides: Literal["champion", "candidate"]) -> Paired | str:
-        """The paired units, if these sides have a valid prediction for each of them; else why not."""
-        paired = self.paired
+    def answered(
+        self, *sides: Literal["champion", "candidate"], of: Literal["paired", "plain"] = "paired"
+    ) -> Paired | str:
+        """The paired (or plain) units, if these sides have a valid prediction for each of them; else why not."""
+        paired: Paired | None = getattr(self, of)
         if paired is None or not len(paired):
             return "no unit of the last days was scored by both"
         for side in sides:
@@ -247,8 +252,3 @@ class Evidence:
     def champion_loss(self) -> Floats:
         """Loss per paired unit; NaN as above."""
         return self._loss("champion")
-
-    @cached_property
-    def baseline_loss(self) -> Floats:
-        """Loss per paired unit; NaN as above."""
-        return self._loss("baseline")

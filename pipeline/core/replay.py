@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 
+from pipeline.core import lifecycle
 from pipeline.core.better import Better
-from pipeline.core.evidence import Evidence
+from pipeline.core.evidence import Evidence, Paired
+from pipeline.core.gates import judge
 from pipeline.core.policy import Policy
+from pipeline.core.records import Candidate, Entry
 from pipeline.core.reel import Fit, Reel
-from pipeline.core.track import AGES, LONG_MEMORY, MEMORY, Day, Track
-from pipeline.core.verdict import Outcome
+from pipeline.core.scenes import Scenes
+from pipeline.core.verdict import Finding, Outcome, joint
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,48 +61,55 @@ class Replayer:
     """Replays policies on one reel; what policies have in common is worked out once.
 
     Args:
+        usecase: The use case's name, for sentences.
         reel: The history.
         start: Who reigns on the first counted day.
         first: Number of the first counted day.
+        baseline: The baseline's recipe.
         delay: After how many days labels are known.
+        window: How many days of paired evidence the gates read.
     """
 
-    def __init__(self, reel: Reel, start: Fit, first: int, delay: int = 0) -> None:
-        self.reel, self.start, self.first, self.delay = reel, start, first, delay
-        self._sides: dict[tuple[str, str, int], Day | None] = {}
-        self._aged: dict[tuple[str, int], tuple[Track, ...]] = {}
+    def __init__(
+        self, usecase: str, reel: Reel, start: Fit, first: int, baseline: str, delay: int = 0, window: int = 14
+    ) -> None:
+        self.usecase, self.reel, self.start, self.first, self.delay = usecase, reel, start, first, delay
+        self.baseline, self.window = baseline, window
+        self.scenes = Scenes(reel, start.day, baseline, window)
 
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
-        reel, champion = self.reel, self.start
+        reel, reign = self.reel, Reign(self.start, self.first - 1, self.first - 1)
         served: list[Fit] = []
         changes: list[Change] = []
-        pending: list[Change] = []
-        since = self.first - 1
-        office = since
+        waiting: Change | None = None
         fits = 0
         for today in range(self.first, len(reel)):
-            while pending and pending[0].serves <= today:
-                change = pending.pop(0)
-                if change.winner.recipe != champion.recipe:
-                    office = change.decided
-                champion, since = change.winner, change.decided
-            served.append(champion)
+            if waiting is not None and waiting.serves <= today:
+                reign, waiting = reign.after(waiting), None
+            served.append(reign.champion)
             exam = today - self.delay
-            if exam < self.first:
-                continue
-            if not reel.units(exam):
+            if exam < self.first or not reel.units(exam):
                 continue
             judged = (today - self.first) % policy.every == 0
-            fits += len(policy.recipes) if policy.rule == "gates" or (judged and policy.rule != "never") else 0
-            if not judged or pending:
+            if policy.rule == "gates" or (judged and policy.rule != "never"):
+                fits += len(policy.recipes)
+            if not judged or waiting is not None:
                 continue
-            found = self._decide(policy, champion, since, office, exam)
-            if found is not None and found[0] != champion:
-                winner, reason = found
-                pending.append(Change(exam, today + 1 + policy.lag, winner, champion, reason))
-                changes.append(pending[-1])
-        return Timeline(policy, self.first, tuple(served), tuple(c for c in changes if c.serves < len(reel)), fits)
+            found = self._decide(policy, reign, exam)
+            if found is not None and found[0] != reign.champion and today + 1 + policy.lag < len(reel):
+                waiting = Change(exam, today + 1 + policy.lag, found[0], reign.champion, found[1])
+                changes.append(waiting)
+        return Timeline(policy, self.first, tuple(served), tuple(changes), fits)
+
+    def _decide(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
+        """Who takes over after the exam, and why; None: nobody."""
+        if policy.rule == "never":
+            return None
+        if policy.rule == "always":
+            made = self._shipped(policy, policy.recipes[0], exam)
+            return None if made is None else (made, "")
+        return self._point(policy, reign, exam) if policy.rule == "point" else self._gates(policy, reign, exam)
 
     def _shipped(self, policy: Policy, recipe: str, exam: int) -> Fit | None:
         """What is shipped of a recipe that has won on an exam day."""
@@ -106,109 +118,135 @@ class Replayer:
             return None
         return made if self.reel.losses(made, made.day) is not None else None
 
-    def _decide(self, policy: Policy, champion: Fit, since: int, office: int, exam: int) -> tuple[Fit, str] | None:
-        if policy.rule == "never":
-            return None
-        if policy.rule == "always":
-            made = self._shipped(policy, policy.recipes[0], exam)
-            return None if made is None else (made, "")
-        if policy.rule == "point":
-            return self._point(policy, champion, exam)
-        return self._gates(policy, champion, since, office, exam)
-
-    def _point(self, policy: Policy, champion: Fit, exam: int) -> tuple[Fit, str] | None:
+    def _point(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
         made = exam + 1 - policy.holdout
         days = [day for day in range(made, exam + 1) if self.reel.units(day)]
-        if made < champion.day or not days:
+        if made < reign.champion.day or not days:
             return None
 
         def mean(fit: Fit) -> float:
-            units = [self.reel.units(day) for day in days]
-            return float(np.average([self.reel.loss(fit, day) for day in days], weights=units))
+            return float(
+                np.average([self.reel.loss(fit, day) for day in days], weights=[self.reel.units(day) for day in days])
+            )
 
-        best = min(
-            (Fit(recipe, made) for recipe in policy.recipes), key=lambda fit: (not mean(fit) <= 1e300, mean(fit))
-        )
-        return (best, "") if mean(best) <= mean(champion) else None
+        fits = [Fit(recipe, made) for recipe in policy.recipes]
+        known = [fit for fit in fits if self.reel.losses(fit, made) is not None and np.isfinite(mean(fit))]
+        best = min(known, key=mean, default=None)
+        return (best, "") if best is not None and mean(best) <= mean(reign.champion) else None
 
-    def _gates(self, policy: Policy, champion: Fit, since: int, office: int, exam: int) -> tuple[Fit, str] | None:
-        found: list[tuple[float, Fit, str]] = []
+    def _gates(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
+        """The daily run's gates on the daily run's evidence, and its decision on what they found."""
+        findings: dict[str, tuple[Finding, ...]] = {}
+        rivals: dict[str, Candidate] = {}
         for recipe in policy.recipes:
-            fresh = Fit(recipe, exam)
-            if self.reel.losses(fresh, exam) is None:
-                continue
-            evidence = self._evidence(policy, champion, recipe, since, office, exam)
-            sentence, rank = "", 0.0
-            for gate in policy.gates:
-                answers = [finding for finding in gate.judge(evidence) if finding.required]
-                if not answers or any(finding.outcome is not Outcome.PASS for finding in answers):
-                    break
-                if isinstance(gate, Better):
-                    sentence, rank = str(answers[0]), answers[0].high if answers[0].high is not None else 0.0
-            else:
-                made = self._shipped(policy, recipe, exam)
-                if made is not None:
-                    found.append((rank, made, sentence))
-        if not found:
+            if self.reel.losses(Fit(recipe, exam), exam) is not None:
+                rivals[recipe] = _candidate(Fit(recipe, exam), self.reel)
+                findings[recipe] = self._judge(policy, reign, recipe, exam, findings)
+        if all(joint(found) is not Outcome.PASS for found in findings.values()):
             return None
-        _, made, sentence = min(found, key=lambda one: one[0])
-        return made, sentence
+        day = self.reel.stretch.days[exam].astype(object)
+        decision = lifecycle.choose(
+            self.usecase,
+            day,
+            _entry(self.usecase, reign.champion, self.reel, day),
+            list(rivals.values()),
+            findings,
+            lifecycle.Held(),
+            baseline=self.baseline,
+        )
+        if decision.decision != "promote" or decision.recipe is None:
+            return None
+        made = self._shipped(policy, decision.recipe, exam)
+        return None if made is None else (made, decision.reason)
 
-    def _evidence(
+    def _judge(
+        self, policy: Policy, reign: Reign, recipe: str, exam: int, found: Mapping[str, tuple[Finding, ...]]
+    ) -> tuple[Finding, ...]:
+        """What the gates found; whoever is stopped by what is worked out cheaply is not asked the rest.
+
+        So a candidate that is held has fewer findings than in the daily run, and the same decision.
+        """
+        evidence = self._evidence(policy, reign, recipe, exam)
+        cheap = [gate for gate in policy.gates if isinstance(gate, Better)]
+        findings = judge(cheap, evidence)
+        if cheap and joint(findings) is not Outcome.PASS:
+            return findings
+        rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
+        if rest:
+            paired = self.scenes.paired(reign.champion, recipe, reign.since, exam)
+            evidence = replace(
+                evidence,
+                paired=paired,
+                plain=self.scenes.fresh(recipe, self.baseline, exam),
+                exam=self.scenes.exam(reign.champion, recipe, exam),
+                simpler=self._simpler(policy, reign, recipe, exam, paired, found),
+            )
+            findings += judge(rest, evidence)
+        return findings
+
+    def _simpler(
         self,
         policy: Policy,
-        champion: Fit,
+        reign: Reign,
         recipe: str,
-        since: int,
-        office: int,
         exam: int,
-    ) -> Evidence:
-        reel = self.reel
+        paired: Paired | None,
+        found: Mapping[str, tuple[Finding, ...]],
+    ) -> dict[str, Paired]:
+        """Simpler recipes that passed, and a champion of a simpler recipe; see ``SimplerPreferred``."""
+        before = policy.recipes[: policy.recipes.index(recipe)]
+        passed = [other for other in before if joint(found.get(other, ())) is Outcome.PASS]
+        sides = {other: self.scenes.fresh(recipe, other, exam) for other in passed}
+        if reign.champion.recipe in before:
+            sides[f"the champion, a {reign.champion.recipe}"] = paired and replace(paired, slices={})
+        return {other: side for other, side in sides.items() if side is not None}
+
+    def _evidence(self, policy: Policy, reign: Reign, recipe: str, exam: int) -> Evidence:
+        champion, scenes = reign.champion, self.scenes
         refresh = recipe == champion.recipe
-        begin = max(since if refresh else office, exam - MEMORY)
-        days = range(begin + 1, exam + 1)
-        if refresh:
-            sides = [self._pair(champion, Fit(recipe, day), day) for day in days]
-        elif champion.recipe not in policy.recipes:
+        if refresh or champion.recipe not in policy.recipes:
             # A plain rule does not age as they do; their fresh fits are held against it.
-            sides = [self._pair(champion, Fit(recipe, day), day) for day in days]
+            rivalry = scenes.rivalry(champion, recipe, reign.since, exam)
         else:
-            sides = [self._served(champion.recipe, recipe, day) for day in days]
-        rivalry = Track.of(sides)
+            rivalry = scenes.served(champion.recipe, recipe, reign.office, exam)
         return Evidence(
-            reel.kind,
-            f"{champion.recipe} of day {champion.day}",
+            self.reel.kind,
+            f"{champion.recipe} of {self.reel.stretch.days[champion.day]}",
             recipe,
             rivalry=rivalry,
-            ageing=self._ageing(recipe, exam) if refresh else (),
+            ageing=scenes.ageing(recipe, exam) if refresh else (),
             refresh=refresh,
             candidates=len(policy.recipes),
+            window=self.window,
         )
 
-    def _pair(self, reference: Fit, candidate: Fit, day: int) -> Day | None:
-        known = min(reference.day, candidate.day) >= self.start.day
-        return self.reel.pair(reference, candidate, day) if known else None
 
-    def _served(self, one: str, other: str, day: int) -> Day | None:
-        """Two recipes on one day, each by the mean of its fits of all ages."""
-        key = (one, other, day)
-        if key not in self._sides:
-            ages = [age for age in AGES if day - age >= self.start.day]
-            sides = [[self.reel.losses(Fit(recipe, day - age), day) for age in ages] for recipe in (one, other)]
-            whole = bool(ages) and all(loss is not None for side in sides for loss in side)
-            made = None
-            if whole:
-                above, below = (np.mean([loss for loss in side if loss is not None], axis=0) for side in sides)
-                made = Day.of(self.reel.stretch.days[day], above, below, self.reel.sizes(day))
-            self._sides[key] = made
-        return self._sides[key]
+@dataclass(frozen=True, slots=True)
+class Reign:
+    """Who reigns.
 
-    def _ageing(self, recipe: str, exam: int) -> tuple[Track, ...]:
-        """Older fits of a recipe beside its fresh ones, for each age, through a day."""
-        key = (recipe, exam)
-        if key not in self._aged:
-            days = range(max(exam - LONG_MEMORY, 0) + 1, exam + 1)
-            self._aged[key] = tuple(
-                Track.of(self._pair(Fit(recipe, day - age), Fit(recipe, day), day) for day in days) for age in AGES
-            )
-        return self._aged[key]
+    Attributes:
+        champion: The model.
+        since: Number of the exam day that crowned it.
+        office: Number of the exam day on which its recipe took over.
+    """
+
+    champion: Fit
+    since: int
+    office: int
+
+    def after(self, change: Change) -> Reign:
+        """The reign that a change begins."""
+        same = change.winner.recipe == self.champion.recipe
+        return Reign(change.winner, change.decided, self.office if same else change.decided)
+
+
+def _candidate(fit: Fit, reel: Reel) -> Candidate:
+    through = str(reel.stretch.days[max(fit.day - 1, 0)])
+    return Candidate(f"{fit.recipe}@{fit.day}", fit.recipe, through, through, 1, "", "", 0.0)
+
+
+def _entry(usecase: str, fit: Fit, reel: Reel, day: date) -> Entry:
+    made = _candidate(fit, reel)
+    when = day.isoformat()
+    return Entry(usecase, 1, "promote", 1, made.model, fit.recipe, made.trained_through, "", None, when, "", "", "", "")

@@ -66,7 +66,7 @@ class Floor:
         if measure is None:
             return (Finding(self.name, Outcome.UNKNOWN, f"its kind {self.unfit(evidence.kind)}"),)
         bound = Bound(low=self.limit) if measure.higher else Bound(high=self.limit)
-        paired = evidence.answered("candidate")
+        paired = evidence.answered("candidate", of="plain")
         found = NoInterval(paired, few=True) if isinstance(paired, str) else self._measured(measure, paired)
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)

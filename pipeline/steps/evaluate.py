@@ -170,6 +170,12 @@ class Panel:
                 declared,
                 usecase.baseline.name,
             ),
+            plain=self.ledger.fresh(
+                candidate.recipe,
+                declared,
+                usecase.baseline.name,
+                scores.definition(usecase, usecase.baseline.name, self.world),
+            ),
             exam=exam,
             rivalry=rivalry,
             ageing=ageing,

@@ -1,0 +1,115 @@
+"""What the gates read of a reel: the same evidence that the daily run reads of its score ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.core.evidence import Exam, Paired
+from pipeline.core.kinds import Floats
+from pipeline.core.reel import Fit, Reel
+from pipeline.core.track import AGES, LONG_MEMORY, MEMORY, Day, Track
+
+
+class Scenes:
+    """Evidence about a candidate on a day of a reel, made once for whoever asks again.
+
+    Args:
+        reel: The history.
+        first: Number of the first day that anybody sat.
+        baseline: The baseline's recipe.
+        window: How many days of paired evidence the gates read.
+    """
+
+    def __init__(self, reel: Reel, first: int, baseline: str, window: int) -> None:
+        self.reel, self.first, self.baseline, self.window = reel, first, baseline, window
+        self._days: dict[tuple[str, str, int], Day | None] = {}
+        self._tracks: dict[tuple[str, int], tuple[Track, ...]] = {}
+        self._paired: dict[tuple[Fit, str, int, int], Paired | None] = {}
+
+    def rivalry(self, champion: Fit, recipe: str, since: int, exam: int) -> Track:
+        """The champion and the recipe's fresh fits, on the days after ``since`` through ``exam``."""
+        days = range(max(since, exam - MEMORY) + 1, exam + 1)
+        return Track.of(self._pair(champion, Fit(recipe, day), day) for day in days)
+
+    def served(self, one: str, other: str, since: int, exam: int) -> Track:
+        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
+        days = range(max(since, exam - MEMORY) + 1, exam + 1)
+        return Track.of(self._served(one, other, day) for day in days)
+
+    def ageing(self, recipe: str, exam: int) -> tuple[Track, ...]:
+        """Older fits of a recipe and its fresh ones, for each age, through a day."""
+        key = (recipe, exam)
+        if key not in self._tracks:
+            days = range(max(exam - LONG_MEMORY, 0) + 1, exam + 1)
+            self._tracks[key] = tuple(
+                Track.of(self._pair(Fit(recipe, day - age), Fit(recipe, day), day) for day in days) for age in AGES
+            )
+        return self._tracks[key]
+
+    def paired(self, champion: Fit, recipe: str, since: int, exam: int) -> Paired | None:
+        """The labelled units of the last days that champion, fresh fits and fresh baseline all sat."""
+        key = (champion, recipe, max(since, exam - self.window), exam)
+        if key not in self._paired:
+            days = range(key[2] + 1, exam + 1)
+            said = self.reel.said
+            sides = [
+                [said(champion, day) for day in days],
+                [said(Fit(recipe, day), day) for day in days],
+                [said(Fit(self.baseline, day), day) for day in days],
+            ]
+            self._paired[key] = self._cut(days, sides)
+        return self._paired[key]
+
+    def fresh(self, recipe: str, other: str, exam: int) -> Paired | None:
+        """The fresh fits of two recipes over the whole window, ``other`` in the champion's place."""
+        days = range(max(exam - self.window, self.first - 1) + 1, exam + 1)
+        theirs = [self.reel.said(Fit(other, day), day) for day in days]
+        mine = [self.reel.said(Fit(recipe, day), day) for day in days]
+        return self._cut(days, [theirs, mine, theirs], slices=False)
+
+    def exam(self, champion: Fit, recipe: str, exam: int) -> Exam | None:
+        """The scored day itself."""
+        stretch = self.reel.stretch
+        at = slice(int(self.reel.start[exam]), int(self.reel.start[exam + 1]))
+        sides = self.reel.said(champion, exam), self.reel.said(Fit(recipe, exam), exam)
+        if sides[0] is None or sides[1] is None:
+            return None
+        slices = {name: values[at] for name, values in stretch.slices.items()}
+        return Exam(stretch.labels[at], stretch.blocks[at], sides[0], sides[1], slices)
+
+    def _cut(self, days: range, sides: Sequence[Sequence[Floats | None]], slices: bool = True) -> Paired | None:
+        sat = [n for n, day in enumerate(days) if self.reel.units(day) and all(side[n] is not None for side in sides)]
+        if not sat:
+            return None
+        stretch = self.reel.stretch
+        rows = np.concatenate([np.arange(self.reel.start[days[n]], self.reel.start[days[n] + 1]) for n in sat])
+        known = np.isfinite(stretch.labels[rows])
+        said = [np.concatenate([part for n in sat if (part := side[n]) is not None])[known] for side in sides]
+        at = rows[known]
+        return Paired(
+            days=stretch.days[stretch.day[at]],
+            blocks=stretch.blocks[at],
+            labels=stretch.labels[at],
+            champion=said[0],
+            candidate=said[1],
+            baseline=said[2],
+            slices={name: values[at] for name, values in stretch.slices.items()} if slices else {},
+        )
+
+    def _pair(self, reference: Fit, candidate: Fit, day: int) -> Day | None:
+        known = min(reference.day, candidate.day) >= self.first
+        return self.reel.pair(reference, candidate, day) if known else None
+
+    def _served(self, one: str, other: str, day: int) -> Day | None:
+        key = (one, other, day)
+        if key not in self._days:
+            ages = [age for age in AGES if day - age >= self.first]
+            sides = [[self.reel.losses(Fit(recipe, day - age), day) for age in ages] for recipe in (one, other)]
+            made = None
+            if ages and all(loss is not None for side in sides for loss in side):
+                above, below = (np.mean([loss for loss in side if loss is not None], axis=0) for side in sides)
+                made = Day.of(self.reel.stretch.days[day], above, below, self.reel.sizes(day))
+            self._days[key] = made
+        return self._days[key]
