@@ -42,22 +42,33 @@ class Assessment:
     fits: int
 
 
-def assess(timeline: Timeline, reel: Reel) -> Assessment:
-    """The figures of one replayed policy."""
-    days = range(timeline.first, timeline.first + len(timeline.served))
-    daily = np.array([reel.loss(fit, day) for fit, day in zip(timeline.served, days, strict=True)])
+def assess(timeline: Timeline, reel: Reel, begin: int | None = None, end: int | None = None) -> Assessment:
+    """The figures of one replayed policy, over its days or some of them.
+
+    Args:
+        timeline: What the policy did.
+        reel: What it was replayed on.
+        begin: Number of the first day; None: the first that is counted.
+        end: Number of the day after the last; None: after the last that is counted. A change is counted by the day on
+            which it began to serve.
+    """
+    first = timeline.first if begin is None else begin
+    last = timeline.first + len(timeline.served) if end is None else end
+    days = range(first, last)
+    served = [timeline.served[day - timeline.first] for day in days]
+    changes = [change for change in timeline.changes if first <= change.serves < last]
+    daily = np.array([reel.loss(fit, day) for fit, day in zip(served, days, strict=True)])
     units = np.array([reel.units(day) for day in days])
     sat = units > 0
-    ages = np.array([day - fit.day for fit, day in zip(timeline.served, days, strict=True)])
-    harmful = [change for change in timeline.changes if harm(change, reel) > 0]
-    served = [(change, _reign(change, timeline)) for change in harmful]
+    ages = np.array([day - fit.day for fit, day in zip(served, days, strict=True)])
+    harmful = [change for change in changes if harm(change, reel) > 0]
     return Assessment(
         loss=float(np.average(daily[sat], weights=units[sat])) if sat.any() else float("nan"),
         daily=daily,
-        promotions=len(timeline.changes),
+        promotions=len(changes),
         harmful=len(harmful),
-        harm_days=sum(reign for _, reign in served),
-        churn=float(sum(_churn(change, reel) for change in timeline.changes)),
+        harm_days=sum(_reign(change, timeline) for change in harmful),
+        churn=float(sum(churned(change, reel) for change in changes)),
         age=float(ages.mean()) if len(ages) else float("nan"),
         oldest=int(ages.max()) if len(ages) else 0,
         fits=timeline.fits,
@@ -83,7 +94,8 @@ def _reign(change: Change, timeline: Timeline) -> int:
     return min([*later, timeline.first + len(timeline.served)]) - change.serves
 
 
-def _churn(change: Change, reel: Reel) -> float:
+def churned(change: Change, reel: Reel) -> float:
+    """The share of decisions that a change changed, on the first day it served."""
     if change.serves >= len(reel):
         return 0.0
     winner, replaced = (reel.said(fit, change.serves) for fit in (change.winner, change.replaced))

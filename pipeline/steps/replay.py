@@ -1,0 +1,316 @@
+"""Replay: what a policy would have done with the history in the store, and what the usual habits would have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.assess import Assessment, against, assess
+from pipeline.core.better import Better
+from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.core.evidence import Stage
+from pipeline.core.policy import Policy, changed, habits
+from pipeline.core.ports import World
+from pipeline.core.reel import Fit, Reel
+from pipeline.core.replay import Replayer, Timeline
+from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.usecase import Usecase
+from pipeline.core.windows import Days
+from pipeline.steps import scores
+from pipeline.steps.ingest import ingest
+from pipeline.steps.reels import Keeper, Source, make_reel
+from pipeline.steps.validate import validate
+
+#: The part of the history on which a search chooses.
+CHOSEN_ON = 0.6
+#: Of the days, the most that may promote for a policy to be proposed.
+MOST = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One policy, replayed.
+
+    Attributes:
+        timeline: What it did.
+        figures: What it came to.
+        difference: Its served loss relative to the best recipe shipped daily.
+    """
+
+    timeline: Timeline
+    figures: Assessment
+    difference: Interval | NoInterval
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self.timeline.policy.name
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a search found.
+
+    Attributes:
+        policy: Chosen on the first part of the history.
+        split: Number of the first day of the rest.
+        chosen, judged: Its figures on the first part, and on the rest.
+        daily_chosen, daily_judged: Those of the recipe that shipped daily was best on the first part.
+        tried: How many policies were tried.
+    """
+
+    policy: Policy
+    split: int
+    chosen: Assessment
+    judged: Assessment
+    daily_chosen: Assessment
+    daily_judged: Assessment
+    tried: int
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """A replay.
+
+    Attributes:
+        usecase: Whose.
+        days: The counted days.
+        reel: The history.
+        played: The policies; those that were asked for come first, then the habits.
+        best: The best recipe shipped daily, among them.
+        left_out: Gates that can't be replayed, as they judge what is measured on the day.
+        without: Refused days, which nobody saw.
+        ageing: Recipe to its loss by age relative to its fresh fits', in order of the age; NaN where nothing is known.
+        proposal: What a search found; None: not asked.
+    """
+
+    usecase: Usecase
+    days: Days
+    reel: Reel
+    played: tuple[Played, ...]
+    best: Played
+    left_out: tuple[str, ...]
+    without: tuple[date, ...]
+    ageing: Mapping[str, Sequence[float]]
+    proposal: Proposal | None = None
+
+
+def replay(
+    usecase: Usecase,
+    days: Days,
+    world: World,
+    policies: Sequence[str] = (),
+    start: str = "",
+    search: bool = False,
+    workers: int | None = None,
+) -> Replayed:
+    """Replay the declared policy, changed ones, and the habits they are compared with.
+
+    Args:
+        usecase: The use case.
+        days: The days to count.
+        world: The ports.
+        policies: Changes to the declared policy, as :func:`~pipeline.core.policy.changed` reads them; each is one more.
+        start: The recipe that reigns on the first day; empty: the first declared that can be fitted on it.
+        search: Whether to propose a policy.
+        workers: Processes for the fits; None: one a processor.
+
+    Raises:
+        UsageError: The days are not in the store, or nothing can be fitted on the first of them.
+    """
+    reel, first, without = _history(usecase, days, world, workers)
+    names = [recipe.name for recipe in usecase.recipes]
+    begin = _start(usecase, reel, first, start)
+    declared, left_out = declared_policy(usecase)
+    try:
+        asked = [declared, *(changed(declared, text) for text in policies)]
+    except ValueError as nonsense:
+        raise UsageError(str(nonsense), "POLICY") from None
+    ordered = [begin.recipe, *(name for name in names if name != begin.recipe)] if begin.recipe in names else names
+    player = Replayer(usecase.name, reel, begin, first, usecase.baseline.name, usecase.label_delay, usecase.evidence)
+    every = [*asked, *habits(ordered, "exam")]
+    with world.progress("replay", len(every)) as done:
+        timelines = []
+        for policy in every:
+            timelines.append(player.run(policy))
+            done()
+    figures = [assess(timeline, reel) for timeline in timelines]
+    daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
+    best = min(daily, key=lambda n: (not np.isfinite(figures[n].loss), figures[n].loss))
+    played = tuple(
+        Played(timeline, made, against(timeline, timelines[best], reel))
+        for timeline, made in zip(timelines, figures, strict=True)
+    )
+    return Replayed(
+        usecase,
+        Days(days.first, days.last),
+        reel,
+        played,
+        played[best],
+        left_out,
+        without,
+        {name: ageing(reel, name, first) for name in names},
+        _search(player, declared, timelines, daily, world) if search else None,
+    )
+
+
+def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
+    """The use case's own policy, and the names of its gates that can't be replayed.
+
+    Those judge what is measured on the day: seconds, memory, a refit of the candidate. History has kept none of that.
+    """
+    gates = tuple(gate for gate in usecase.gates if gate.stage is Stage.SCORES)
+    if not any(isinstance(gate, Better) for gate in gates):
+        raise UsageError(
+            f"use case '{usecase.name}' does not declare the gate Better, which decides; there is no policy to replay",
+            "POLICY",
+        )
+    left_out = tuple(gate.name for gate in usecase.gates if gate.stage is not Stage.SCORES)
+    recipes = tuple(recipe.name for recipe in usecase.recipes)
+    return Policy("declared", "gates", recipes, gates, ship=usecase.promotion.ship), left_out
+
+
+def ageing(reel: Reel, recipe: str, first: int) -> list[float]:
+    """The mean loss of a recipe's fits by age, relative to the fresh fits of the same days; the age is the place.
+
+    Fits of every day of the reel take part, so no single fit's luck is in it.
+    """
+    found = [0.0]
+    for age in range(1, reel.horizon):
+        sums = np.zeros(2)
+        for day in range(first + age, len(reel)):
+            pair = reel.pair(Fit(recipe, day - age), Fit(recipe, day), day)
+            if pair is not None:
+                sums += pair.units * np.array([pair.reference, pair.candidate])
+        found.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
+    return found
+
+
+def _search(
+    player: Replayer, declared: Policy, habits_: Sequence[Timeline], daily: Sequence[int], world: World
+) -> Proposal:
+    """The policy with the least served loss on the first part, of those that promote on one day in ten or less."""
+    reel, first = player.reel, player.first
+    split = first + int((len(reel) - first) * CHOSEN_ON)
+    sets = ["", *(f",recipes={name}" for name in declared.recipes)] if len(declared.recipes) > 1 else [""]
+    texts = [
+        f"price={price},switch_price={switch},ship={ship}{recipes}"
+        for recipes in sets
+        for ship in ("refit", "exam")
+        for switch in ((0.25, 0.5, 1.0) if not recipes and len(declared.recipes) > 1 else (0.5,))
+        for price in (0.02, 0.05, 0.08, 0.12, 0.2, 0.3)
+    ]
+    tried: list[tuple[Timeline, Assessment]] = []
+    with world.progress("search", len(texts)) as done:
+        for text in texts:
+            timeline = player.run(changed(declared, text))
+            tried.append((timeline, assess(timeline, reel, first, split)))
+            done()
+    calm = [one for one in tried if one[1].promotions <= MOST * (split - first)] or tried
+    timeline, chosen = min(calm, key=lambda one: (not np.isfinite(one[1].loss), one[1].loss))
+    best = min((habits_[n] for n in daily), key=lambda one: assess(one, reel, first, split).loss)
+    return Proposal(
+        timeline.policy,
+        split,
+        chosen,
+        assess(timeline, reel, split),
+        assess(best, reel, first, split),
+        assess(best, reel, split),
+        len(texts),
+    )
+
+
+def _start(usecase: Usecase, reel: Reel, first: int, start: str) -> Fit:
+    names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
+    if start and start not in names:
+        raise UsageError(f"use case '{usecase.name}' has no recipe '{start}'; it has {', '.join(names)}", "RECIPE")
+    for name in [start] if start else names:
+        if reel.losses(Fit(name, first), first) is not None:
+            return Fit(name, first)
+    day = reel.stretch.days[first]
+    raise UsageError(
+        f"{usecase.name}: {start or 'no recipe'} can be fitted on {day}: too few labelled days lie before it; "
+        f"begin later",
+        "EARLY",
+    )
+
+
+def _history(usecase: Usecase, days: Days, world: World, workers: int | None) -> tuple[Reel, int, tuple[date, ...]]:
+    """The reel, the number of the first counted day in it, and the refused days."""
+    reach = Days(days.first - timedelta(usecase.longest_window), days.last)
+    versions, without = _prepared(usecase, reach, days, world)
+    first_feed = usecase.feeds[0].name
+    there = sorted(world.store.marks(first_feed, versions[first_feed], reach))
+    if not there or there[-1] < days.first:
+        raise UsageError(
+            f"{usecase.name}: neither the store nor upstream has a day from {days.first} to {days.last}", "MISSING"
+        )
+    whole = Days(there[0], min(days.last, there[-1]))
+    with world.progress("features", 1) as done:
+        units = world.engine.units(usecase, versions, whole, without)
+        done()
+    number = (units.days - np.datetime64(whole.first)).astype(np.int64)
+    recipes = (*usecase.recipes, usecase.baseline)
+    source = Source(usecase.kind, recipes, units, number)
+    data = scores.data_of(usecase, versions, world, whole)
+    keeper = Keeper(
+        files=world.files,
+        folder=f"replays/{usecase.name}",
+        data=["" if day in without else data.get(day, "") for day in whole],
+        definitions={recipe.name: scores.definition(usecase, recipe.name, world) for recipe in recipes},
+        history=usecase.history,
+        windows={recipe.name: recipe.window for recipe in recipes},
+    )
+    begin = max(days.first, whole.first)
+    reel = make_reel(source, whole, begin, world.progress, keeper, workers)
+    return reel, (begin - whole.first).days, tuple(sorted(without))
+
+
+def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[dict[str, int], frozenset[date]]:
+    """The store brought up to date for the stretch, and the days of it that are refused."""
+    versions = _versions(usecase, world)
+    known = set.intersection(*(set(world.store.marks(n, v, reach)) for n, v in versions.items())) if versions else set()
+    wanted = [day for day in reach if day not in known]
+    step = max(usecase.lookback, 1)
+    # Every so many days one run of ingest takes in what lies before it.
+    stops = [day for n, day in enumerate(reach) if n % step == step - 1 or day == reach.last] if wanted else []
+    without: set[date] = set()
+    with world.progress("ingest", len(stops)) as done:
+        for day in stops:
+            # The days that are not there, or not sound, are told by what follows.
+            with suppress(RefusedError, UnavailableError):
+                ingest(usecase, day, world)
+            done()
+    versions = _versions(usecase, world)
+    if len(versions) < len(usecase.tables):
+        missing = [table.name for table in usecase.tables if table.name not in versions]
+        raise UsageError(f"{usecase.name}: nothing was ever delivered of {', '.join(missing)}", "MISSING")
+    marks = {table.name: world.store.marks(table.name, versions[table.name], reach) for table in usecase.tables}
+    whole = [day for day in reach if all(day in of for of in marks.values())]
+    without |= {day for of in marks.values() for day in of if day not in whole}
+    stride = usecase.longest_window
+    for n, day in enumerate(whole):
+        if n % stride == stride - 1 or day == whole[-1]:
+            without |= _refused(usecase, day, versions, world)
+    return versions, frozenset(without)
+
+
+def _refused(usecase: Usecase, day: date, versions: Mapping[str, int], world: World) -> set[date]:
+    """The refused days in reach of a day, itself among them."""
+    from pipeline.core.records import Snapshot
+
+    try:
+        validated = validate(usecase, Snapshot(usecase.name, day.isoformat(), versions), world)
+        return {date.fromisoformat(other) for other in validated.without}
+    except RefusedError:
+        return {day}
+
+
+def _versions(usecase: Usecase, world: World) -> dict[str, int]:
+    found: dict[str, Any] = {table.name: world.store.version(table.name) for table in usecase.tables}
+    return {name: version for name, version in found.items() if version is not None}
