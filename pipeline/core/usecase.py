@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.facts import Excuse, Fact, Fixed
+from pipeline.core.golden import Case
 from pipeline.core.tables import Feed, Frame, Reference, Table
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Usecase:
         lookback: For how many past days ingest looks for late and corrected deliveries.
         facts: Identities between columns that sound data never breaks.
         excuses: Real changes that a person has named, so that they stop no day.
+        golden: Reviewed cases that any model must get right: ``cases(text, inputs)`` of a file beside the declaration.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Usecase:
     lookback: int = 14
     facts: tuple[Fact | Fixed, ...] = ()
     excuses: tuple[Excuse, ...] = ()
+    golden: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
         def refuse(why: str) -> None:
@@ -178,6 +181,11 @@ class Usecase:
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
             refuse(f"declares facts about tables that it does not read: {', '.join(strays)}")
+        alien = [case.name for case in self.golden if not case.asks(self.inputs)]
+        if alien:
+            refuse(
+                f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases(text, inputs)"
+            )
 
     @property
     def tables(self) -> tuple[Table, ...]:
