@@ -13,6 +13,9 @@ from pipeline.core.accuracy import BeatsBaseline, EverySlice, NotWorse
 from pipeline.core.better import Better
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
+from pipeline.core.leakage import NoLeak, NothingShared, SameAlone
+from pipeline.core.resources import Resources
+from pipeline.core.soundness import Golden, Repeatable
 from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
 from pipeline.core.verdict import Finding, Outcome
 
@@ -23,9 +26,15 @@ __all__ = [
     "DecisionMix",
     "EverySlice",
     "Gate",
+    "Golden",
     "Latency",
+    "NoLeak",
     "NotWorse",
+    "NothingShared",
+    "Repeatable",
+    "Resources",
     "RightToWrong",
+    "SameAlone",
     "ScoreShift",
     "Sound",
     "judge",
@@ -42,6 +51,8 @@ class Gate(Protocol):
     @property
     def stage(self) -> Stage:
         """What must be made for it: it is asked of a candidate that passed every earlier stage."""
+
+    # Those that read more than scores also have ``reads``: the field of the evidence that must be measured for them.
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """At least one finding that can stop the candidate; further ones may only inform."""

@@ -11,7 +11,7 @@ changes (``"like": "small visitor", "with": {"size": 90}``). The kinds, and what
 - ``range``: the prediction is at least ``low`` and at most ``high`` (one of the two may be left out);
 - ``ordering``: the prediction is at most that of ``than``, by ``gap`` or more (0);
 - ``invariance``: the inputs with the ``change`` are predicted the same, give or take ``tolerance`` (0);
-- ``direction``: the ``change`` ``moves`` the prediction ``"up"`` or ``"down"``, by ``at_least`` (0) and ``at_most`` (any).
+- ``direction``: the ``change`` ``moves`` the prediction ``"up"`` or ``"down"``, by ``at_least`` (0) and ``at_most``.
 
 ``than`` is written as inputs are: ``{"inputs": {…}}`` or ``{"like": …, "with": {…}}``. Where a prediction is several
 numbers, ``class`` names the one that is meant. A waiver is ``{"until": "2013-04-01", "by": "…", "why": "…"}``.

@@ -88,6 +88,9 @@ class Kind(Protocol):
     def loss(self, label: Floats, prediction: Floats) -> Floats:
         """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN."""
 
+    def constant(self, label: Floats) -> float:
+        """The best single prediction for units with these labels, none of them NaN: what a rule without inputs says."""
+
     def decision(self, prediction: Floats) -> Ints:
         """What the user of the prediction would do, as a small integer per unit."""
 
@@ -137,6 +140,9 @@ class Binary:
         # A probability of exactly 0 or 1 is held to one in a million: a sure error costs 13.8, not infinity.
         p = np.clip(prediction, 1e-6, 1 - 1e-6)
         return np.asarray(-(label * np.log(p) + (1 - label) * np.log1p(-p)), dtype=np.float64)
+
+    def constant(self, label: Floats) -> float:
+        return float(np.mean(label))
 
     def decision(self, prediction: Floats) -> Ints:
         return (prediction >= self.threshold).astype(np.int64)
@@ -200,6 +206,9 @@ class Regression:
 
     def loss(self, label: Floats, prediction: Floats) -> Floats:
         return np.asarray(np.abs(label - prediction), dtype=np.float64)
+
+    def constant(self, label: Floats) -> float:
+        return float(np.median(label))
 
     def decision(self, prediction: Floats) -> Ints:
         return (prediction >= self.acts_at).astype(np.int64)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.core.gates import (
     BeatsBaseline,
     Better,
     Churn,
     DecisionMix,
     EverySlice,
+    Golden,
     Latency,
+    NoLeak,
+    NothingShared,
+    Repeatable,
+    Resources,
     RightToWrong,
+    SameAlone,
     ScoreShift,
     Sound,
 )
+from pipeline.core.golden import cases
 from pipeline.core.kinds import Regression
 from pipeline.core.usecase import Schedule, Usecase
 from pipeline.usecases.flight_minutes.recipes import RECIPES, USUAL
@@ -41,7 +50,14 @@ FLIGHT_MINUTES = Usecase(
         Better(),
         BeatsBaseline(),
         EverySlice(margin=0.10),
+        # The most that an input of 2013 removes on any day is a quarter: the state of the airport, on days of storms.
+        NoLeak(one_column=0.40),
+        SameAlone(),
+        Golden(),
+        NothingShared(),
+        Repeatable(),
         Latency(p95_ratio=1.5, always_fine_ms=50),
+        Resources(),
         Churn(limit=0.30),
         RightToWrong(limit=0.15),
         ScoreShift(limit=1.0),
@@ -49,4 +65,5 @@ FLIGHT_MINUTES = Usecase(
     ),
     schedule=Schedule(cron="0 6 * * *", timezone="America/New_York"),
     facts=FACTS,
+    golden=cases(Path(__file__).with_name("golden.json").read_text(), INPUTS),
 )
