@@ -42,7 +42,11 @@ __all__ = [
 
 
 class Gate(Protocol):
-    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing."""
+    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing.
+
+    A gate that reads more than scores has a class variable ``reads`` beside these, the name of the evidence's field
+    that is measured for it (``timing``, ``footprint``, ``repeated``, ``answers``, ``audited``, ``shared``).
+    """
 
     @property
     def name(self) -> str:
@@ -51,8 +55,6 @@ class Gate(Protocol):
     @property
     def stage(self) -> Stage:
         """What must be made for it: it is asked of a candidate that passed every earlier stage."""
-
-    # Those that read more than scores also have ``reads``: the field of the evidence that must be measured for them.
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """At least one finding that can stop the candidate; further ones may only inform."""
