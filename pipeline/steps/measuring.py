@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 #: How many days before the scored day a column alone is learnt on.
 LEARNT = 7
 #: How often each model is loaded.
-LOADS = 10
+LOADS = 6
 
 
 def days_read(usecase: Usecase, scored: date) -> Days:
@@ -91,18 +91,26 @@ class Measuring:
         return self._said(f"version {self.head.version}", self.champion)
 
     def _said(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:
-        cases, kind = self.usecase.golden, self.usecase.kind
-        found: list[tuple[float, ...]] = []
+        together = self._asked(who, model, self.usecase.golden)
+        if not any(math.isnan(one) for answer in together for one in answer):
+            return together
+        # Each by itself, so that one that the model fails at does not silence the others.
+        return tuple(self._asked(f"{who}, '{case.name}'", model, (case,))[0] for case in self.usecase.golden)
+
+    def _asked(self, who: str, model: Any, cases: tuple[Case, ...]) -> tuple[tuple[float, ...], ...]:
+        """Answers to cases put to the model at once; NaN where their values are none that the columns can hold."""
+        kind, rows = self.usecase.kind, [row for case in cases for row in case.rows]
+        try:
+            frame = frame_of(rows, self.units.inputs)
+        except (TypeError, ValueError) as error:
+            log.warning("%s can't be asked golden cases: %s", who, error)
+            return tuple((math.nan,) * case.predictions for case in cases)
+        said = predictions(kind, model, frame, f"{who}, golden cases") if rows else np.empty(0)
+        found, first = [], 0
         for case in cases:
-            try:
-                frame = frame_of(case.rows, self.units.inputs)
-            except (TypeError, ValueError) as error:
-                log.warning("the golden case '%s' can't be asked: %s", case.name, error)
-                found.append((math.nan,) * case.predictions)
-                continue
-            # Each by itself: a model that fails at one must not silence the others.
-            said = column_of(kind, predictions(kind, model, frame, f"{who}, golden case '{case.name}'"), case)
-            found.append(tuple(float(one) for one in said))
+            here = said[first : first + case.predictions]
+            found.append(tuple(float(one) for one in column_of(kind, here, case)))
+            first += case.predictions
         return tuple(found)
 
     @cached_property

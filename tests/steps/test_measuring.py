@@ -155,6 +155,13 @@ def test_a_broken_golden_case_stops_a_candidate_and_a_waiver_lets_it_pass_until_
         assert asked["golden cases"].outcome is outcome
 
 
+def test_a_case_that_can_not_be_asked_silences_itself_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    odd = cases(json.dumps([{**BIG, "name": "odd", "inputs": {"size": "large"}}]), small.SMALL.inputs)
+    asked = found(judged(dataclasses.replace(CASE, golden=(*golden(), *odd)), tmp_path))["golden cases"]
+    assert (asked.outcome, asked.text) == (UNKNOWN, "no prediction for 'odd' of 3 cases")
+    assert any("can't be asked golden cases" in message for message in caplog.messages)
+
+
 def test_a_model_that_answers_otherwise_the_second_time_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
