@@ -199,7 +199,7 @@ def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
         "block": _words(usecase.block),
         "label": f"CAST({_quoted(usecase.kind.target)} AS {'VARCHAR' if worded else 'DOUBLE'})",
         "unlabelled": "CAST(unlabelled AS VARCHAR)",
-        "predicted": "predicted_at IS NOT NULL",
+        "predicted at": "CAST(predicted_at AS TIMESTAMP)",
     }
     columns |= {f"slice {name}": _words([name]) for name in usecase.slices}
     columns |= {f"key {name}": _words([name]) for name in usecase.keys}
@@ -234,7 +234,7 @@ def _units(usecase: Usecase, table: pa.Table, expected: int) -> Units:
             f"{days[one]}",
             "LABEL",
         )
-    if not all(table["predicted"].to_pylist()):
+    if table["predicted at"].null_count:
         raise RefusedError(f"{what} do not say when each unit is predicted", "PREDICTED_AT")
     inputs = table.select([f"input {name}" for name in usecase.inputs]).rename_columns(list(usecase.inputs))
     return Units(
@@ -242,6 +242,7 @@ def _units(usecase: Usecase, table: pa.Table, expected: int) -> Units:
         labels=labels,
         unlabelled=unlabelled,
         days=days,
+        predicted_at=table["predicted at"].to_numpy().astype("datetime64[us]"),
         keys=keys,
         blocks=_strings(table, "block"),
         slices={name: _strings(table, f"slice {name}") for name in usecase.slices},

@@ -7,6 +7,7 @@ import io
 import json
 import warnings
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.core.errors import RefusedError
@@ -55,18 +56,36 @@ class SkopsModels:
                 is not there, ``UNTRUSTED`` if it holds a type that is not on the list, ``UNREADABLE`` if it is none.
             UnavailableError: ``STORAGE`` if this account may not read it.
         """
-        import skops.io
-        from sklearn.exceptions import InconsistentVersionWarning
+        return self.open(self._files.get(name, sha256), name)
 
-        data = self._files.get(name, sha256)
-        _check_types(data, name)
-        with warnings.catch_warnings():
-            # scikit-learn only warns of a model fitted under another release; its predictions may differ all the same.
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            try:
-                return skops.io.loads(data, trusted=sorted(TRUSTED))
-            except Exception as error:
-                raise _unreadable(name, error) from error
+    def open(self, data: bytes, what: str) -> Any:
+        """The estimator of these bytes, whose digest was found right; refuses as :meth:`load` does."""
+        return opened(data, what)
+
+    def weigh(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
+        """Peak resident bytes of a process that loads the model and answers ``inputs``; NaN where it could not."""
+        from pipeline.adapters.weighing import weighed
+
+        return weighed(models, inputs)
+
+
+def opened(data: bytes, what: str) -> Any:
+    """The estimator of a file's bytes: no code of theirs runs, and no type is made that is not on the list.
+
+    Raises:
+        RefusedError: As :meth:`SkopsModels.load`.
+    """
+    import skops.io
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    _check_types(data, what)
+    with warnings.catch_warnings():
+        # scikit-learn only warns of a model fitted under another release; its predictions may differ all the same.
+        warnings.simplefilter("error", InconsistentVersionWarning)
+        try:
+            return skops.io.loads(data, trusted=sorted(TRUSTED))
+        except Exception as error:
+            raise _unreadable(what, error) from error
 
 
 def _unreadable(name: str, error: Exception) -> RefusedError:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.kinds import Bools, Floats, Ints, Kind
+from pipeline.core.measured import Answers, Audited, Footprint, Repeated, Shared, Timing
 from pipeline.core.stats import Clusters, numbered
 from pipeline.core.track import Track
 
@@ -47,14 +48,19 @@ NO_SLICE = "(in no slice)"
 
 
 class Stage(IntEnum):
-    """What must be made before a gate can judge. A candidate that a stage stops never pays for the next one."""
+    """What must be made before a gate can judge. A candidate that a stage stops never pays for a later one.
+
+    The audit is made whatever stands above it: it is of the day's design, and cheap for each further candidate.
+    """
 
     #: The score ledger and the candidate's own predictions, which are there already.
     SCORES = 1
-    #: One more fit of the candidate's recipe, for the refitting noise.
-    REFIT = 2
+    #: A few of the day's units computed again as requests, one column at a time, and the golden cases.
+    AUDIT = 2
+    #: One more fit of the candidate's recipe, for the refitting noise; all rows of training; the same questions again.
+    REFIT = 3
     #: Seconds of timing, champion and candidate in turn.
-    TIMING = 3
+    TIMING = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,30 +152,6 @@ class Exam:
 
 
 @dataclass(frozen=True, eq=False)
-class Timing:
-    """How long predictions take, in seconds; champion (first column) and candidate timed in turn, A B A B.
-
-    Attributes:
-        single: Shape (n, 2): one row at a time.
-        batch: Shape (m, 2): ``rows`` rows at a time.
-        rows: Rows in a batch.
-    """
-
-    single: Floats
-    batch: Floats
-    rows: int
-
-    def __post_init__(self) -> None:
-        for name in ("single", "batch"):
-            array = np.asarray(getattr(self, name), dtype=np.float64)
-            if array.ndim != 2 or array.shape[1] != 2:
-                raise ValueError(f"timing '{name}' needs two columns, champion and candidate, got shape {array.shape}")
-            object.__setattr__(self, name, array)
-        if self.rows < 1:
-            raise ValueError(f"a timed batch has at least one row, got {self.rows}")
-
-
-@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything the gates may know about one candidate. A part that is None makes the gates that need it UNKNOWN.
 
@@ -190,6 +172,11 @@ class Evidence:
         window: How many days of evidence were asked for.
         simpler: Recipe that is declared before the candidate's, and could ship today, to both recipes' fresh fits on
             the same days: in it, ``champion`` is the simpler one. Empty: there is none. None: nobody looked.
+        footprint: What both take to make, keep and load.
+        repeated: The same questions asked again.
+        answers: What both say of the golden cases.
+        audited: How the inputs come about.
+        shared: What the scored day and training have in common.
     """
 
     kind: Kind
@@ -205,6 +192,11 @@ class Evidence:
     candidates: int = 1
     window: int = 14
     simpler: Mapping[str, Paired] | None = None
+    footprint: Footprint | None = None
+    repeated: Repeated | None = None
+    answers: Answers | None = None
+    audited: Audited | None = None
+    shared: Shared | None = None
 
     def __post_init__(self) -> None:
         for part in (self.paired, self.plain, self.exam, *(self.simpler or {}).values()):

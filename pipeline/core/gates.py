@@ -14,7 +14,10 @@ from pipeline.core.better import Better
 from pipeline.core.calibration import Calibration
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
+from pipeline.core.leakage import NoLeak, NothingShared, SameAlone
+from pipeline.core.resources import Resources
 from pipeline.core.simplicity import SimplerPreferred
+from pipeline.core.soundness import Golden, Repeatable
 from pipeline.core.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
 from pipeline.core.top import TopOfList
 from pipeline.core.verdict import Finding, Outcome
@@ -29,9 +32,15 @@ __all__ = [
     "EverySlice",
     "Floor",
     "Gate",
+    "Golden",
     "Latency",
+    "NoLeak",
     "NotWorse",
+    "NothingShared",
+    "Repeatable",
+    "Resources",
     "RightToWrong",
+    "SameAlone",
     "ScoreShift",
     "SimplerPreferred",
     "Sound",
@@ -42,7 +51,11 @@ __all__ = [
 
 
 class Gate(Protocol):
-    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing."""
+    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing.
+
+    A gate that reads more than scores has a class variable ``reads`` beside these, the name of the evidence's field
+    that is measured for it (``timing``, ``footprint``, ``repeated``, ``answers``, ``audited``, ``shared``).
+    """
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.kinds import Floats
 from pipeline.core.records import DayOutcome, Entry
 from pipeline.core.tables import Table
-from pipeline.core.usecase import Usecase
+from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Finding
 from pipeline.core.windows import Days
 
@@ -106,6 +106,7 @@ class Units:
         labels: Floats; NaN where the unit has no label.
         unlabelled: Why there is no label, as a word; empty where there is one.
         days: ``datetime64[D]``.
+        predicted_at: The moment of the prediction, ``datetime64[us]``, UTC.
         keys: The unit's name, one string.
         blocks: The block's name within its day.
         slices: Slice column to its value per unit, strings.
@@ -116,6 +117,7 @@ class Units:
     labels: Floats
     unlabelled: NDArray[np.str_]
     days: NDArray[np.datetime64]
+    predicted_at: NDArray[np.datetime64]
     keys: NDArray[np.str_]
     blocks: NDArray[np.str_]
     slices: Mapping[str, NDArray[np.str_]]
@@ -131,6 +133,7 @@ class Units:
             labels=self.labels[mask],
             unlabelled=self.unlabelled[mask],
             days=self.days[mask],
+            predicted_at=self.predicted_at[mask],
             keys=self.keys[mask],
             blocks=self.blocks[mask],
             slices={name: values[mask] for name, values in self.slices.items()},
@@ -144,6 +147,9 @@ class Engine(Protocol):
     def units(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Units:
         """The units of ``days``, sorted by day and key; days in ``without`` (refused ones) are invisible throughout."""
 
+    def tables(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Tables:
+        """What the features of ``days`` are computed from, in memory, with the columns that say when a row is known."""
+
 
 class Models(Protocol):
     """Fitted estimators as files that load without running code."""
@@ -153,6 +159,12 @@ class Models(Protocol):
 
     def load(self, name: str, sha256: str) -> Any:
         """The estimator; refuses a file with another digest before it opens it, and any type not on the allow-list."""
+
+    def open(self, data: bytes, what: str) -> Any:
+        """The estimator of a file's bytes, whose digest was found right; ``what`` names it in a refusal."""
+
+    def weigh(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
+        """Peak resident bytes of a process that loads the model and answers ``inputs``, one for each; NaN: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

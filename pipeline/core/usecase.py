@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
+from pipeline.core.golden import Case
 from pipeline.core.tables import Feed, Frame, Reference, Table
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Usecase:
         lookback: For how many past days ingest looks for late and corrected deliveries.
         facts: Identities between columns that sound data never breaks.
         excuses: Real changes that a person has named, so that they stop no day.
+        golden: Reviewed cases that any model must get right: ``cases(text, inputs)`` of a file beside the declaration.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Usecase:
     facts: tuple[Fact | Fixed, ...] = ()
     keys: tuple[str, ...] = ()
     excuses: tuple[Excuse, ...] = ()
+    golden: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
         def refuse(why: str) -> None:
@@ -202,7 +205,7 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
-        for why in (*self._wrong_keys(), *self._unfit_gates()):
+        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases()):
             refuse(why)
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
@@ -223,6 +226,11 @@ class Usecase:
             why = gate.unfit(self.kind) if isinstance(gate, _Particular) else ""
             if why:
                 yield f"declares the gate '{gate.name}', but its kind {why}"
+
+    def _alien_cases(self) -> Iterator[str]:
+        alien = [case.name for case in self.golden if not case.asks(self.inputs)]
+        if alien:
+            yield f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases()"
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -80,7 +80,7 @@ def timings(evidence: Evidence | None, findings: Sequence[Finding], recipe: str)
     for name, seconds in (("One row", timing.single), (f"{timing.rows:,} rows at once", timing.batch)):
         champion, candidate = 1000 * seconds[:, 0], 1000 * seconds[:, 1]
         rows = []
-        for share in (0.5, 0.95):
+        for share in (0.5, 0.95, 0.99):
             one, other = float(np.quantile(champion, share)), float(np.quantile(candidate, share))
             rows.append((f"p{100 * share:.0f}", f"{one:.3g}", f"{other:.3g}", f"{other / one:.2f} ×" if one else "–"))
         drawing = plots.shares_below(

@@ -20,7 +20,7 @@ SIGNS = {str(outcome): sign for outcome, sign in plots.SIGNS.items()}
 _DIFFERENCES = ("not worse", "better", "beats the baseline", "simpler preferred", "every slice", "slice")
 _SHARES = (
     *("churn", "right to wrong", "decision mix", "decision mix per slice", "slice mix"),
-    *("calibration", "top of the list"),
+    *("calibration", "top of the list", "no leak: one column", "nothing shared: rows"),
 )
 _MOST_SLICES = 30
 
@@ -57,6 +57,10 @@ def _value(finding: Finding) -> str:
         return ("+" if finding.value > 0 else "−" if finding.value < 0 else "") + percent(abs(finding.value))
     if finding.name.startswith("latency"):
         return f"{finding.value:.3g} ms" if "always fine" in finding.text else f"{finding.value:.2f} ×"
+    if finding.name.startswith("resources"):
+        unit = {"load": "ms", "file": "MB", "memory": "MB", "training": "s"}[finding.name.partition(": ")[2]]
+        fine = "always fine" in finding.text and "allowed" not in finding.text
+        return f"{finding.value:.3g} {unit}" if fine else f"{finding.value:.2f} ×"
     text = percent(finding.value) if finding.name in _SHARES else f"{finding.value:.3g}"
     return text.replace("-", "−")
 

@@ -36,7 +36,9 @@ def cut(usecase: Usecase, tables: Tables, moment: datetime, day: date) -> Tables
     def on_time(name: str) -> Any:
         return tables[name].filter(_midnight() <= _at_midnight(day))
 
-    blanked = on_time(feed.name).with_columns(*(known(column.known, column.name) for column in hidden))
+    blanked = on_time(feed.name)
+    if hidden:
+        blanked = blanked.with_columns(*(known(column.known, column.name) for column in hidden))
     return {
         feed.name: blanked.with_columns(*(known(clock, clock) for clock in sorted(clocks))),
         **{other.name: on_time(other.name).filter(nw.col("known_at") <= moment) for other in others},

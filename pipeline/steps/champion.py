@@ -79,6 +79,23 @@ def load(usecase: Usecase, entry: Entry, world: World) -> Any:
     return world.models.load(fresh, entry.sha256)
 
 
+def data(usecase: Usecase, entry: Entry, world: World) -> bytes | None:
+    """The bytes of a ledger line's model, once :func:`load` has found them; None where the file store has them not."""
+    name = file_of(usecase.name, entry.sha256)
+    fetched = 0
+    while True:
+        end = ("", ".again")[fetched > 0] + (f"-{fetched}" if fetched > 1 else "")
+        file = name.replace(".skops", f"{end}.skops")
+        if fetched and not world.files.exists(file):
+            return None
+        try:
+            return world.files.get(file, entry.sha256)
+        except PipelineError as error:
+            if error.code not in _LOST:
+                raise
+        fetched += 1
+
+
 def _fetched(usecase: str, entry: Entry, world: World, lost: PipelineError) -> bytes:
     try:
         data, _ = world.registry.artifact(usecase, entry.version)

@@ -19,13 +19,13 @@ from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained, Val
 from pipeline.core.track import Track
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
-from pipeline.core.windows import Days, evidence_days, scored_day
+from pipeline.core.windows import evidence_days, scored_day
 from pipeline.steps import champion, scores, sums
+from pipeline.steps.measuring import Measuring, days_read
 from pipeline.steps.predictions import answered, predictions
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.rivals import simpler
 from pipeline.steps.threads import one_thread
-from pipeline.steps.timing import timed
 from pipeline.steps.train import Lineage
 from pipeline.steps.unseen import with_new_keys
 
@@ -104,7 +104,8 @@ class Panel:
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
         self.evidence: dict[str, Evidence] = {}
-        units = world.engine.units(usecase, self.versions, Days(self.day, self.day), without)
+        self.recent: Units = world.engine.units(usecase, self.versions, days_read(usecase, self.day), without)
+        units = self.recent.where(self.recent.days == np.datetime64(self.day))
         self.units: Units = with_new_keys(usecase, units, self.day, self.versions, without, world.store)
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
@@ -114,6 +115,8 @@ class Panel:
             return {}
         model = champion.load(self.usecase, head, self.world)
         one_thread()
+        day = date.fromisoformat(self.trained.day)
+        self.measuring = Measuring(self.lineage, self.recent, head, model, day, self.contenders)
         found: dict[str, tuple[Finding, ...]] = {}
         with self.world.progress("evaluate", len(self.contenders)) as done:
             for candidate in self.contenders:
@@ -124,7 +127,10 @@ class Panel:
     def _judge(
         self, candidate: Candidate, head: Entry, model: Any, others: Mapping[str, tuple[Finding, ...]]
     ) -> tuple[Finding, ...]:
-        """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win."""
+        """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win.
+
+        The audit is owed to the day, whoever wins.
+        """
         fresh = self.world.models.load(candidate.file, candidate.sha256)
         evidence = self._evidence(candidate, head, model, fresh)
         # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
@@ -134,7 +140,7 @@ class Panel:
             gates = [gate for gate in self.usecase.gates if gate.stage is stage]
             if not gates:
                 continue
-            if found and joint(found) is not Outcome.PASS:
+            if found and stage is not Stage.AUDIT and joint(found) is not Outcome.PASS:
                 why = "not measured: what stands above stops this candidate already"
                 found += tuple(Finding(gate.name, Outcome.UNKNOWN, why, required=False) for gate in gates)
                 continue
@@ -142,8 +148,7 @@ class Panel:
                 twin = self.world.models.load(*self.lineage.twin(candidate))
                 predicted = predictions(self.usecase.kind, twin, self.units.inputs, f"{candidate.recipe} refitted")
                 evidence = replace(evidence, exam=replace(evidence.exam, twin=predicted))
-            if stage is Stage.TIMING:
-                evidence = replace(evidence, timing=timed(self.usecase.kind, model, fresh, self.units.inputs))
+            evidence = self.measuring.add(stage, evidence, candidate, fresh)
             found += judge(gates, evidence)
         self.evidence[candidate.recipe] = evidence
         return found

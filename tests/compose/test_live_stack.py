@@ -49,7 +49,7 @@ for path in sorted((store() / "files" / "verdicts" / name).glob("*/*.json")):
         verdict[f"fit of {recipe}"] = fit
     for recipe, found in verdict.pop("findings").items():
         for finding in found:
-            if not finding["name"].startswith("latency"):
+            if not finding["name"].startswith(("latency", "resources")):
                 verdict[f"finding on {recipe}: {finding['name']} {finding['about']}"] = finding
     for what, said in verdict.items():
         verdicts.setdefault(f"{path.parent.name}, {what}", set()).add(json.dumps(said, sort_keys=True))

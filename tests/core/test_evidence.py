@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from worlds import BINARY, world
 
-from pipeline.core.evidence import Evidence, Exam, Timing
+from pipeline.core.evidence import Evidence, Exam
+from pipeline.core.measured import Timing
 
 
 def test_arrays_that_do_not_line_up_are_refused_by_name():

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats as oracle
 from worlds import BINARY, REGRESSION, twin_of_champion, world
 
-from pipeline.core.evidence import NO_SLICE, Evidence, Exam, Paired, Timing
+from pipeline.core.evidence import NO_SLICE, Evidence, Exam, Paired
 from pipeline.core.gates import BeatsBaseline, Better, DecisionMix, EverySlice, Latency, RightToWrong, ScoreShift
+from pipeline.core.measured import Timing
 from pipeline.core.stats import quantile_ratio
 from pipeline.core.verdict import Outcome
 

@@ -1,13 +1,18 @@
 """Made-up evidence with a known truth, for the tests of the core."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 from hypothesis import strategies as st
 
-from pipeline.core.evidence import Evidence, Exam, Paired, Timing
+from pipeline.core.evidence import Evidence, Exam, Paired
+from pipeline.core.golden import Case, Waiver
 from pipeline.core.kinds import Binary, Multiclass, Regression
-from pipeline.core.stats import Clusters
+from pipeline.core.measured import Answers, Audited, Footprint, Repeated, Shared, Timing
+from pipeline.core.stats import Clusters, numbered
+from pipeline.core.track import Day, Track
+from pipeline.core.verdict import Bound
 
 BINARY, REGRESSION = Binary("late"), Regression("minutes", acts_at=15, tolerance=10)
 MULTICLASS = Multiclass("status", ("cancelled", "late", "on_time"))
@@ -63,16 +68,70 @@ def world(
         {name: values[last] for name, values in slices.items()},
         twin[last],
     )
-    timing = Timing(rng.gamma(50, 1e-3, (60, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
+    timing = Timing(rng.gamma(50, 1e-3, (300, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
     rival = replace(paired, champion=fit(0.7 + skill / 2), slices={})
-    return Evidence(kind, "version 3", "boosting_60", paired, exam, timing, candidates, 14, {"linear_14": rival})
+    made = {"candidates": candidates, "simpler": {"linear_14": rival}, **measured(seed, n)}
+    return derived(Evidence(kind, "version 3", "boosting_60", paired, exam=exam, timing=timing, **made))
+
+
+def derived(evidence: Evidence) -> Evidence:
+    """The same evidence with what follows from its paired units: the daily rivalry, and the side of the plain rule."""
+    paired = evidence.paired
+    if paired is None:
+        return replace(evidence, rivalry=None, plain=None)
+    above, below = (evidence.loss(paired.labels, side) for side in (paired.champion, paired.candidate))
+    found = []
+    for day in np.unique(paired.days):
+        at = (paired.days == day) & np.isfinite(paired.labels)
+        place, blocks = numbered(paired.blocks[at])
+        sums = [np.bincount(place, side[at], blocks) for side in (above, below)]
+        found.append(Day.of(day, *sums, np.bincount(place, minlength=blocks)))
+    plain = replace(paired, champion=paired.baseline, slices={})
+    return replace(evidence, rivalry=Track.of(found), plain=plain)
+
+
+WAIVED = Waiver(date(2013, 4, 1), "A. Nna", "until the next release")
+CASES = (
+    Case("an ordinary day", "flights team", "nothing is wrong", "range", Bound(0.1, 0.5)),
+    Case("a late aircraft", "flights team", "it comes late", "direction", Bound(low=0.01)),
+    Case("a new airline", "flights team", "nobody knows it", "invariance", Bound(-0.1, 0.1), waiver=WAIVED),
+)
+
+
+def measured(seed, units) -> dict:
+    """What is measured beside scores: mostly sound, and broken in one place or another where the seed says so."""
+    rng = np.random.default_rng([seed, 2])
+    bad = rng.random(8) < 0.1
+    answers = ((0.9 if bad[0] else 0.2,), (0.2, 0.1 if bad[1] else 0.3), (0.2, 0.5 if bad[2] else 0.21))
+    return {
+        "footprint": Footprint(rng.gamma(50, 1e-3, (10, 2)), (1e5, 1.2e5), (160e6, 170e6), (1.2, 1.1)),
+        "repeated": Repeated(units, int(bad[3]), 0),
+        "answers": Answers(date(2013, 3, 8), CASES, answers, answers),
+        "audited": Audited(
+            requests=2,
+            differs=("size of B6 1 is 3 alone, 4 on the day's table",) if bad[4] else (),
+            lived=2,
+            leaks=("features use what was not yet known: size of B6 1 is 3 instead of 4",) if bad[5] else (),
+            silent="",
+            alone={"size": 0.9 if bad[6] else 0.1, "carrier": -0.01},
+            judged=500,
+            learnt=3000,
+            inputs=("size", "carrier"),
+            outcomes=("arr_delay",),
+            takes=("size", "carrier"),
+        ),
+        "shared": Shared(500, int(bad[7]), 2, 480, ((500, 3), (510, 1), (490, 2))),
+    }
 
 
 def twin_of_champion(evidence: Evidence) -> Evidence:
     """The same evidence, had the candidate been the champion itself; timed equal, too."""
-    paired, exam, timing = evidence.paired, evidence.exam, evidence.timing
+    paired, exam, timing, found = evidence.paired, evidence.exam, evidence.timing, evidence.footprint
+    footprint = Footprint(found.load[:, [0, 0]], *((one, one) for one, _ in (found.size, found.memory, found.training)))
     return replace(
         evidence,
+        footprint=footprint,
+        answers=replace(evidence.answers, candidate=evidence.answers.champion),
         paired=replace(paired, candidate=paired.champion),
         exam=replace(exam, candidate=exam.champion),
         timing=replace(timing, single=timing.single[:, [0, 0]], batch=timing.batch[:, [0, 0]]),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import verdict_samples as samples
 
-from pipeline.core.evidence import Evidence, Timing
+from pipeline.core.evidence import Evidence
+from pipeline.core.measured import Timing
 from pipeline.core.verdict import Bound, Contestant, Finding, Outcome
 from pipeline.report.canvas import Scale, number, ticks
 from pipeline.report.note import refusal_note, run_note, version_note

@@ -20,6 +20,7 @@ from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
 from pipeline.steps.audit import audit, cut
+from pipeline.steps.requests import Requests, as_requests
 from pipeline.usecases import find
 from pipeline.usecases.nycflights.features import INPUTS
 from tests.flights import LAST, flights, newest, units
@@ -258,6 +259,60 @@ def test_a_planted_leak_fails_the_audit(features: Callable[[Tables], Frame]) -> 
     assert found.outcome is Outcome.FAIL
     assert "not yet known" in found.text
     assert len(found.text) < 600
+
+
+def alone(case: Usecase, requests: int = 4) -> Any:
+    return as_requests(case, tables(), on_the_day(), DAY, requests)
+
+
+def test_a_flight_computed_as_one_request_has_the_inputs_of_the_days_table() -> None:
+    found = alone(CASE)
+    assert found == Requests(requests=4, lived=4)
+
+
+@pytest.mark.parametrize("features", [knows_its_own_delay, sees_the_weather_at_once, counts_the_whole_day])
+def test_a_planted_leak_shows_in_a_request_too_and_is_told_for_what_it_is(
+    features: Callable[[Tables], Frame],
+) -> None:
+    kept, case = flights(), leaking(features)
+    told = DuckEngine(kept).units(case, newest(kept), Days(DAY, DAY))
+    found = as_requests(case, tables(), told, DAY, 2)
+    assert found.differs
+    assert found.leaks
+
+
+def counts_the_plan(tables: Tables) -> Frame:
+    """How many flights the airport has on its plan that day: known ahead, but not to a request."""
+    plan = tables["flights"].group_by("day", "origin").agg(_plan=nw.len())
+    made = CASE.features(tables).join(plan, on=["day", "origin"], how="left")
+    return made.with_columns(seats=nw.col("_plan").cast(nw.Float64))
+
+
+def test_what_a_request_can_not_know_of_others_is_no_leak_but_differs() -> None:
+    day_table = on_the_day()
+    planned = dataclasses.replace(day_table, inputs=day_table.inputs.assign(seats=300.0))
+    found = as_requests(leaking(counts_the_plan), tables(), planned, DAY, 2)
+    assert len(found.differs) == 2
+    assert found.differs[0].startswith("seats of ")
+    assert found.leaks == ()
+    assert found.lived > 0
+
+
+def test_the_delay_itself_is_seen_as_one_column_that_explains_nearly_everything() -> None:
+    from pipeline.core.stats import removed_alone
+
+    gate = next(gate for gate in CASE.gates if gate.name == "no leak")
+    found = units("flight_delay")
+    rows = by_hand().sort_values(["day", "carrier", "flight", "origin"])
+    late = dict(zip(rows["day"] + " " + rows.apply(key, axis=1), rows["dep_delay"], strict=True))
+    own = np.array([late.get(f"{day} {name}", np.nan) for day, name in zip(found.days, found.keys, strict=True)])
+    kind, known = CASE.kind, np.isfinite(found.labels)
+    learnt, today = (
+        known & (found.days < np.datetime64("2013-01-25")),
+        known & (found.days == np.datetime64("2013-01-25")),
+    )
+    sides = [(own[part], found.labels[part]) for part in (learnt, today)]
+    assert removed_alone(*sides, kind.loss, kind.constant) > gate.one_column
 
 
 def test_cut_takes_away_what_was_not_known_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.steps.frames import frame_of
 from pipeline.usecases import find
 from tests.flights import fitted, labelled
 
@@ -111,6 +112,20 @@ def test_the_rule_of_flight_minutes_is_the_median_by_carrier_and_hour() -> None:
     for group in np.unique(leaf):
         inside = leaf == group
         assert predicted[inside][0] == pytest.approx(np.median(units.labels[inside]))
+
+
+@pytest.mark.parametrize("usecase", FLIGHTS, ids=lambda usecase: usecase.name)
+def test_every_recipe_holds_the_golden_cases_and_the_plain_rule_breaks_some(usecase: Any) -> None:
+    like = labelled(usecase.name, *EXAM).inputs
+
+    def broken(recipe: str) -> list[str]:
+        made = model(usecase.name, recipe)
+        said = {case.name: usecase.kind.predict(made, frame_of(case.rows, like)) for case in usecase.golden}
+        return [case.name for case in usecase.golden if case.number(said[case.name]) not in case.bound]
+
+    assert len(usecase.golden) >= 10
+    assert {recipe.name: broken(recipe.name) for recipe in usecase.recipes} == {r.name: [] for r in usecase.recipes}
+    assert broken("usual"), "cases that a rule without inputs holds ask for nothing"
 
 
 @pytest.mark.parametrize("usecase", FLIGHTS, ids=lambda usecase: usecase.name)

@@ -109,6 +109,12 @@ class Kind(Protocol):
     def loss(self, label: Floats, prediction: Floats) -> Floats:
         """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN."""
 
+    def constant(self, label: Floats) -> Floats:
+        """The best single prediction for units with these labels, none of them NaN: what a rule without inputs says.
+
+        Shape () or, for a kind whose prediction is a row of numbers, (width,).
+        """
+
     def decision(self, prediction: Floats) -> Ints:
         """What the user of the prediction would do, as a small integer per unit."""
 

@@ -70,6 +70,9 @@ class Binary:
         p = np.clip(prediction, 1e-6, 1 - 1e-6)
         return np.asarray(-(label * np.log(p) + (1 - label) * np.log1p(-p)), dtype=np.float64)
 
+    def constant(self, label: Floats) -> Floats:
+        return np.asarray(np.mean(label), dtype=np.float64)
+
     def decision(self, prediction: Floats) -> Ints:
         return (prediction >= self.threshold).astype(np.int64)
 

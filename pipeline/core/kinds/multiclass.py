@@ -79,6 +79,10 @@ class Multiclass:
         p = np.clip(rows[np.arange(len(rows)), true], 1e-6, 1 - 1e-6)
         return np.where(known & np.isfinite(rows).all(axis=1), -np.log(p), np.nan)
 
+    def constant(self, label: Floats) -> Floats:
+        counts = np.bincount(label.astype(np.int64), minlength=len(self.classes))
+        return np.asarray(counts / max(len(label), 1), dtype=np.float64)
+
     def decision(self, prediction: Floats) -> Ints:
         rows = self._rows(prediction)
         if not self.costs:

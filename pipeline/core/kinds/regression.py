@@ -62,6 +62,9 @@ class Regression:
     def loss(self, label: Floats, prediction: Floats) -> Floats:
         return np.asarray(np.abs(label - prediction), dtype=np.float64)
 
+    def constant(self, label: Floats) -> Floats:
+        return np.asarray(np.median(label), dtype=np.float64)
+
     def decision(self, prediction: Floats) -> Ints:
         return (prediction >= self.acts_at).astype(np.int64)
 

@@ -1,5 +1,6 @@
 """Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
 
+from pipeline.core.stats.alone import removed_alone, so_many_by_chance
 from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, numbered, t_quantile
 from pipeline.core.stats.losses import relative_difference
 from pipeline.core.stats.means import mean_difference, statistic_interval
@@ -21,7 +22,9 @@ __all__ = [
     "on_top",
     "quantile_ratio",
     "relative_difference",
+    "removed_alone",
     "shift_excess",
+    "so_many_by_chance",
     "statistic_interval",
     "t_quantile",
     "top_excess",
