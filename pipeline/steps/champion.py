@@ -22,21 +22,27 @@ def file_of(usecase: str, sha256: str) -> str:
     return f"models/{usecase}/{sha256}.skops"
 
 
-def settled(entries: Sequence[Entry], trained: Trained) -> Entry | None:
-    """The ledger's newest line, if it is this very day's and crowned one of these very models.
+def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
+    """The ledger's newest line, if it is this very day's and crowned one of these very models, or its refit.
 
     A run that is tried again after it promoted finds its own work here, and does not judge its winner against itself.
     """
     head = champion(entries)
     if head is None or head.day != trained.day or head.action not in ("start", "promote"):
         return None
-    return head if head.model in {candidate.model for candidate in trained.models} else None
+    models = {candidate.model for candidate in trained.models}
+    if head.model in models:
+        return head
+    from pipeline.steps.register import read_verdict
+
+    sat = read_verdict(usecase.name, head.day, head.verdict, world).fits.get(head.recipe, {})
+    return head if sat.get("model") in models else None
 
 
 def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
     """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day crowned it."""
     entries = world.ledger.entries(usecase.name)
-    if settled(entries, trained) is None:
+    if settled(usecase, entries, trained, world) is None:
         return champion(entries)
     return champion(entries[:-1])
 

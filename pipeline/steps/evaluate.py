@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import date
-from typing import Any
-
-import numpy as np
-
 from pipeline.core import lifecycle
 from pipeline.core.errors import ConflictError
-from pipeline.core.evidence import Evidence, Exam, Stage
-from pipeline.core.gates import judge
-from pipeline.core.ports import Units, World
-from pipeline.core.records import Candidate, Entry, Judged, Scored, Trained, Validated
-from pipeline.core.track import Track
+from pipeline.core.ports import World
+from pipeline.core.records import Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
-from pipeline.core.windows import evidence_days, scored_day
-from pipeline.steps import champion, scores, sums
-from pipeline.steps.measuring import Measuring, days_read
-from pipeline.steps.predictions import answered, predictions
+from pipeline.core.verdict import Verdict
+from pipeline.steps import champion
+from pipeline.steps.panel import Panel
 from pipeline.steps.register import read_verdict, verdict_file
-from pipeline.steps.rivals import simpler
-from pipeline.steps.threads import one_thread
-from pipeline.steps.train import Lineage
-from pipeline.steps.unseen import with_new_keys
+from pipeline.steps.train import made
 
 
 def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = True) -> Judged:
@@ -46,10 +30,10 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     """
     trained = Trained.from_dict(scored.trained)
     entries = world.ledger.entries(usecase.name)
-    settled = champion.settled(entries, trained)
+    settled = champion.settled(usecase, entries, trained, world)
     if settled is not None:
         verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
-        return _judged(verdict, trained, allowed)
+        return _judged(verdict, trained, allowed, world)
     head = lifecycle.champion(entries)
     if (0 if head is None else head.epoch) != scored.epoch:
         raise ConflictError(
@@ -63,12 +47,14 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     shown = verdict_file(usecase.name, verdict.day, verdict.digest, "html")
     if not world.files.exists(shown):  # the same verdict again, perhaps by a later version that draws it otherwise
         world.files.put(shown, panel.page(verdict))
-    return _judged(verdict, trained, allowed)
+    return _judged(verdict, trained, allowed, world)
 
 
-def _judged(verdict: Verdict, trained: Trained, allowed: bool) -> Judged:
-    models = {candidate.model: candidate for candidate in trained.models}
-    winner = models.get(verdict.challenger.model) if verdict.challenger and verdict.decision != "hold" else None
+def _judged(verdict: Verdict, trained: Trained, allowed: bool, world: World) -> Judged:
+    winner = None
+    if verdict.challenger is not None and verdict.decision != "hold":
+        models = {candidate.model: candidate for candidate in trained.models}
+        winner = models.get(verdict.challenger.model) or made(verdict.usecase, verdict.challenger.model, world)
     return Judged(
         usecase=verdict.usecase,
         day=verdict.day,
@@ -79,224 +65,3 @@ def _judged(verdict: Verdict, trained: Trained, allowed: bool) -> Judged:
         candidate=None if winner is None else winner.to_dict(),
         allowed=allowed,
     )
-
-
-class Panel:
-    """One day's judging: what was scored, who sat, and what each gate said."""
-
-    def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
-        self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
-        self.day = date.fromisoformat(trained.scored)
-        self.version = scored.ledger
-        self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
-        validated = Validated.from_dict(trained.validated)
-        without = {date.fromisoformat(day) for day in validated.without}
-        self.lineage = Lineage(usecase, validated, world, self.day)
-        window = evidence_days(self.day, usecase.evidence)
-        sound = scores.data_of(usecase, self.versions, world, window)
-        sound = {day: data for day, data in sound.items() if day not in without}
-        self.ledger = scores.Ledger.read(world.store, usecase.name, self.version, window, sound)
-        self.added = scored.sums
-        whole = scores.data_of(usecase, self.versions, world, sums.reach(self.day))
-        whole = {day: data for day, data in whole.items() if day not in without}
-        self.sums = sums.Sums.read(world.store, usecase.name, self.added, self.day, whole)
-        order = [recipe.name for recipe in usecase.recipes]
-        contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
-        self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
-        self.evidence: dict[str, Evidence] = {}
-        self.recent: Units = world.engine.units(usecase, self.versions, days_read(usecase, self.day), without)
-        units = self.recent.where(self.recent.days == np.datetime64(self.day))
-        self.units: Units = with_new_keys(usecase, units, self.day, self.versions, without, world.store)
-
-    def findings(self) -> dict[str, tuple[Finding, ...]]:
-        """Recipe name to what the gates said of it; empty before the first champion."""
-        head = self.head
-        if head is None or date.fromisoformat(head.trained_through) >= self.day:
-            return {}
-        model = champion.load(self.usecase, head, self.world)
-        one_thread()
-        day = date.fromisoformat(self.trained.day)
-        self.measuring = Measuring(self.lineage, self.recent, head, model, day, self.contenders)
-        found: dict[str, tuple[Finding, ...]] = {}
-        with self.world.progress("evaluate", len(self.contenders)) as done:
-            for candidate in self.contenders:
-                found[candidate.recipe] = self._judge(candidate, head, model, found)
-                done()
-        return found
-
-    def _judge(
-        self, candidate: Candidate, head: Entry, model: Any, others: Mapping[str, tuple[Finding, ...]]
-    ) -> tuple[Finding, ...]:
-        """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win.
-
-        The audit is owed to the day, whoever wins.
-        """
-        fresh = self.world.models.load(candidate.file, candidate.sha256)
-        evidence = self._evidence(candidate, head, model, fresh)
-        # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
-        evidence = replace(evidence, simpler=simpler(self, candidate, head, evidence.paired, others))
-        found: tuple[Finding, ...] = ()
-        for stage in Stage:
-            gates = [gate for gate in self.usecase.gates if gate.stage is stage]
-            if not gates:
-                continue
-            if found and stage is not Stage.AUDIT and joint(found) is not Outcome.PASS:
-                why = "not measured: what stands above stops this candidate already"
-                found += tuple(Finding(gate.name, Outcome.UNKNOWN, why, required=False) for gate in gates)
-                continue
-            if stage is Stage.REFIT and evidence.exam is not None:
-                twin = self.world.models.load(*self.lineage.twin(candidate))
-                predicted = predictions(self.usecase.kind, twin, self.units.inputs, f"{candidate.recipe} refitted")
-                evidence = replace(evidence, exam=replace(evidence.exam, twin=predicted))
-            evidence = self.measuring.add(stage, evidence, candidate, fresh)
-            found += judge(gates, evidence)
-        self.evidence[candidate.recipe] = evidence
-        return found
-
-    def _evidence(self, candidate: Candidate, head: Entry, model: Any, fresh: Any) -> Evidence:
-        usecase, units = self.usecase, self.units
-        declared = scores.definition(usecase, candidate.recipe, self.world)
-        rivalry, ageing = self._sides(candidate, head, declared)
-        exam = Exam(
-            labels=units.labels,
-            blocks=units.blocks,
-            champion=usecase.kind.predict(model, units.inputs),
-            candidate=predictions(usecase.kind, fresh, units.inputs, candidate.recipe),
-            slices=units.slices,
-        )
-        return Evidence(
-            kind=usecase.kind,
-            champion=f"version {head.version}",
-            candidate=candidate.recipe,
-            paired=self.ledger.pair(
-                head.model,
-                self._since(head.model),
-                candidate.recipe,
-                declared,
-                usecase.baseline.name,
-            ),
-            plain=self.ledger.fresh(
-                candidate.recipe,
-                declared,
-                usecase.baseline.name,
-                scores.definition(usecase, usecase.baseline.name, self.world),
-            ),
-            exam=exam,
-            rivalry=rivalry,
-            ageing=ageing,
-            refresh=candidate.recipe == head.recipe,
-            # All that are declared, not those that sat: who tries one recipe after another must not get an easier test.
-            candidates=len(usecase.recipes),
-            window=usecase.evidence,
-        )
-
-    def _sides(self, candidate: Candidate, head: Entry, declared: str) -> tuple[Track, tuple[Track, ...]]:
-        """The two sides of the decision day by day, and, for a refresh, how the recipe ages."""
-        if candidate.recipe == head.recipe:
-            rivalry = self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model))
-            return rivalry, self.sums.ageing(candidate.recipe, declared)
-        if head.recipe not in {recipe.name for recipe in self.usecase.recipes}:
-            # A plain rule does not age as they do; their fresh fits are held against it.
-            return self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model)), ()
-        office = (head.recipe, scores.definition(self.usecase, head.recipe, self.world))
-        return self.sums.served(office, (candidate.recipe, declared), self._since(head.recipe)), ()
-
-    def _since(self, what: str) -> date:
-        """The scored day on which the champion (a model) or its recipe, whichever is named, came to reign."""
-        entries = [entry for entry in self.world.ledger.entries(self.usecase.name) if entry.action != "lift"]
-        crowning = entries[-1]
-        for entry in reversed(entries):
-            if what not in (entry.model, entry.recipe):
-                break
-            crowning = entry
-        return scored_day(date.fromisoformat(crowning.day), self.usecase.label_delay)
-
-    def verdict(self, entries: Any) -> Verdict:
-        """The day's verdict: findings, then the decision on them."""
-        usecase = self.usecase
-        findings = self.findings()
-        day = date.fromisoformat(self.trained.day)
-        unsound = self._unsound()
-        # A baseline that can't answer must not start; where somebody reigns, the gates stop whoever can't.
-        able = [c for c in self.trained.models if self.head is not None or c.recipe not in unsound]
-        decision = lifecycle.choose(
-            usecase.name,
-            day,
-            self.head,
-            able,
-            findings,
-            lifecycle.held(entries, day),
-            baseline=usecase.baseline.name,
-            newest=champion.newest_judged(usecase, self.world),
-            skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
-        )
-        broken = sorted({*self.trained.broken, *unsound})
-        reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
-        chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
-        daily = self.ledger.daily_losses(usecase.kind)
-        today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
-        words = Counter(str(word) for word in self.units.unlabelled if word)
-        head = self.head
-        return Verdict(
-            usecase=usecase.name,
-            day=self.trained.day,
-            decision=decision.decision,
-            outcome=decision.outcome,
-            reason=reason,
-            champion=Contestant(head.model, head.recipe, head.trained_through, head.version) if head else None,
-            epoch=0 if head is None else head.epoch,
-            challenger=Contestant(chosen.model, chosen.recipe, chosen.trained_through) if chosen else None,
-            findings=findings,
-            losses=today,
-            loss_name=usecase.kind.loss_name,
-            counts={
-                "units": len(self.units),
-                "labelled": int(np.isfinite(self.units.labels).sum()),
-                **dict(sorted(words.items())),
-            },
-            snapshot=self.versions,
-            evidence=self.version,
-            sums=self.added,
-            validation=str(self.trained.validated["report"]),
-            intervals=self.ledger.intervals(usecase.kind, self.day),
-            fits=self._fits(),
-        )
-
-    def _unsound(self) -> set[str]:
-        """Recipes whose fresh fit answered some unit of the scored day with no prediction."""
-        ledger = self.ledger
-        bad = (ledger.days == np.datetime64(self.day)) & ~answered(ledger.predictions)
-        return {str(who) for who in np.unique(ledger.contestants[bad])} - {scores.CHAMPION}
-
-    def _fits(self) -> dict[str, dict[str, Any]]:
-        made: dict[str, dict[str, Any]] = {}
-        for candidate in self.trained.models:
-            recipe = self.usecase.recipe(candidate.recipe)
-            made[candidate.recipe] = {
-                "model": candidate.model,
-                "window": recipe.window,
-                "seed": recipe.seed,
-                "trained_first": candidate.trained_first,
-                "trained_through": candidate.trained_through,
-                "rows": candidate.rows,
-                "seconds": candidate.seconds,
-            }
-        return made | {recipe: {"skipped": why} for recipe, why in self.trained.skipped.items()}
-
-    def page(self, verdict: Verdict) -> bytes:
-        """The verdict's page."""
-        from pipeline.report.page import verdict_page
-
-        return verdict_page(
-            verdict,
-            self.usecase,
-            self.evidence,
-            self.ledger.daily_losses(self.usecase.kind),
-            self.trained.validated["without"],
-            corrected=self.ledger.corrected,
-            changes={
-                entry.day: f"version {entry.version}"
-                for entry in self.world.ledger.entries(self.usecase.name)
-                if entry.action != "lift"
-            },
-        )

@@ -14,7 +14,7 @@ from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.steps import scores
 
 if TYPE_CHECKING:
-    from pipeline.steps.evaluate import Panel
+    from pipeline.steps.panel import Panel
 
 
 def simpler(

@@ -14,7 +14,7 @@ from pipeline.core.gates import BeatsBaseline, Better, Floor, SimplerPreferred, 
 from pipeline.core.ports import World
 from pipeline.core.verdict import Outcome
 from pipeline.steps import champion
-from pipeline.steps.evaluate import Panel
+from pipeline.steps.panel import Panel
 from pipeline.steps.scores import Ledger
 from tests import small
 

@@ -44,7 +44,7 @@ def test_only_later_days_and_the_present_declaration_are_evidence(since: date, d
 def _panel(day: date, world: World) -> Any:
     """The day's run up to its judging."""
     from pipeline.steps import champion
-    from pipeline.steps.evaluate import Panel
+    from pipeline.steps.panel import Panel
 
     made: list[Any] = [None]
     for _, step in small.steps_of(small.SMALL, day, world)[:4]:

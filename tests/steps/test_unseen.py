@@ -15,7 +15,7 @@ from pipeline.core.evidence import NO_SLICE
 from pipeline.core.ports import World
 from pipeline.core.usecase import Usecase
 from pipeline.steps import champion, scores
-from pipeline.steps.evaluate import Panel
+from pipeline.steps.panel import Panel
 from tests import small
 
 DAYS = small.days(12)

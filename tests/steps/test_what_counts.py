@@ -14,7 +14,7 @@ from pipeline.core.ports import World
 from pipeline.core.records import Scored, Trained
 from pipeline.core.verdict import Finding, Outcome
 from pipeline.steps import champion
-from pipeline.steps.evaluate import Panel
+from pipeline.steps.panel import Panel
 from pipeline.steps.scores import Ledger
 from tests import small
 
