@@ -1,5 +1,6 @@
 """The page of a verdict: everything is on it, nothing is loaded, nothing a name says is ever run."""
 
+import dataclasses
 import html
 import re
 from dataclasses import replace
@@ -8,7 +9,6 @@ import numpy as np
 import pytest
 import verdict_samples as samples
 
-from pipeline.core.evidence import Evidence
 from pipeline.core.measured import Timing
 from pipeline.core.verdict import Bound, Contestant, Finding, Outcome
 from pipeline.report.canvas import Scale, number, ticks
@@ -172,10 +172,7 @@ def test_timings_that_no_finding_speaks_of_do_not_change_the_page(binary):
         findings={r: tuple(f for f in fs if not f.name.startswith("latency")) for r, fs in verdict.findings.items()},
     )
     other = Timing(np.full((30, 2), 0.2), np.full((30, 2), 0.9), 900)
-    slower = {
-        recipe: Evidence(one.kind, one.champion, one.candidate, one.paired, one.exam, other)
-        for recipe, one in evidence.items()
-    }
+    slower = {recipe: dataclasses.replace(one, timing=other) for recipe, one in evidence.items()}
     assert verdict_page(silent, usecase, evidence, daily) == verdict_page(silent, usecase, slower, daily)
 
 

@@ -1,5 +1,7 @@
 """Verdicts of a kind that the pipeline would reach, made from simulated days by the real gates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -100,11 +102,13 @@ def sample(kind=None, seed=7, units=14_000, candidates=RECIPES, worse=False):
             batch=8e-3 * rng.gamma(40, 1 / 40, (60, 2)) * np.array([1, slow]),
             rows=900,
         )
+        paired = Paired(day, blocks, truth, champion, mine, baseline, {"origin": origin, "carrier": carrier})
         evidence[recipe] = Evidence(
             kind=kind,
             champion="version 3",
             candidate=recipe,
-            paired=Paired(day, blocks, truth, champion, mine, baseline, {"origin": origin, "carrier": carrier}),
+            paired=paired,
+            plain=replace(paired, champion=baseline, slices={}),
             exam=Exam(truth[last], blocks[last], champion[last], mine[last], {"origin": origin[last]}, twin[last]),
             timing=timing,
             candidates=len(candidates),

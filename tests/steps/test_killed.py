@@ -24,7 +24,7 @@ WRITES = {
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},
-    "models": {"load"},
+    "models": {"load", "open", "weigh"},
     "registry": {"aliases", "artifact"},
     "ledger": {"entries", "outcomes", "take_turn"},
 }

@@ -22,6 +22,8 @@ DRIFTS = ((0.3, 0.2), (1.2, 0.8))
 CLIP = 4.0
 #: The share of cases in which the noise may be thought smaller than it is.
 _SURE = 0.4
+#: The fewest steps from one day to the next that tell how noisy days are: those of five days.
+FEWEST = 4
 
 
 def e_detector(scores: Floats, drifts: Sequence[tuple[float, float]] = DRIFTS, clip: float = CLIP) -> float:
@@ -100,7 +102,7 @@ class Steps:
 
     @staticmethod
     def joint(runs: Iterable[Steps]) -> tuple[float, int] | None:
-        """The variance of a day, and the number of steps it was learnt from; None for fewer than three.
+        """The variance of a day, and the number of steps it was learnt from; None for fewer than ``FEWEST``.
 
         Few steps tell it badly, and noise that is thought too small promotes by chance. So it is the upper end of its
         interval, by the chi-squared law with two thirds of a degree of freedom a step.
@@ -109,7 +111,7 @@ class Steps:
 
         known = list(runs)
         squares, count = sum(run.squares for run in known), sum(run.count for run in known)
-        if count < 3 or not math.isfinite(squares):
+        if count < FEWEST or not math.isfinite(squares):
             return None
         df = 2 * count / 3
         return squares / count * df / float(chdtri(df, 1 - _SURE)), count
