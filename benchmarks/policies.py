@@ -1,0 +1,120 @@
+"""What policies come to: on the field's drift streams, and on the flights of 2013 (``FLIGHTS=1``, half an hour).
+
+Each policy is replayed on the same fits. A promotion is harmful if the new model loses more than the old one over the
+next seven days. ``STREAMS=sea,still`` chooses; ``QUICK=1`` takes a quarter of the days.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import streams
+from pipeline.core.assess import Assessment, assess
+from pipeline.core.better import Better
+from pipeline.core.policy import Policy, habits
+from pipeline.core.reel import Fit, Reel
+from pipeline.core.replay import Replayer
+from pipeline.core.windows import Days
+from pipeline.report.progress import bars
+from pipeline.steps.reels import Source, make_reel
+
+PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
+#: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.
+WITHIN, SHARE = 0.005, 0.1
+
+
+def main() -> None:
+    """Print a table for every stream: each recipe alone, then all of them."""
+    names = os.environ.get("STREAMS", ",".join(streams.STREAMS)).split(",")
+    quick = bool(os.environ.get("QUICK"))
+    days = 120 if quick else streams.DAYS
+    with bars() as progress:
+        for name in names:
+            source, whole = streams.source(name, days)
+            first = whole.first + timedelta(streams.LEARN)
+            began = time.perf_counter()
+            reel = make_reel(source, whole, first, progress)
+            _show(name, reel, source, streams.LEARN, time.perf_counter() - began)
+        if os.environ.get("FLIGHTS"):
+            _flights(60 if quick else 364)
+
+
+def _show(name: str, reel: Reel, source: Source, first: int, seconds: float) -> None:
+    recipes = [recipe.name for recipe in source.recipes[:-1]]
+    baseline = source.recipes[-1].name
+    for chosen in (*([recipe] for recipe in recipes), recipes):
+        title = f"{name}, {len(reel) - first} days, {' + '.join(chosen)}"
+        show(title, reel, chosen, baseline, first)
+    Console().print(f"fits and predictions of {name}: {seconds:.0f} s\n")
+
+
+def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: int) -> None:
+    """One table: the habits, then the gate that decides at several prices."""
+    player = Replayer(title, reel, Fit(recipes[0], first), first, baseline)
+    own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
+    ours = [
+        Policy(f"price {price:g}{', ' + ship if ship == 'exam' else ''}", "gates", tuple(recipes), (gate,), ship=ship)
+        for price in PRICES
+        for gate in (Better(price=price),)
+        for ship in (("refit", "exam") if price == Better().price else ("refit",))
+    ]
+    figures = {policy.name: assess(player.run(policy), reel) for policy in (*habits(recipes, "exam"), *own, *ours)}
+    daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
+    table = Table(title=title, title_justify="left")
+    for column in ("policy", "loss", "vs daily", "promotions", "harmful", "harm days", "churn", "age", "oldest", "aim"):
+        table.add_column(column, justify="left" if column == "policy" else "right")
+    for name, made in figures.items():
+        table.add_row(*_row(name, made, daily))
+    Console(width=130).print(table)
+
+
+def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
+    beyond = made.loss / daily.loss - 1
+    met = beyond <= WITHIN and made.promotions <= SHARE * daily.promotions and made.harmful <= SHARE * daily.harmful
+    return (
+        name,
+        f"{made.loss:.4f}",
+        f"{100 * beyond:+.2f} %",
+        str(made.promotions),
+        str(made.harmful),
+        str(made.harm_days),
+        f"{made.churn:.2f}",
+        f"{made.age:.1f}",
+        str(made.oldest),
+        "met" if met else "",
+    )
+
+
+def _flights(days: int) -> None:
+    """Both flight use cases over 2013, from their deliveries, through the product's own replay."""
+    from demo.upstream import FIRST, deliver
+
+    with tempfile.TemporaryDirectory(prefix="policies-") as home:
+        os.environ["PIPELINE_HOME"] = home
+        for n in range(days):
+            deliver(Path(home) / "landing", FIRST + timedelta(n), ())
+        from pipeline.adapters.world import world
+        from pipeline.steps.replay import replay
+        from pipeline.usecases.flight_delay import FLIGHT_DELAY
+        from pipeline.usecases.flight_minutes import FLIGHT_MINUTES
+
+        with bars() as progress:
+            for usecase in (FLIGHT_DELAY, FLIGHT_MINUTES):
+                alone = replace(usecase, gates=(Better(),))
+                began = time.perf_counter()
+                ports = world(progress)
+                made = replay(alone, Days(FIRST + timedelta(31), FIRST + timedelta(days - 1)), ports)
+                first = (made.days.first - made.reel.stretch.days[0].astype(object)).days
+                names = [recipe.name for recipe in usecase.recipes]
+                for chosen in (*([name] for name in names), names):
+                    show(f"{usecase.name}, {' + '.join(chosen)}", made.reel, chosen, usecase.baseline.name, first)
+                Console().print(f"{usecase.name}: {time.perf_counter() - began:.0f} s in all\n")
