@@ -54,6 +54,8 @@ class Better:
         switch_price: Of a switch to another recipe.
         switch_by: By how much, as a share of the champion's loss, another recipe's must be lower to count at all.
         by_chance: Promotions a year that chance alone may bring, above 0.
+        first_by_chance: The same while a plain rule reigns. It is left once, and a model that is no better than the
+            rule does little harm until the next look; to wait for a year's proof costs more.
         confidence: Of the anytime-valid bounds told beside.
     """
 
@@ -61,6 +63,7 @@ class Better:
     switch_price: float = 0.5
     switch_by: float = 0.0
     by_chance: float = 1.0
+    first_by_chance: float = 12.0
     confidence: float = 0.95
     name: ClassVar[str] = "better"
     stage: ClassVar[Stage] = Stage.SCORES
@@ -70,17 +73,26 @@ class Better:
             value = getattr(self, name)
             if not 0 <= value < 100:
                 raise ValueError(f"gate '{self.name}': {name} must be at least 0 and below 100, got {value}")
-        if not 0 < self.by_chance <= YEAR:
-            raise ValueError(
-                f"gate '{self.name}': by_chance must be above 0 promotions a year and at most one a day, "
-                f"got {self.by_chance}"
-            )
+        for name in ("by_chance", "first_by_chance"):
+            value = getattr(self, name)
+            if not 0 < value <= YEAR:
+                raise ValueError(
+                    f"gate '{self.name}': {name} must be above 0 promotions a year and at most one a day, got {value}"
+                )
         if not 0.5 < self.confidence < 1:
             raise ValueError(f"gate '{self.name}': the confidence lies between 0.5 and 1, got {self.confidence}")
 
-    def threshold(self, refresh: bool, candidates: int) -> float:
-        """The mean number of days until chance sets off the detector of one candidate."""
-        share = 1.0 if candidates == 1 else 0.5 if refresh else 0.5 / max(candidates - 1, 1)
+    def threshold(self, refresh: bool, candidates: int, office: bool = True) -> float:
+        """The mean number of days until chance sets off the detector of one candidate.
+
+        Args:
+            refresh: Whether it is of the champion's own recipe.
+            candidates: How many recipes are judged side by side.
+            office: Whether the champion's recipe is one of them.
+        """
+        if not office:
+            return YEAR / self.first_by_chance * candidates
+        share = 1.0 if candidates == 1 else 0.5 if refresh else 0.5 / (candidates - 1)
         return YEAR / (self.by_chance * share)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
@@ -106,7 +118,7 @@ class Better:
 
     def _settle(self, rivalry: Track, noise: Noise, price: float, by: float, evidence: Evidence) -> Finding:
         regret = regret_of(rivalry, by)
-        threshold = math.log(self.threshold(evidence.refresh, evidence.candidates))
+        threshold = math.log(self.threshold(evidence.refresh, evidence.candidates, evidence.office))
         scores = noise.scores(rivalry, by)
         statistic = e_detector(scores)
         if evidence.ageing:
@@ -117,7 +129,8 @@ class Better:
         relative, low, high = _bounds(rivalry, noise, self.confidence)
         proven = regret >= price and statistic >= threshold
         outcome = Outcome.PASS if proven else Outcome.FAIL if opposite >= threshold else Outcome.UNKNOWN
-        whose = "fresh fits of its recipe" if evidence.refresh else f"{evidence.candidate} as it would be served"
+        served = f"{evidence.candidate} as it would be served" if evidence.office else "its fresh fits"
+        whose = "fresh fits of its recipe" if evidence.refresh else served
         told = (
             f"{whose}: loss {change(relative)} than the champion's since {rivalry.days[0]} (at any time "
             f"{100 * self.confidence:.4g} %: {at_best(low) if outcome is Outcome.FAIL else at_worst(high)}); "

@@ -168,6 +168,7 @@ class Evidence:
             office took over.
         ageing: For a refresh: older fits of the recipe and its fresh ones, by age; how the recipe ages.
         refresh: Whether the candidate is a fresh fit of the champion's own recipe.
+        office: Whether the champion's recipe is among the candidates'; False while a plain rule reigns.
         candidates: How many candidates are judged side by side today; each gets its part of the error allowed.
         window: How many days of evidence were asked for.
         simpler: Recipe that is declared before the candidate's, and could ship today, to both recipes' fresh fits on
@@ -189,6 +190,7 @@ class Evidence:
     rivalry: Track | None = None
     ageing: tuple[Track, ...] = ()
     refresh: bool = True
+    office: bool = True
     candidates: int = 1
     window: int = 14
     simpler: Mapping[str, Paired] | None = None

@@ -216,6 +216,7 @@ class Replayer:
             rivalry=rivalry,
             ageing=scenes.ageing(recipe, exam) if refresh else (),
             refresh=refresh,
+            office=champion.recipe in policy.recipes,
             candidates=len(policy.recipes),
             window=self.window,
         )

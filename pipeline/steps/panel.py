@@ -133,6 +133,7 @@ class Panel:
             rivalry=rivalry,
             ageing=ageing,
             refresh=candidate.recipe == head.recipe,
+            office=head.recipe in {recipe.name for recipe in usecase.recipes},
             # All that are declared, not those that sat: who tries one recipe after another must not get an easier test.
             candidates=len(usecase.recipes),
             window=usecase.evidence,
