@@ -116,8 +116,12 @@ class Reel:
         self._losses.setdefault(fit, []).append((first, end, sums))
 
     def _ask(self, fit: Fit, day: int) -> None:
-        first = fit.day + (day - fit.day) // self.horizon * self.horizon
-        end = min(first + self.horizon, len(self))
+        # A fit that is asked for once more is made once more: each time for three times as many days.
+        first, end, step = fit.day, fit.day + self.horizon, self.horizon
+        while day >= end:
+            step *= 3
+            first, end = end, end + step
+        end = min(end, len(self))
         self.put(fit, first, end, self._predict(fit, first, end))
 
     def said(self, fit: Fit, day: int) -> Floats | None:

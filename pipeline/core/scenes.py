@@ -106,10 +106,12 @@ class Scenes:
         key = (one, other, day)
         if key not in self._days:
             ages = [age for age in AGES if day - age >= self.first]
-            sides = [[self.reel.losses(Fit(recipe, day - age), day) for age in ages] for recipe in (one, other)]
+            sides = [[self.reel.losses(Fit(recipe, day - age), day) for recipe in (one, other)] for age in ages]
+            # An age at which either could not be fitted yet is no age of the comparison.
+            both = [side for side in sides if all(loss is not None for loss in side)]
             made = None
-            if ages and all(loss is not None for side in sides for loss in side):
-                above, below = (np.mean([loss for loss in side if loss is not None], axis=0) for side in sides)
+            if both:
+                above, below = np.mean(np.asarray(both), axis=0)
                 made = Day.of(self.reel.stretch.days[day], above, below, self.reel.sizes(day))
             self._days[key] = made
         return self._days[key]
