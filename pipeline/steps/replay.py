@@ -70,7 +70,7 @@ def replay(
     names = [recipe.name for recipe in usecase.recipes]
     ordered = [begin.recipe, *(name for name in names if name != begin.recipe)] if begin.recipe in names else names
     player = Replayer(usecase.name, reel, begin, first, usecase.baseline.name, usecase.label_delay, usecase.evidence)
-    every = [*asked, *habits(ordered, "exam")]
+    every = [*asked, *habits(ordered, "refit")]
     with world.progress("replay", len(every)) as done:
         timelines = []
         for policy in every:
