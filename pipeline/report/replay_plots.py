@@ -57,10 +57,10 @@ def frontier(made: Replayed) -> Markup:
     for one, end, place in zip(shown, places, spread(places, 15, top, bottom), strict=True):
         style = _look(made, one)
         at = x(math.sqrt(one.figures.promotions))
-        loss, n = number(one.figures.loss), count(one.figures.promotions, "promotion")
+        hint = f"{one.name}: {number(one.figures.loss)}, {count(one.figures.promotions, 'promotion')}"
         canvas.line(at, end, right + 12, place, f"leader thin {style}")
-        canvas.dot(at, end, 5.2 if one is made.played[0] else 4.0, f"dot {style}", f"{one.name}: {loss}, {n}")
-        canvas.text(right + 16, place + 4, _short(one.name), f"name {style}", hint=f"{one.name}: {loss}, {n}")
+        canvas.dot(at, end, 5.2 if one is made.played[0] else 4.0, f"dot {style}", hint)
+        canvas.text(right + 16, place + 4, _short(one.name), f"name {style}", hint=hint)
     return canvas.render()
 
 
@@ -71,7 +71,7 @@ def _look(made: Replayed, one: Played) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 27 else name[:26] + "…"
+    return name if len(name) <= 23 else name[:22] + "…"
 
 
 def _counts(most: int) -> list[int]:
@@ -201,7 +201,7 @@ def losses(made: Replayed, width: float = WIDE) -> Markup:
         ends.append((name, style, shown[-1][1] if shown else bottom))
     for (name, style, end), place in zip(ends, spread([end for *_, end in ends], 15, top, bottom), strict=True):
         canvas.line(right + 2, end, right + 12, place, f"leader {style}")
-        canvas.text(right + 16, place + 4, _short(name)[:20], f"name {style}", hint=name)
+        canvas.text(right + 16, place + 4, _short(name), f"name {style}", hint=name)
     return canvas.render()
 
 

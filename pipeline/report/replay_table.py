@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.core.replayed import Played, Replayed
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.words import some
-from pipeline.report.terminal import plain_table
+from pipeline.report.terminal import plain_table, show
 
 HEAD = (
     "policy",
@@ -40,6 +42,13 @@ def replay_view(made: Replayed) -> RenderableType:
     if made.proposal is not None:
         parts.append(Text(f"\nproposed: {made.proposed()}", "bold", overflow="fold"))
     return Group(*parts)
+
+
+def as_text(made: Replayed) -> str:
+    """The same as plain text, for a log."""
+    written = StringIO()
+    show(replay_view(made), written)
+    return written.getvalue()
 
 
 def remarks(made: Replayed) -> list[str]:
