@@ -127,15 +127,15 @@ with DAG(
     doc_md="""\
 ### What a policy would have done with the days of the past
 
-Fits every recipe as of every day that counts, and decides each day again by the same functions as the daily run, on what
-was known that day: under the declared policy, under changed ones, and under the usual habits (never, weekly, daily, a
-point estimate). Nobody is promoted. The task's log shows the table; the page is `replay.html` among the artifacts of the
-run in MLflow that the log names.
+Fits every recipe as of every day that counts, and decides each day again by the same functions as the daily run, on
+what was known that day: under the declared policy, under changed ones, and under the usual habits (never, weekly,
+daily, a point estimate). Nobody is promoted. The task's log shows the table; the page is `replay.html` among the
+artifacts of the run in MLflow that the log names.
 
-The first replay of a year fits for half an hour or more; what was fitted is kept, so one that was stopped goes on where it
-was, and the next fits only what is new.
+The first replay of a year fits for half an hour or more; what was fitted is kept, so one that was stopped goes on where
+it was, and the next fits only what is new.
 
-The same without Airflow: `.venv/bin/python -m pipeline replay <use case> --from 2013-02-01 --to 2013-12-30 --search`; on the
+The same without Airflow: `.venv/bin/python -m pipeline replay <use case> --from 2013-02-01 --to 2013-12-30`; on the
 team's stack with `docker compose exec airflow-worker python` in the place of `.venv/bin/python`
 """,
     params={
@@ -144,7 +144,7 @@ team's stack with `docker compose exec airflow-worker python` in the place of `.
             type="string",
             format="date",
             title="From",
-            description="The first day that counts, as in 2013-02-01; before it there must be days enough to learn from.",
+            description="The first day that counts, as in 2013-02-01; before it there must be days to learn from.",
         ),
         "to": Param(
             type="string", format="date", title="To", description="The last day that counts, as in 2013-12-30."
@@ -161,7 +161,7 @@ team's stack with `docker compose exec airflow-worker python` in the place of `.
             default=False,
             type=["null", "boolean"],
             title="Search",
-            description="Propose a policy: chosen on the first part of these days and judged on the rest; both are said.",
+            description="Propose a policy: chosen on the first part of these days, judged on the rest; both are said.",
         ),
         "workers": Param(
             1,

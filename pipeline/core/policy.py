@@ -87,10 +87,10 @@ def changed(policy: Policy, text: str) -> Policy:
 
     Args:
         policy: One that decides by gates.
-        text: Of the gate that decides ``price``, ``switch_price``, ``switch_by``, ``by_chance``; of any other a number
-            (``every_slice.margin=0.2``), or which gates there are (``gates=better+sound``); of the policy ``every``,
-            ``lag``, ``ship``, ``recipes``; of a recipe its window (``window.linear_60=30``), whose fits are then those
-            of the recipe :func:`varied` names.
+        text: Of the gate that decides ``price``, ``switch_price``, ``switch_by``, ``by_chance``, ``first_by_chance``;
+            of any other a number (``every_slice.margin=0.2``), or which gates there are (``gates=better+sound``); of
+            the policy ``every``, ``lag``, ``ship``, ``recipes``; of a recipe its window (``window.linear_60=30``),
+            whose fits are then those of the recipe :func:`varied` names.
 
     Raises:
         ValueError: In a sentence that says what there is.
@@ -102,7 +102,7 @@ def changed(policy: Policy, text: str) -> Policy:
     gates, other = policy.gates, windows(text)
     for part in parts:
         name, _, value = part.partition("=")
-        if name in ("price", "switch_price", "switch_by", "by_chance"):
+        if name in ("price", "switch_price", "switch_by", "by_chance", "first_by_chance"):
             gates = tuple(replace(g, **{name: _number(name, value)}) if isinstance(g, Better) else g for g in gates)
         elif name in ("every", "lag"):
             ours[name] = _whole(name, value, int(name == "every"))

@@ -42,8 +42,8 @@ def frontier(made: Replayed) -> Markup:
         canvas.line(x(math.sqrt(n)), top, x(math.sqrt(n)), bottom, "grid")
         canvas.text(x(math.sqrt(n)), bottom + 15, f"{n:,}", "tick", "middle")
     canvas.text((left + right) / 2, bottom + 34, "promotions over all days", "axis", "middle")
-    for name, loss, n in tried:
-        canvas.dot(x(math.sqrt(n)), y(loss), 2.6, "tried", f"{name}: {number(loss)}, {count(n, 'promotion')}")
+    for name, lost, n in tried:
+        canvas.dot(x(math.sqrt(n)), y(lost), 2.6, "tried", f"{name}: {number(lost)}, {count(n, 'promotion')}")
     best = _staircase(
         [(one.figures.promotions, one.figures.loss) for one in shown] + [(n, loss) for _, loss, n in tried]
     )
