@@ -60,7 +60,7 @@ def test_without_a_place_the_page_lies_in_the_home(
         ([*STRETCH, "--policy", "cost=1"], "'cost=1' changes nothing that a policy has"),
         ([*STRETCH, "--start", "magic"], "has no recipe 'magic'"),
         ([*STRETCH, "--page", "/proc/page.html"], "the page can't be written to /proc/page.html"),
-        (["--from", "2021-01-09", "--to", "2021-01-18"], "neither the store nor upstream has a day"),
+        (["--from", "2021-01-09", "--to", "2021-01-18"], "nothing was ever delivered of visits, shops"),
     ],
 )
 def test_a_replay_that_can_not_be_is_a_sentence(

@@ -88,8 +88,14 @@ def _rows(made: Replayed) -> list[dict[str, Any]]:
         shown = None if d is None or one is made.best else {"estimate": d.estimate, "low": d.low, "high": d.high}
         cell = cells(one, made.best)
         gauge = replay_plots.gauge(shown, low - pad, high + pad)
-        rows.append({"mine": n < made.asked, "name": cell[0], "cells": cell[1:], "gauge": gauge})
+        rows.append({"mine": n < made.asked, "name": _breaking(cell[0]), "cells": cell[1:], "gauge": gauge})
     return rows
+
+
+def _breaking(name: str) -> Markup:
+    """A policy's text, which may go on in the next line after a comma or a plus."""
+    parts = [Markup("+<wbr>").join(part.split("+")) for part in name.split(",")]
+    return Markup(",<wbr>").join(parts)
 
 
 def _drawn(made: Replayed, one: Played) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def _proposal(made: Replayed) -> dict[str, Any] | None:
 
     def row(name: str, chosen: Assessment, judged: Assessment) -> tuple[str, ...]:
         figures = [cell for f in (chosen, judged) for cell in (f"{f.loss:.4f}", str(f.promotions), str(f.harmful))]
-        return (name, *figures)
+        return (_breaking(name), *figures)
 
     return {
         "name": found.name,

@@ -18,10 +18,9 @@ _STYLES = ("challenger", "other1", "other2", "other3", "other4")
 
 def styles(made: Replayed) -> dict[str, str]:
     """Recipe to colour class."""
-    recipes = list(made.ageing)
-    return {name: _STYLES[n % len(_STYLES)] for n, name in enumerate(recipes)} | {
-        made.usecase.baseline.name: "baseline"
-    }
+    baseline = made.usecase.baseline.name
+    recipes = [name for name in made.reel.recipes if name != baseline]
+    return {name: _STYLES[n % len(_STYLES)] for n, name in enumerate(recipes)} | {baseline: "baseline"}
 
 
 def frontier(made: Replayed) -> Markup:
@@ -54,7 +53,8 @@ def frontier(made: Replayed) -> Markup:
         steps.append((x(math.sqrt(n)), y(loss)))
     canvas.path([*steps, (right, steps[-1][1])] if steps else [], "edge line")
     places = [y(one.figures.loss) for one in shown]
-    for one, end, place in zip(shown, places, spread(places, 15, top, bottom), strict=True):
+    # Backwards, so that the declared policy's point lies on top.
+    for one, end, place in reversed(list(zip(shown, places, spread(places, 15, top, bottom), strict=True))):
         style = _look(made, one)
         at = x(math.sqrt(one.figures.promotions))
         hint = f"{one.name}: {number(one.figures.loss)}, {count(one.figures.promotions, 'promotion')}"
@@ -92,7 +92,8 @@ def _staircase(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 def timeline(made: Replayed, one: Played) -> Markup:
     """Who served when, a lane a recipe; a triangle is a promotion, a cross one that did harm."""
     looks = styles(made)
-    lanes = [name for name in looks if any(fit.recipe == name for fit in one.timeline.served)]
+    fits = [*one.timeline.served, *(change.winner for change in one.timeline.changes)]
+    lanes = [name for name in looks if any(fit.recipe == name for fit in fits)]
     if not lanes:
         return Markup("")
     left, right, top, gap = 118.0, WIDE - 12, 18.0, 30.0
