@@ -1,4 +1,4 @@
-"""What a person does to the champion by hand: roll it back, or end the hold that a rollback left behind."""
+"""What a person does by hand: roll the champion back, end the hold that a rollback left behind, replay a policy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 from loop.run import now, steps, user, world
 from loop.tasks import end_with_supervisor, one_sentence
 
+from pipeline.adapters.world import training_pool
 from pipeline.usecases import ALL, find
 
 NAMES = [usecase.name for usecase in ALL]
@@ -119,3 +120,76 @@ The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe
             return steps.rollback.lift(usecase, world(), recipe, why, user(), now()).to_dict()
 
     lift_hold()
+
+with DAG(
+    dag_id="replay",
+    description="What a policy would have done with the days of the past.",
+    doc_md="""\
+### What a policy would have done with the days of the past
+
+Fits every recipe as of every day that counts, and decides each day again by the same functions as the daily run, on
+what was known that day: under the declared policy, under changed ones, and under the usual habits (never, weekly,
+daily, a point estimate). Nobody is promoted. The task's log shows the table; the page is `replay.html` among the
+artifacts of the run in MLflow that the log names.
+
+The first replay of a year fits for half an hour or more; what was fitted is kept, so one that was stopped goes on where
+it was, and the next fits only what is new.
+
+The same without Airflow: `.venv/bin/python -m pipeline replay <use case> --from 2013-02-01 --to 2013-12-30`; on the
+team's stack with `docker compose exec airflow-worker python` in the place of `.venv/bin/python`
+""",
+    params={
+        "usecase": USECASE,
+        "from": Param(
+            type="string",
+            format="date",
+            title="From",
+            description="The first day that counts, as in 2013-02-01; before it there must be days to learn from.",
+        ),
+        "to": Param(
+            type="string", format="date", title="To", description="The last day that counts, as in 2013-12-30."
+        ),
+        "policies": Param(
+            "",
+            type=["null", "string"],
+            format="multiline",
+            title="Policies",
+            description="Changes of the declared policy, a policy a line: price=0.05,ship=exam or recipes=a+b or "
+            "window.a=30 or every=7 or lag=1 or gates=better+sound. Empty: the declared policy and the habits alone.",
+        ),
+        "search": Param(
+            default=False,
+            type=["null", "boolean"],
+            title="Search",
+            description="Propose a policy: chosen on the first part of these days, judged on the rest; both are said.",
+        ),
+        "workers": Param(
+            1,
+            type="integer",
+            minimum=1,
+            maximum=64,
+            title="Processes",
+            description="How many processes fit at a time; each holds the days in memory and takes a processor.",
+        ),
+    },
+    **BY_HAND,
+) as replay_dag:
+
+    @task(**{**ONCE, "execution_timeout": timedelta(hours=24)}, pool=training_pool())
+    def replay() -> dict[str, Any]:
+        """Fits what is not kept yet, replays the policies, and keeps the run in MLflow with its page."""
+        end_with_supervisor()
+        with one_sentence("replay"):
+            asked = get_current_context()["params"]
+            policies = (asked["policies"] or "").splitlines()
+            return steps.replay_kept.replay_and_keep(
+                find(asked["usecase"]),
+                asked["from"],
+                asked["to"],
+                world(),
+                policies,
+                search=bool(asked["search"]),
+                workers=asked["workers"],
+            )
+
+    replay()

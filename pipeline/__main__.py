@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pipeline import replaying
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.records import DayOutcome
 from pipeline.starting.options import add_options
@@ -151,6 +152,10 @@ def _reconcile(args: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(args: argparse.Namespace) -> int:
+    return replaying.run(args, _usecase(args.usecase))
+
+
 def _new(args: argparse.Namespace) -> int:
     from pipeline.starting.command import new
 
@@ -216,6 +221,7 @@ def parser() -> argparse.ArgumentParser:
     lift.add_argument("--why", required=True)
     lift.add_argument("--by", default=getpass.getuser())
     command("reconcile", _reconcile, "bring MLflow's aliases to what the promotion ledger says")
+    replaying.add_options(command("replay", _replay, "what a policy would have done with the days of the past"), _day)
     text = "write a use case from a history in one file, and deliver it day by day"
     new = commands.add_parser("new", help=text, description=text)
     new.set_defaults(act=_new)

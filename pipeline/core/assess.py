@@ -104,12 +104,18 @@ def churned(change: Change, reel: Reel) -> float:
     return float(np.mean(reel.kind.decision(winner) != reel.kind.decision(replaced)))
 
 
-def against(one: Timeline, other: Timeline, reel: Reel) -> Interval | NoInterval:
+def against(one: Timeline, other: Timeline, reel: Reel, begin: int | None = None) -> Interval | NoInterval:
     """The served loss of one policy relative to the other's, with its two-sided 95 % interval.
 
     Days lean on each other: the same champion serves for weeks. So weeks are what is taken to fail together.
+
+    Args:
+        one: What the policy did.
+        other: What it is held against did.
+        reel: What they were replayed on.
+        begin: Number of the first day; None: the first that is counted.
     """
-    days = range(one.first, one.first + min(len(one.served), len(other.served)))
+    days = range(one.first if begin is None else begin, one.first + min(len(one.served), len(other.served)))
     sat = [day for day in days if reel.units(day)]
 
     def totals(timeline: Timeline) -> Floats:

@@ -95,6 +95,14 @@ class Better:
         share = 1.0 if candidates == 1 else 0.5 if refresh else 0.5 / (candidates - 1)
         return YEAR / (self.by_chance * share)
 
+    def worth_it(self, evidence: Evidence) -> bool:
+        """Whether the regret has reached the price, the half of the answer that is cheap: without it none is PASS."""
+        rivalry = evidence.rivalry
+        if rivalry is None or not len(rivalry):
+            return False
+        price, by = (self.price, 0.0) if evidence.refresh else (self.switch_price, self.switch_by)
+        return regret_of(rivalry, by) >= price
+
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
         rivalry = evidence.rivalry

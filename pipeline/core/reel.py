@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import numbered
+from pipeline.core.stats import Clusters, numbered
 from pipeline.core.track import Day
 
 
@@ -100,6 +100,16 @@ class Reel:
         """Labelled units per block of the day."""
         return self._sizes[self._block_start[day] : self._block_start[day + 1]]
 
+    def clusters(self, days: Sequence[int]) -> Clusters:
+        """Days and blocks of the labelled units of some days, as :meth:`Clusters.of` numbers them; each has one."""
+        first = self._block_start[np.asarray(days)]
+        sizes = self._block_start[np.asarray(days) + 1] - first
+        begin = np.concatenate([[0], np.cumsum(sizes)])
+        parts = [self._block[self._known_start[day] : self._known_start[day + 1]] for day in days]
+        block = np.concatenate([part + shift for part, shift in zip(parts, begin[:-1] - first, strict=True)])
+        day = np.repeat(np.arange(len(days)), [len(part) for part in parts])
+        return Clusters(day, block, len(days), int(begin[-1]))
+
     def put(self, fit: Fit, first: int, end: int, predictions: Floats | None) -> None:
         """Take in what a fit said of the days from ``first`` to before ``end``; None: there is no such fit."""
         self._said.setdefault(fit, []).append((first, end, predictions))
@@ -116,8 +126,12 @@ class Reel:
         self._losses.setdefault(fit, []).append((first, end, sums))
 
     def _ask(self, fit: Fit, day: int) -> None:
-        first = fit.day + (day - fit.day) // self.horizon * self.horizon
-        end = min(first + self.horizon, len(self))
+        # A fit that is asked for once more is made once more: each time for three times as many days.
+        first, end, step = fit.day, fit.day + self.horizon, self.horizon
+        while day >= end:
+            step *= 3
+            first, end = end, end + step
+        end = min(end, len(self))
         self.put(fit, first, end, self._predict(fit, first, end))
 
     def said(self, fit: Fit, day: int) -> Floats | None:

@@ -167,21 +167,29 @@ class Replayer:
         So a candidate that is held has fewer findings than in the daily run, and the same decision.
         """
         evidence = self._evidence(policy, reign, recipe, exam)
-        cheap = [gate for gate in policy.gates if isinstance(gate, Better)]
-        findings = judge(cheap, evidence)
-        if cheap and joint(findings) is not Outcome.PASS:
+        first = [gate for gate in policy.gates if isinstance(gate, Better)]
+        if not all(gate.worth_it(evidence) for gate in first):
+            return ()
+        refresh = evidence.refresh
+        evidence = replace(evidence, ageing=self.scenes.ageing(recipe, exam) if refresh else ())
+        findings = judge(first, evidence)
+        if first and joint(findings) is not Outcome.PASS:
             return findings
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
-        if rest:
-            paired = self.scenes.paired(reign.champion, recipe, reign.since, exam)
-            evidence = replace(
-                evidence,
-                paired=paired,
-                plain=self.scenes.fresh(recipe, self.baseline, exam),
-                exam=self.scenes.exam(reign.champion, recipe, exam),
-                simpler=self._simpler(policy, reign, recipe, exam, paired, found),
-            )
-            findings += judge(rest, evidence)
+        if not rest:
+            return findings
+        paired = self.scenes.paired(reign.champion, recipe, reign.since, exam)
+        evidence = replace(
+            evidence,
+            paired=paired,
+            plain=self.scenes.fresh(recipe, self.baseline, exam),
+            exam=self.scenes.exam(reign.champion, recipe, exam),
+            simpler=self._simpler(policy, reign, recipe, exam, paired, found),
+        )
+        for gate in rest:
+            findings += judge([gate], evidence)
+            if joint(findings) is not Outcome.PASS:
+                break
         return findings
 
     def _simpler(
@@ -214,7 +222,6 @@ class Replayer:
             f"{champion.recipe} of {self.reel.stretch.days[champion.day]}",
             recipe,
             rivalry=rivalry,
-            ageing=scenes.ageing(recipe, exam) if refresh else (),
             refresh=refresh,
             office=champion.recipe in policy.recipes,
             candidates=len(policy.recipes),

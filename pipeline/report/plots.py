@@ -23,7 +23,7 @@ def day_name(day: str) -> str:
     return f"{when.day} {when:%b}"
 
 
-def _spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights for labels, in the same order, at least ``gap`` apart and as near as that allows to where they belong."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     placed: list[float] = []
@@ -93,7 +93,7 @@ def losses(lines: Sequence[Line], loss_name: str, window: int, changes: Mapping[
             hint = f"{line.name}, {day}: {number(line.values[day])}"
             canvas.dot(at(day), y(line.values[day]), 2.4, f"dot {line.style}", hint)
         ends.append(y(line.values[shown[-1]]) if shown else bottom)
-    for line, place, end in zip(lines, _spread(ends, 15, top, bottom), ends, strict=True):
+    for line, place, end in zip(lines, spread(ends, 15, top, bottom), ends, strict=True):
         canvas.line(right + 2, end, right + 12, place, f"leader {line.style}")
         canvas.text(right + 16, place + 4, line.name[:22], f"name {line.style}", hint=line.name)
     return canvas.render()

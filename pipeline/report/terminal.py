@@ -66,7 +66,7 @@ def days_table(outcomes: Sequence[DayOutcome], baseline: str = "") -> Renderable
 
 def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
     several = len({line.usecase for line in outcomes}) > 1
-    table = _table()
+    table = plain_table()
     if several:
         table.add_column("use case", no_wrap=True)
     table.add_column("day", no_wrap=True)
@@ -117,7 +117,7 @@ def history_table(entries: Sequence[Entry]) -> RenderableType:
 
 def _wide_history(entries: Sequence[Entry]) -> Table:
     several = len({entry.usecase for entry in entries}) > 1
-    table = _table()
+    table = plain_table()
     if several:
         table.add_column("use case", no_wrap=True)
     for name, justify in (("epoch", "right"), ("when (UTC)", "left"), ("what", "left"), ("version", "left")):
@@ -137,7 +137,7 @@ def _wide_history(entries: Sequence[Entry]) -> Table:
 
 def _narrow_history(entries: Sequence[Entry]) -> Table:
     several = len({entry.usecase for entry in entries}) > 1
-    table = _table()
+    table = plain_table()
     table.add_column("epoch", justify="right", no_wrap=True)
     table.add_column("when (UTC)", no_wrap=True)
     table.add_column("what", no_wrap=True)
@@ -177,7 +177,7 @@ def findings_table(findings: Iterable[Finding], informing: bool = False) -> Rend
         findings: What was found.
         informing: Whether to list those too that can stop nothing.
     """
-    table = _table()
+    table = plain_table()
     table.add_column("question", overflow="fold")
     table.add_column("answer", no_wrap=True)
     table.add_column("found, and what was wanted", ratio=1, overflow="fold")
@@ -206,7 +206,8 @@ def verdict_view(verdict: Verdict) -> RenderableType:
     return Group(*parts)
 
 
-def _table() -> Table:
+def plain_table() -> Table:
+    """An empty table in the style of all of them."""
     return Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1), header_style="bold")
 
 

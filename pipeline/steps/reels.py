@@ -7,18 +7,26 @@ so a stretch that was stopped goes on where it was, and one that has grown fits 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import io
+import logging
 import multiprocessing
 import os
+import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from datetime import date
+from importlib.metadata import version
+from itertools import pairwise
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
 
+from pipeline.core.errors import UnavailableError
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Files, Progress, Units
 from pipeline.core.records import digest
@@ -28,6 +36,8 @@ from pipeline.core.windows import Days
 from pipeline.steps.predictions import predictions
 from pipeline.steps.threads import one_thread
 from pipeline.steps.train import BrokenError, fitted
+
+log = logging.getLogger(__name__)
 
 #: For how many days on a fit is asked at once, its exam the first; few champions grow older.
 HORIZON = 28
@@ -67,8 +77,51 @@ class Source:
         model = self.fit(fit)
         if model is None:
             return None
-        at = slice(*np.searchsorted(self.day, (first, end)))
-        return predictions(self.kind, model, self.units.inputs.iloc[at], fit.recipe)
+        # Day by day, as the daily run asks: with other rows beside it a sum may differ in its last bit.
+        edges = np.searchsorted(self.day, np.arange(first, end + 1))
+        asked = [self.units.inputs.iloc[begin:stop] for begin, stop in pairwise(edges) if stop > begin]
+        said = [predictions(self.kind, model, inputs, fit.recipe) for inputs in asked]
+        nothing = np.empty((0, self.kind.width) if self.kind.width else 0)
+        return np.concatenate(said) if said else nothing
+
+    def contents(self, days: int) -> list[str]:
+        """Digest of what there is to learn from and to predict on each day; empty where there is no unit."""
+        import pyarrow as pa
+
+        table = pa.Table.from_pandas(self.units.inputs, preserve_index=False)
+        edges = np.searchsorted(self.day, np.arange(days + 1))
+        found = []
+        for begin, end in pairwise(edges.tolist()):
+            made = hashlib.sha256(self.units.labels[begin:end].tobytes())
+            for column in table.slice(begin, end - begin).columns:
+                values = column.combine_chunks()
+                # The words of all days stand in one dictionary; a day is named by its own.
+                plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+                made.update(repr(plain.type).encode())
+                made.update(pa.record_batch([plain], ["values"]).serialize())
+            found.append(made.hexdigest() if end > begin else "")
+        return found
+
+    def made_of(self, definitions: Mapping[str, str]) -> dict[str, str]:
+        """Recipe to the digest of what its fits depend on beside the units: declaration, source, numbers, versions."""
+        versions = [version(package) for package in ("scikit-learn", "numpy")]
+        return {
+            recipe.name: digest([definitions[recipe.name], recipe.at_least, _numbers(recipe), versions])
+            for recipe in self.recipes
+        }
+
+    def slim(self) -> Source:
+        """What a worker needs of it."""
+        nothing = self.units.where(np.zeros(len(self.units), dtype=np.bool_))
+        return replace(self, units=replace(nothing, inputs=self.units.inputs, labels=self.units.labels))
+
+
+def _numbers(recipe: Recipe) -> str:
+    """What the recipe's estimator is made with: code that it shares with others may have set it."""
+    estimator = recipe.build(recipe.seed)
+    asked = getattr(estimator, "get_params", None)
+    told = repr(sorted(asked().items(), key=str)) if asked is not None else type(estimator).__qualname__
+    return re.sub(r" at 0x[0-9a-f]+", "", told)  # where an object lies in memory is no part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +131,22 @@ class Keeper:
     Attributes:
         files: The file store.
         folder: Below which they lie.
-        data: Digest of each day's deliveries, by the day's number; empty where there are none.
-        definitions: Recipe name to the digest of its declaration and source.
-        history: How many days before a unit's own its features look back.
+        contents: Digest of the units of each day, by the day's number (:meth:`Source.contents`).
+        made_of: Recipe name to the digest of everything else that a fit depends on.
         windows: Recipe name to its window.
     """
 
     files: Files
     folder: str
-    data: Sequence[str]
-    definitions: dict[str, str]
-    history: int
-    windows: dict[str, int]
+    contents: Sequence[str]
+    made_of: Mapping[str, str]
+    windows: Mapping[str, int]
 
     def _name(self, fit: Fit, first: int, end: int) -> str:
-        begin = max(fit.day - self.windows[fit.recipe] - self.history, 0)
-        # The days are named by their data, and only by that: where they begin does not matter.
-        made_of = [self.definitions[fit.recipe], fit.day - begin, first - begin, list(self.data[begin:end])]
-        return f"{self.folder}/{fit.recipe}/{digest(made_of)}.npy"
+        begin = max(fit.day - self.windows[fit.recipe], 0)
+        # Days are named by what is in them, and only by that: where the stretch begins does not matter.
+        learnt, asked = list(self.contents[begin : fit.day]), list(self.contents[first:end])
+        return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt, asked])}.npy"
 
     def get(self, fit: Fit, first: int, end: int) -> tuple[bool, Floats | None]:
         """Whether it is kept, and the predictions."""
@@ -169,10 +220,12 @@ _Job = tuple[Fit, int, int]
 _source: Source | None = None
 
 
-def _begin(source: Source) -> None:
+def _begin(source: Source, parent: int) -> None:
     """In a worker, once: take the units, and die with whoever asked."""
     global _source  # noqa: PLW0603 - a worker has one
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _source = source
 
@@ -184,13 +237,13 @@ def _work(job: _Job) -> Floats | None:
 
 def _made(source: Source, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, Floats | None]]:
     """Each job with what came of it, as they come; few are under way at a time, so little is lost by a kill."""
-    if workers <= 1 or len(jobs) < 8 * workers:
+    if workers <= 1 or len(jobs) < 8 * workers or not _portable(source):
         for job in jobs:
             yield job, source.predict(*job)
         return
     # Processes begun anew: a copy of this one would hold the locks of its threads, which are not copied.
     begun = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=begun, initializer=_begin, initargs=(source,))
+    pool = ProcessPoolExecutor(workers, mp_context=begun, initializer=_begin, initargs=(source.slim(), os.getpid()))
     try:
         waiting: dict[Future[Floats | None], _Job] = {}
         rest = iter(jobs)
@@ -204,5 +257,21 @@ def _made(source: Source, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for one in ready:
                 yield waiting.pop(one), one.result()
+    except BrokenProcessPool:
+        raise UnavailableError(
+            "a process that fits was ended by somebody, perhaps for want of memory; what was done is kept: run it "
+            "again, with fewer --workers if memory is short",
+            "KILLED",
+        ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _portable(source: Source) -> bool:
+    """Whether another process can be handed the recipes: a function within a function it could not find."""
+    try:
+        ForkingPickler.dumps((source.kind, source.recipes))
+    except Exception as error:  # noqa: BLE001 - whatever their own code raises
+        log.warning("one process fits, as the recipes can't be handed to another: %s", error)
+        return False
+    return True

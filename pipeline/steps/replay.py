@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,90 +14,23 @@ from pipeline.core.assess import Assessment, against, assess
 from pipeline.core.better import Better
 from pipeline.core.errors import RefusedError, UnavailableError, UsageError
 from pipeline.core.evidence import Stage
-from pipeline.core.policy import Policy, changed, habits
+from pipeline.core.policy import Policy, changed, habits, varied, windows
 from pipeline.core.ports import World
 from pipeline.core.reel import Fit, Reel
 from pipeline.core.replay import Replayer, Timeline
-from pipeline.core.stats import Interval, NoInterval
-from pipeline.core.usecase import Usecase
+from pipeline.core.replayed import Played, Proposal, Replayed
+from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps import scores
 from pipeline.steps.ingest import ingest
 from pipeline.steps.reels import Keeper, Source, make_reel
+from pipeline.steps.unseen import with_new_keys_daily
 from pipeline.steps.validate import validate
 
 #: The part of the history on which a search chooses.
 CHOSEN_ON = 0.6
 #: Of the days, the most that may promote for a policy to be proposed.
 MOST = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One policy, replayed.
-
-    Attributes:
-        timeline: What it did.
-        figures: What it came to.
-        difference: Its served loss relative to the best recipe shipped daily.
-    """
-
-    timeline: Timeline
-    figures: Assessment
-    difference: Interval | NoInterval
-
-    @property
-    def name(self) -> str:
-        """The policy's name."""
-        return self.timeline.policy.name
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a search found.
-
-    Attributes:
-        policy: Chosen on the first part of the history.
-        split: Number of the first day of the rest.
-        chosen, judged: Its figures on the first part, and on the rest.
-        daily_chosen, daily_judged: Those of the recipe that shipped daily was best on the first part.
-        tried: How many policies were tried.
-    """
-
-    policy: Policy
-    split: int
-    chosen: Assessment
-    judged: Assessment
-    daily_chosen: Assessment
-    daily_judged: Assessment
-    tried: int
-
-
-@dataclass(frozen=True, eq=False)
-class Replayed:
-    """A replay.
-
-    Attributes:
-        usecase: Whose.
-        days: The counted days.
-        reel: The history.
-        played: The policies; those that were asked for come first, then the habits.
-        best: The best recipe shipped daily, among them.
-        left_out: Gates that can't be replayed, as they judge what is measured on the day.
-        without: Refused days, which nobody saw.
-        ageing: Recipe to its loss by age relative to its fresh fits', in order of the age; NaN where nothing is known.
-        proposal: What a search found; None: not asked.
-    """
-
-    usecase: Usecase
-    days: Days
-    reel: Reel
-    played: tuple[Played, ...]
-    best: Played
-    left_out: tuple[str, ...]
-    without: tuple[date, ...]
-    ageing: Mapping[str, Sequence[float]]
-    proposal: Proposal | None = None
 
 
 def replay(
@@ -123,17 +56,21 @@ def replay(
     Raises:
         UsageError: The days are not in the store, or nothing can be fitted on the first of them.
     """
-    reel, first, without = _history(usecase, days, world, workers)
-    names = [recipe.name for recipe in usecase.recipes]
-    begin = _start(usecase, reel, first, start)
     declared, left_out = declared_policy(usecase)
+    known = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
+    if start and start not in known:
+        raise UsageError(f"use case '{usecase.name}' has no recipe '{start}'; it has {', '.join(known)}", "RECIPE")
     try:
         asked = [declared, *(changed(declared, text) for text in policies)]
+        wider = _with_variants(usecase, policies)
     except ValueError as nonsense:
         raise UsageError(str(nonsense), "POLICY") from None
+    reel, first, without = _history(usecase, wider, days, world, workers)
+    begin = _start(usecase, reel, first, start)
+    names = [recipe.name for recipe in usecase.recipes]
     ordered = [begin.recipe, *(name for name in names if name != begin.recipe)] if begin.recipe in names else names
     player = Replayer(usecase.name, reel, begin, first, usecase.baseline.name, usecase.label_delay, usecase.evidence)
-    every = [*asked, *habits(ordered, "exam")]
+    every = [*asked, *habits(ordered, "refit")]
     with world.progress("replay", len(every)) as done:
         timelines = []
         for policy in every:
@@ -141,22 +78,41 @@ def replay(
             done()
     figures = [assess(timeline, reel) for timeline in timelines]
     daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
-    best = min(daily, key=lambda n: (not np.isfinite(figures[n].loss), figures[n].loss))
+    best = min(daily, key=lambda n: _rank(figures[n]))
     played = tuple(
         Played(timeline, made, against(timeline, timelines[best], reel))
         for timeline, made in zip(timelines, figures, strict=True)
     )
+    searched, proposal = _search(player, timelines[0], [timelines[n] for n in daily], world) if search else ((), None)
+    last = reel.stretch.days[-1].astype(object)
     return Replayed(
         usecase,
-        Days(days.first, days.last),
+        Days(reel.stretch.days[first].astype(object), last),
         reel,
         played,
+        len(asked),
         played[best],
         left_out,
         without,
-        {name: ageing(reel, name, first) for name in names},
-        _search(player, declared, timelines, daily, world) if search else None,
+        {recipe.name: ageing(reel, recipe.name, first) for recipe in wider.recipes},
+        searched,
+        proposal,
     )
+
+
+def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:
+    """The use case with a recipe more for each window that a policy changes."""
+    more: dict[str, Recipe] = {}
+    for text in policies:
+        for name, window in windows(text).items():
+            recipe = usecase.recipe(name)
+            least = min(recipe.at_least, window)
+            more[varied(name, window)] = replace(recipe, name=varied(name, window), window=window, at_least=least)
+    return replace(usecase, recipes=(*usecase.recipes, *more.values()))
+
+
+def _rank(figures: Assessment) -> tuple[bool, float]:
+    return not np.isfinite(figures.loss), figures.loss
 
 
 def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
@@ -192,43 +148,54 @@ def ageing(reel: Reel, recipe: str, first: int) -> list[float]:
 
 
 def _search(
-    player: Replayer, declared: Policy, habits_: Sequence[Timeline], daily: Sequence[int], world: World
-) -> Proposal:
-    """The policy with the least served loss on the first part, of those that promote on one day in ten or less."""
-    reel, first = player.reel, player.first
+    player: Replayer, declared: Timeline, daily: Sequence[Timeline], world: World
+) -> tuple[tuple[tuple[str, float, int], ...], Proposal]:
+    """The policy with the least served loss on the first part, of those that promote on one day in ten or less.
+
+    Returns:
+        Of every policy tried its name, loss and promotions over all days; and the proposal.
+    """
+    reel, first, policy = player.reel, player.first, declared.policy
     split = first + int((len(reel) - first) * CHOSEN_ON)
-    sets = ["", *(f",recipes={name}" for name in declared.recipes)] if len(declared.recipes) > 1 else [""]
+    if not (any(reel.units(n) for n in range(first, split)) and any(reel.units(n) for n in range(split, len(reel)))):
+        raise UsageError("a search needs labelled days to choose on and others to judge on: replay more days", "EARLY")
+    several = len(policy.recipes) > 1
+    sets = ["", *(f",recipes={name}" for name in policy.recipes)] if several else [""]
     texts = [
         f"price={price},switch_price={switch},ship={ship}{recipes}"
         for recipes in sets
         for ship in ("refit", "exam")
-        for switch in ((0.25, 0.5, 1.0) if not recipes and len(declared.recipes) > 1 else (0.5,))
+        for switch in ((0.25, 0.5, 1.0) if several and not recipes else (0.5,))
         for price in (0.02, 0.05, 0.08, 0.12, 0.2, 0.3)
     ]
     tried: list[tuple[Timeline, Assessment]] = []
     with world.progress("search", len(texts)) as done:
         for text in texts:
-            timeline = player.run(changed(declared, text))
+            timeline = player.run(changed(policy, text))
             tried.append((timeline, assess(timeline, reel, first, split)))
             done()
     calm = [one for one in tried if one[1].promotions <= MOST * (split - first)] or tried
-    timeline, chosen = min(calm, key=lambda one: (not np.isfinite(one[1].loss), one[1].loss))
-    best = min((habits_[n] for n in daily), key=lambda one: assess(one, reel, first, split).loss)
-    return Proposal(
-        timeline.policy,
-        split,
-        chosen,
-        assess(timeline, reel, split),
-        assess(best, reel, first, split),
-        assess(best, reel, split),
-        len(texts),
+    timeline, chosen = min(calm, key=lambda one: _rank(one[1]))
+    best = min(daily, key=lambda one: _rank(assess(one, reel, first, split)))
+    whole = [assess(one, reel) for one, _ in tried]
+    points = [(one.policy.name, made.loss, made.promotions) for (one, _), made in zip(tried, whole, strict=True)]
+    return tuple(points), Proposal(
+        name=timeline.policy.name,
+        split=split,
+        chosen=chosen,
+        judged=assess(timeline, reel, split),
+        declared_chosen=assess(declared, reel, first, split),
+        declared_judged=assess(declared, reel, split),
+        daily=best.policy.name,
+        daily_chosen=assess(best, reel, first, split),
+        daily_judged=assess(best, reel, split),
+        difference=against(timeline, declared, reel, split),
+        tried=len(texts),
     )
 
 
 def _start(usecase: Usecase, reel: Reel, first: int, start: str) -> Fit:
     names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
-    if start and start not in names:
-        raise UsageError(f"use case '{usecase.name}' has no recipe '{start}'; it has {', '.join(names)}", "RECIPE")
     for name in [start] if start else names:
         if reel.losses(Fit(name, first), first) is not None:
             return Fit(name, first)
@@ -240,7 +207,9 @@ def _start(usecase: Usecase, reel: Reel, first: int, start: str) -> Fit:
     )
 
 
-def _history(usecase: Usecase, days: Days, world: World, workers: int | None) -> tuple[Reel, int, tuple[date, ...]]:
+def _history(
+    declared: Usecase, usecase: Usecase, days: Days, world: World, workers: int | None
+) -> tuple[Reel, int, tuple[date, ...]]:
     """The reel, the number of the first counted day in it, and the refused days."""
     reach = Days(days.first - timedelta(usecase.longest_window), days.last)
     versions, without = _prepared(usecase, reach, days, world)
@@ -254,16 +223,16 @@ def _history(usecase: Usecase, days: Days, world: World, workers: int | None) ->
     with world.progress("features", 1) as done:
         units = world.engine.units(usecase, versions, whole, without)
         done()
+    # What is new to the use case does not depend on a window that somebody tries.
+    units = with_new_keys_daily(declared, units, whole, versions, without, world.store)
     number = (units.days - np.datetime64(whole.first)).astype(np.int64)
     recipes = (*usecase.recipes, usecase.baseline)
     source = Source(usecase.kind, recipes, units, number)
-    data = scores.data_of(usecase, versions, world, whole)
     keeper = Keeper(
         files=world.files,
         folder=f"replays/{usecase.name}",
-        data=["" if day in without else data.get(day, "") for day in whole],
-        definitions={recipe.name: scores.definition(usecase, recipe.name, world) for recipe in recipes},
-        history=usecase.history,
+        contents=source.contents(len(whole)),
+        made_of=source.made_of({recipe.name: scores.definition(usecase, recipe.name, world) for recipe in recipes}),
         windows={recipe.name: recipe.window for recipe in recipes},
     )
     begin = max(days.first, whole.first)
@@ -274,11 +243,9 @@ def _history(usecase: Usecase, days: Days, world: World, workers: int | None) ->
 def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[dict[str, int], frozenset[date]]:
     """The store brought up to date for the stretch, and the days of it that are refused."""
     versions = _versions(usecase, world)
-    known = set.intersection(*(set(world.store.marks(n, v, reach)) for n, v in versions.items())) if versions else set()
-    wanted = [day for day in reach if day not in known]
     step = max(usecase.lookback, 1)
-    # Every so many days one run of ingest takes in what lies before it.
-    stops = [day for n, day in enumerate(reach) if n % step == step - 1 or day == reach.last] if wanted else []
+    # Every so many days one run of ingest takes in what lies before it, corrections too.
+    stops = [day for n, day in enumerate(reach) if n % step == step - 1 or day == reach.last]
     without: set[date] = set()
     with world.progress("ingest", len(stops)) as done:
         for day in stops:

@@ -196,6 +196,11 @@ def lift(usecase, world, recipe, why, by, at):
     return Entry(usecase.name, 3, "lift", 1, "m", "base", "", "", 2, "2013-01-01", "", why, by, at.isoformat())
 
 
+def replay_and_keep(usecase, first, last, world, policies=(), *, search=False, workers=None):
+    _note("replay", usecase.name, first, last, " | ".join(policies), search, workers)
+    return {"run": "run", "said": "so it was", "proposed": ""}
+
+
 def delivered() -> date:
     """Upstream has delivered up to this day."""
     return date.fromisoformat(os.environ.get("STUB_DELIVERED", "2013-01-09"))
@@ -221,6 +226,7 @@ STEPS = {
     "promote": (promote, decline, asks, question, wait),
     "refuse": (refuse, refusal, fail),
     "rollback": (rollback, lift),
+    "replay_kept": (replay_and_keep,),
 }
 
 

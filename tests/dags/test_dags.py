@@ -77,7 +77,7 @@ def test_the_dag_files_parse_and_hold_a_loop_for_each_use_case_and_the_manual_da
     from pipeline.usecases import ALL
 
     assert parsed["broken"] == {}
-    assert set(parsed["dags"]) == {usecase.name for usecase in ALL} | {"roll_back", "lift_hold"}
+    assert set(parsed["dags"]) == {usecase.name for usecase in ALL} | {"roll_back", "lift_hold", "replay"}
     for usecase in ALL:
         asked = ["approve"] if usecase.promotion.approval == "person" else []
         assert set(parsed["dags"][usecase.name]) == {*LOOP, *asked}
@@ -381,6 +381,7 @@ def loops(airflow, stubs):
         **{usecase.name: retrain.retrain(usecase) for usecase in stubs.ALL},
         "roll_back": operate.roll_back_dag,
         "lift_hold": operate.lift_hold_dag,
+        "replay": operate.replay_dag,
     }
 
 
@@ -570,6 +571,11 @@ def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted
             {"usecase": "stub_person", "recipe": "linear", "why": "it is good"},
             "lift stub_person linear it is good dag_test",
         ),
+        (
+            "replay",
+            {"usecase": "stub_auto", "from": "2013-01-02", "to": "2013-01-09", "policies": "price=0.1\nship=exam"},
+            "replay stub_auto 2013-01-02 2013-01-09 price=0.1 | ship=exam False 1",
+        ),
     ],
 )
 def test_what_a_person_does_by_hand_is_done_once_in_that_persons_name(loops, stubs, dag, conf, line):
@@ -591,6 +597,7 @@ def test_every_field_of_every_form_says_in_a_sentence_what_it_does(loops):
 def test_the_forms_of_operating_say_how_to_see_what_there_is(loops):
     assert "pipeline history <use case>" in loops["lift_hold"].doc_md
     assert "pipeline history <use case>" in loops["roll_back"].doc_md
+    assert "pipeline replay <use case>" in loops["replay"].doc_md
 
 
 def validated(dag, conf: dict) -> dict:
@@ -616,6 +623,9 @@ def validated(dag, conf: dict) -> dict:
         ("roll_back", {"to": "0", "why": "it is bad"}),
         ("roll_back", {"hold_days": -1, "why": "it is bad"}),
         ("lift_hold", {"recipe": "lineal", "why": "it is good"}),
+        ("replay", {"from": "2013-01-02"}),
+        ("replay", {"from": "2013-01-02", "to": "the end"}),
+        ("replay", {"from": "2013-01-02", "to": "2013-01-09", "workers": 0}),
     ],
 )
 def test_a_form_that_makes_no_sense_is_refused_when_it_is_sent(loops, dag, conf):

@@ -14,7 +14,7 @@ from pipeline.core.verdict import Bound, Contestant, Finding, Outcome
 from pipeline.report.canvas import Scale, number, ticks
 from pipeline.report.note import refusal_note, run_note, version_note
 from pipeline.report.page import refusal_page, verdict_page
-from pipeline.report.plots import _spread
+from pipeline.report.plots import spread
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -264,7 +264,7 @@ def test_ticks_are_round_and_within(low, high):
 
 
 def test_labels_keep_their_order_and_their_distance():
-    placed = _spread([100, 101, 102, 20], 15, 0, 120)
+    placed = spread([100, 101, 102, 20], 15, 0, 120)
     assert placed[3] < placed[0] < placed[1] < placed[2] <= 120
     assert min(b - a for a, b in zip(sorted(placed), sorted(placed)[1:], strict=False)) >= 15
 

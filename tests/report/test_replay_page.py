@@ -1,0 +1,142 @@
+"""The page and the table of a replay: everything that was found, nothing loaded, the same bytes for the same replay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from benchmarks.replay import drawn_reel
+from pipeline.core.assess import against, assess
+from pipeline.core.better import Better
+from pipeline.core.policy import Policy, changed, habits
+from pipeline.core.reel import Fit
+from pipeline.core.replay import Change, Replayer
+from pipeline.core.replayed import Played, Proposal, Replayed, told
+from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.windows import Days
+from pipeline.report.replay import replay_page
+from pipeline.report.replay_table import as_text
+from pipeline.usecases.flight_delay import FLIGHT_DELAY
+
+
+@pytest.fixture(scope="module")
+def made() -> Replayed:
+    """Six weeks of a drawn reel of four recipes under the real use case's name."""
+    reel = drawn_reel(days=42, units=90, blocks=12)
+    recipes = tuple(recipe for recipe in reel.recipes if recipe != "usual")
+    declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))
+    player = Replayer("flight_delay", reel, Fit("short", 0), 0, "usual")
+    policies = [declared, changed(declared, "price=0.3,ship=exam"), *habits(recipes, "refit")]
+    timelines = [player.run(policy) for policy in policies]
+    best = timelines[4]
+    played = tuple(Played(one, assess(one, reel), against(one, best, reel)) for one in timelines)
+    parts = [assess(timelines[n], reel, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
+    proposal = Proposal(
+        "price=0.3,ship=exam", 25, *parts[:4], "daily short", *parts[4:], against(timelines[1], best, reel, 25), 84
+    )
+    usecase = replace(FLIGHT_DELAY, baseline=replace(FLIGHT_DELAY.baseline, name="usual"))
+    return Replayed(
+        usecase=usecase,
+        days=Days(date(2013, 1, 1), date(2013, 2, 11)),
+        reel=reel,
+        played=played,
+        asked=2,
+        best=played[4],
+        left_out=("latency", "churn"),
+        without=(date(2013, 1, 9),),
+        ageing={recipe: [0.0, *(0.01 * n for n in range(1, 20)), float("nan")] for recipe in recipes},
+        searched=(("price=0.1", 0.6, 3), ("price=<b>", 0.61, 0)),
+        proposal=proposal,
+    )
+
+
+def test_the_page_says_everything_that_was_found_and_loads_nothing(made: Replayed) -> None:
+    page = replay_page(made).decode()
+    for one in made.played:
+        assert one.name in page
+        assert f"{one.figures.loss:.4f}" in page
+    for change in made.played[0].timeline.changes:
+        assert made.model(change.winner) in page
+    assert made.played[0].timeline.changes, "a page of a policy that promotes nobody shows too little"
+    for text in ("latency, churn", "2013-01-09", "2013-01-26", "How the recipes age", "Loss against promotions"):
+        assert text in page
+    assert told(made.proposal.difference if made.proposal else NoInterval("", few=True)) in page
+    assert not re.search(r"<script|<link|<img|@import|url\(|https?://(?!www\.w3\.org/2000/svg)", page)
+    assert "price=&lt;b&gt;" in page
+    assert "price=<b>" not in page
+
+
+def test_the_same_replay_gives_the_same_bytes_and_another_does_not(made: Replayed) -> None:
+    assert replay_page(made) == replay_page(made)
+    assert replay_page(replace(made, without=())) != replay_page(made)
+
+
+def changes(**more: object) -> Callable[[Replayed], Replayed]:
+    return lambda made: replace(made, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "bare",
+    [
+        changes(proposal=None, searched=()),
+        changes(left_out=(), without=()),
+        changes(ageing={}),
+        changes(ageing={"short": [0.0, float("nan")]}),
+        lambda made: replace(made, played=tuple(replace(p, difference=NoInterval("x", few=True)) for p in made.played)),
+    ],
+)
+def test_a_replay_that_lacks_a_part_has_its_page_all_the_same(
+    made: Replayed, bare: Callable[[Replayed], Replayed]
+) -> None:
+    page = replay_page(bare(made)).decode()
+    assert made.played[0].name in page
+    assert "nan" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL).replace("finance", "").split()
+
+
+def test_a_promotion_that_did_harm_is_marked_on_the_page(made: Replayed) -> None:
+    harmless = [change for change in made.played[0].timeline.changes if not made.harm(change) > 0]
+    first = made.played[0].timeline
+    bad = Change(10, 11, Fit("usual", 11), Fit("deep", 10))
+    assert made.harm(bad) > 0
+    timeline = replace(first, changes=(*harmless, bad))
+    without, with_it = (
+        replay_page(replace(made, played=(replace(made.played[0], timeline=line), *made.played[1:]), asked=1)).decode()
+        for line in (replace(first, changes=tuple(harmless)), timeline)
+    )
+    assert "did harm" in with_it
+    assert 'class="cross"' in with_it
+    assert 'class="cross"' not in without
+
+
+def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(made: Replayed) -> None:
+    text = " ".join(as_text(made).split())
+    for one in made.played:
+        assert f"{one.name} {one.figures.loss:.4f}" in text
+    assert "not replayed: latency, churn" in text
+    assert "refused days, from which nobody learns and on which nobody is judged: 2013-01-09" in text
+    assert made.proposal is not None
+    assert f"{made.proposal.judged.loss:.4f}" in text
+    assert f"{made.proposal.chosen.loss:.4f}" in text
+
+
+def test_the_sentence_speaks_of_an_unknown_difference_as_unknown() -> None:
+    assert (
+        told(NoInterval("too few weeks", few=True)) == "of which it is not known how it compares (too few weeks) with"
+    )
+    same = Interval(0.0, 0.0, 0.0, 0.95, one_sided=False, clustered_by="day", clusters=3)
+    assert told(same) == "the same as"
+    higher = replace(same, estimate=0.02, low=-0.01, high=0.05)
+    assert told(higher) == "2 % higher (95 %: at most 1 % lower, at most 5 % higher) than"
+
+
+def test_plain_values_hold_no_number_that_is_none(made: Replayed) -> None:
+    import json
+
+    text = json.dumps(made.to_dict(), allow_nan=False)
+    assert json.loads(text)["policies"][0]["promotions"] == made.played[0].figures.promotions
+    assert np.isfinite(made.played[0].figures.loss)
