@@ -157,6 +157,8 @@ class Verdict:
         validation: Name of the data's validation report in the file store.
         intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
+        code: Digest of the product's source that judged; empty in verdicts from before it was told.
+        measured: Digest of the file beside the verdict with what was measured that day; empty in older verdicts.
     """
 
     usecase: str
@@ -177,6 +179,8 @@ class Verdict:
     validation: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    code: str = ""
+    measured: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
@@ -199,6 +203,8 @@ class Verdict:
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
+            "code": self.code,
+            "measured": self.measured,
         }
 
     @classmethod

@@ -114,6 +114,7 @@ def conclude(
         losses=dict(verdict.to_dict()["losses"]),
         reason=reason,
         run=registered.run,
+        verdict=verdict.digest,
     )
     world.ledger.conclude(line)
     return line
