@@ -139,10 +139,13 @@ class Better:
             f"wanted: {_how_often(threshold)}"
         )
         told += f"; {count(len(rivalry), 'day')}, {count(int(rivalry.units.sum()), 'unit')}"
+        outlook = ""
         if outcome is Outcome.UNKNOWN:
-            told += f"; {self._outlook(rivalry, scores, statistic, threshold, regret, price)}"
+            outlook = self._outlook(rivalry, scores, statistic, threshold, regret, price)
+        elif outcome is Outcome.FAIL:
+            outlook = "only another fit, or days that differ from these: it is shown to be worse"
         counts = _counts(rivalry)
-        return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts)
+        return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts, change=outlook)
 
     @staticmethod
     def _outlook(

@@ -11,12 +11,13 @@ import numpy as np
 
 from pipeline.core import lifecycle
 from pipeline.core.evidence import Evidence, Stage
-from pipeline.core.gates import judge
+from pipeline.core.gates import judge, question
 from pipeline.core.ports import World
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.track import Track
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
+from pipeline.core.waivers import waived
 from pipeline.core.windows import evidence_days, scored_day
 from pipeline.steps import scores, sums
 from pipeline.steps.live import Live
@@ -99,12 +100,15 @@ class Panel:
                 continue
             if found and stage is not Stage.AUDIT and joint(found) is not Outcome.PASS:
                 why = "not measured: what stands above stops this candidate already"
-                found += tuple(Finding(gate.name, Outcome.UNKNOWN, why, required=False) for gate in gates)
+                found += tuple(
+                    Finding(gate.name, Outcome.UNKNOWN, why, required=False, gate=gate.name) for gate in gates
+                )
                 continue
             if stage is Stage.REFIT and evidence.exam is not None:
                 evidence = replace(evidence, exam=replace(evidence.exam, twin=self.source.twin(candidate)))
             evidence = self.source.measured(stage, evidence, candidate)
-            found += judge(gates, evidence)
+            judged = judge(gates, evidence)
+            found += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
         self.evidence[candidate.recipe] = evidence
         return found
 
@@ -209,6 +213,7 @@ class Panel:
             fits=self._fits(),
             code=self.source.code,
             measured=self.source.digest,
+            asked={gate.name: question(gate) for gate in usecase.gates},
         )
 
     def _unsound(self) -> set[str]:
