@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pipeline import explaining
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.records import DayOutcome
 from pipeline.starting.options import add_options
@@ -157,6 +158,14 @@ def _new(args: argparse.Namespace) -> int:
     return new(args)
 
 
+def _explain(args: argparse.Namespace) -> int:
+    return explaining.explain(args, _usecase(args.usecase))
+
+
+def _recompute(args: argparse.Namespace) -> int:
+    return explaining.recompute(args, _usecase(args.usecase))
+
+
 def _usecase(name: str) -> Usecase:
     try:
         return find(name)
@@ -216,6 +225,8 @@ def parser() -> argparse.ArgumentParser:
     lift.add_argument("--why", required=True)
     lift.add_argument("--by", default=getpass.getuser())
     command("reconcile", _reconcile, "bring MLflow's aliases to what the promotion ledger says")
+    explaining.add_explain(command("explain", _explain, "why a day ended as it did"), _day)
+    explaining.add_recompute(command("recompute", _recompute, "reach a day's verdict again, to the same bytes"), _day)
     text = "write a use case from a history in one file, and deliver it day by day"
     new = commands.add_parser("new", help=text, description=text)
     new.set_defaults(act=_new)

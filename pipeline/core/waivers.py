@@ -35,7 +35,9 @@ class Waiver:
     def __post_init__(self) -> None:
         for what, given in (("gate", self.gate), ("by", self.by), ("why", self.why)):
             if not isinstance(given, str) or not given.strip():
-                raise ValueError(f"a waiver of '{self.gate}' must say '{what}': a gate, who answers for it, and a reason")
+                raise ValueError(
+                    f"a waiver of '{self.gate}' must say '{what}': a gate, who answers for it, and a reason"
+                )
         if not isinstance(self.until, date) or isinstance(self.until, datetime):
             raise ValueError(f"the waiver of '{self.gate}' must expire: until is a date, got {self.until!r}")
 

@@ -126,10 +126,6 @@ class Sat:
         return cls(ledger.predictions[at], ledger.labels[at], ledger.blocks[at], slices)
 
 
-class GoneError(RefusedError):
-    """Something that a verdict was made from is not there any more."""
-
-
 class Kept:
     """A day's evidence as it was kept: :class:`~pipeline.steps.source.Source` without a model."""
 
@@ -167,23 +163,11 @@ class Kept:
         """The scored day from the score ledger.
 
         Raises:
-            GoneError: The ledger has not the rows.
+            RefusedError: The ledger has not the rows.
         """
-        head = self.entries[-1]
-        sides = {
-            "champion": Sat.of(ledger, self._day, CHAMPION, head.model),
-            "candidate": Sat.of(ledger, self._day, candidate.recipe, candidate.model),
-        }
-        order = unpacked(self._read.order) if self._read.order else np.empty(0, np.int64)
-        for who, sat in sides.items():
-            if sat is None or len(sat.labels) != len(order):
-                raise GoneError(
-                    f"the score ledger does not hold all that the {who} of {candidate.recipe} said on {self._day}; "
-                    f"restore the store from a backup",
-                    "MISSING",
-                )
-        mine, theirs = sides["candidate"], sides["champion"]
-        assert mine is not None and theirs is not None  # noqa: S101 - seen to above
+        order = unpacked(self._read.order)
+        theirs = self._sat(ledger, CHAMPION, self.entries[-1].model, len(order))
+        mine = self._sat(ledger, candidate.recipe, candidate.model, len(order))
         other = {side: unpacked(values) for side, values in self._read.said.get(candidate.recipe, {}).items()}
         return Exam(
             labels=mine.labels[order],
@@ -192,6 +176,16 @@ class Kept:
             candidate=other.get("candidate", mine.predictions[order]),
             slices={name: mine.slices[name][order] for name in self._read.slices},
         )
+
+    def _sat(self, ledger: Ledger, contestant: str, model: str, units: int) -> Sat:
+        sat = Sat.of(ledger, self._day, contestant, model)
+        if sat is None or len(sat.labels) != units:
+            raise RefusedError(
+                f"the score ledger does not hold all that {contestant} ({model[:12]}) said on {self._day}; restore the "
+                f"store from a backup",
+                "MISSING",
+            )
+        return sat
 
     def twin(self, candidate: Candidate) -> Floats | None:
         """What the twin said; None where none was made."""

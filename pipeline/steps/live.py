@@ -31,9 +31,7 @@ from pipeline.steps.unseen import with_new_keys
 class Live:
     """A day's evidence made now: :class:`~pipeline.steps.source.Source` with the models at hand."""
 
-    def __init__(
-        self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None
-    ) -> None:
+    def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
         self.day, self.data_day = date.fromisoformat(trained.scored), date.fromisoformat(trained.day)
         validated = self._validated = Validated.from_dict(trained.validated)

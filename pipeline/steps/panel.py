@@ -30,7 +30,7 @@ from pipeline.steps.source import Source
 class Panel:
     """One day's judging: what was scored, who sat, and what each gate said.
 
-    It reads the store at pinned versions; all else comes from its source, so that it judges alike today and years later.
+    It reads the store at pinned versions; all else comes from its source, so it judges alike now and years later.
     """
 
     def __init__(
@@ -248,9 +248,5 @@ class Panel:
             self.ledger.daily_losses(self.usecase.kind),
             self.trained.validated["without"],
             corrected=self.ledger.corrected,
-            changes={
-                entry.day: f"version {entry.version}"
-                for entry in self.source.entries
-                if entry.action != "lift"
-            },
+            changes={entry.day: f"version {entry.version}" for entry in self.source.entries if entry.action != "lift"},
         )

@@ -105,19 +105,23 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
         return end(differs=[str(lost)]) if lost.code == "TAMPERED" else end(missing=str(lost))
     except (ValueError, TypeError, KeyError) as strange:
         return end(missing=f"its file is of another format ({type(strange).__name__}: {strange})")
+    differs, missing = _compared(usecase, verdict, text, world)
+    return end(verdict, differs, missing, verdict.code)
+
+
+def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> tuple[Sequence[str], str]:
+    """What differs, and what is missing."""
     if not verdict.measured:
-        why = "it is from before what was measured was kept beside a verdict"
-        return end(verdict, missing=why, code=verdict.code)
+        return (), "it is from before what was measured was kept beside a verdict"
     try:
         anew = _anew(usecase, verdict, world)
     except ValueError as damaged:
-        file = kept_file(usecase.name, day, verdict.measured)
-        return end(verdict, [f"the file '{file}' was changed after it was written: {damaged}"], code=verdict.code)
+        file = kept_file(usecase.name, verdict.day, verdict.measured)
+        return [f"the file '{file}' was changed after it was written: {damaged}"], ""
     except PipelineError as lost:
-        return end(verdict, missing=str(lost), code=verdict.code)
-    if anew.to_json().encode() == text:
-        return end(verdict, code=verdict.code)
-    return end(verdict, _differences(json.loads(text), anew.to_dict()), code=verdict.code)
+        return (), str(lost)
+    same = anew.to_json().encode() == text
+    return () if same else _differences(json.loads(text), anew.to_dict()), ""
 
 
 def _anew(usecase: Usecase, verdict: Verdict, world: World) -> Verdict:

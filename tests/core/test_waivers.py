@@ -5,7 +5,7 @@ import math
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.change import what_would
@@ -97,6 +97,7 @@ def test_where_better_is_not_asked_nobody_waives_what_decides_instead():
 
 
 @given(worlds())
+@settings(max_examples=20, deadline=None, database=None)
 def test_every_answer_but_pass_says_what_would_change_it_and_names_its_gate(evidence):
     for finding in judge(asked.GATES, evidence):
         assert finding.gate

@@ -26,6 +26,7 @@ from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
 from tests import small
 
+
 @dataclasses.dataclass(frozen=True)
 class Says:
     """Passes, and says all that was measured for it, so that a verdict holds it to the bit."""
@@ -236,9 +237,7 @@ def test_a_changed_number_in_the_ledger_is_found_and_named(home: Path, table: st
 
 
 def test_a_changed_limit_is_found_and_named(home: Path) -> None:
-    eased = dataclasses.replace(
-        ASKED, gates=(*ASKED.gates[:1], gates.BeatsBaseline(by=0.2), *ASKED.gates[2:])
-    )
+    eased = dataclasses.replace(ASKED, gates=(*ASKED.gates[:1], gates.BeatsBaseline(by=0.2), *ASKED.gates[2:]))
     found = again(home, usecase=eased)
     assert not found.same
     assert "beats the baseline" in found.differs[0]
