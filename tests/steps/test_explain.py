@@ -21,6 +21,7 @@ from pipeline.steps.recompute import named, recompute
 from pipeline.steps.register import read_verdict
 from tests import small
 
+
 @dataclasses.dataclass(frozen=True)
 class Slow:
     """Is it fast? Nobody is."""
