@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.kinds import Floats
-from pipeline.core.stats.sequential import confidence_sequence, days_to_alarm, e_detector, mixture
+from pipeline.core.stats.sequential import FEWEST, confidence_sequence, days_to_alarm, e_detector, mixture
 from pipeline.core.track import Noise, Track
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import at_best, at_worst, change, count, percent
@@ -113,7 +113,9 @@ class Better:
         noise = Noise.of([rivalry, *evidence.ageing])
         if noise is None:
             why = f"the noise from day to day is not known yet, after {count(len(rivalry), 'day')} that both sat"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(rivalry)),)
+            more = max(1, FEWEST + 1 - len(rivalry))
+            change = f"about {count(more, 'more day')} that both sit would tell it"
+            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(rivalry), change=change),)
         return (self._settle(rivalry, noise, price, by, evidence),)
 
     def _settle(self, rivalry: Track, noise: Noise, price: float, by: float, evidence: Evidence) -> Finding:

@@ -26,7 +26,7 @@ def what_would(finding: Finding) -> str:
     value, wanted = finding.value, finding.wanted
     if value is None or wanted is None or not math.isfinite(value):
         return (
-            "it can be answered once there is what it lacks"
+            "it is answered once there is what it lacks"
             if finding.outcome is Outcome.UNKNOWN
             else "only a candidate that keeps to it"
         )

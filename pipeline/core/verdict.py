@@ -89,7 +89,9 @@ class Finding:
     waived: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.outcome}  {self.sentence}"
+        # Where nothing was judged, the text itself says what is lacking.
+        change = self.change if self.value is not None else ""
+        return f"{self.name}: {self.outcome}  {'; '.join(part for part in (self.text, change, self.waived) if part)}"
 
     @property
     def sentence(self) -> str:

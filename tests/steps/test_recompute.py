@@ -20,7 +20,7 @@ from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
-from pipeline.steps.kept import kept_file, packed, same, unpacked
+from pipeline.steps.kept import PARTS, kept_file, packed, same, unpacked
 from pipeline.steps.recompute import Recomputed, named, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
@@ -295,3 +295,10 @@ def test_other_kinds_come_out_to_the_same_bytes(tmp_path: Path, kind: str) -> No
     for day in small.days(6)[2:]:
         small.run_day(usecase, day, world)
         assert recompute(usecase, day.isoformat(), reading(tmp_path)).same
+
+
+def test_all_that_a_gate_may_read_is_kept() -> None:
+    from tests.core.test_gates import GATES
+
+    read = {getattr(gate, "reads", "") for gate in GATES} - {""}
+    assert read == set(PARTS)
