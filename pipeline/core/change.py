@@ -13,10 +13,14 @@ _MORE = (("days", 2, "more day"), ("pairs", 1, "more timed pair"), ("units", 1, 
 _MOST = 1000.0
 
 
-def what_would(finding: Finding) -> str:
+def what_would(finding: Finding, window: int = 0) -> str:
     """A clause: how far the value is from what was wanted, and how much more evidence would settle it.
 
     An interval is taken to shrink with the root of the evidence, its middle to stay where it is.
+
+    Args:
+        finding: The finding.
+        window: How many days of evidence there can be at most; 0: any number.
 
     Returns:
         The clause; empty where the finding passes.
@@ -36,14 +40,14 @@ def what_would(finding: Finding) -> str:
         return f"it must fall by {_number(value - wanted.high)} to {_number(wanted.high)}{_not_more(finding)}"
     if value < wanted.low:
         return f"it must rise by {_number(wanted.low - value)} to {_number(wanted.low)}{_not_more(finding)}"
-    return _more(finding, value)
+    return _more(finding, value, window)
 
 
 def _not_more(finding: Finding) -> str:
     return "; more days like these would not do" if finding.outcome is Outcome.UNKNOWN else ""
 
 
-def _more(finding: Finding, value: float) -> str:
+def _more(finding: Finding, value: float, window: int) -> str:
     """The value is as wanted, the interval's end is not yet: how much more evidence brings it in."""
     wanted, low, high = finding.wanted, finding.low, finding.high
     assert wanted is not None  # noqa: S101 - seen to above
@@ -58,7 +62,10 @@ def _more(finding: Finding, value: float) -> str:
     for name, least, noun in _MORE:
         have = finding.counts.get(name, 0)
         if have >= least:
-            return f"about {count(max(1, math.ceil(have * (max(times) - 1))), noun)} like these would settle it"
+            more = max(1, math.ceil(have * (max(times) - 1)))
+            if name == "days" and 0 < window < have + more:
+                return f"more days than the window of {window} would be needed to settle it"
+            return f"about {count(more, noun)} like these would settle it"
     return f"about {math.ceil(10 * max(times)) / 10:g} times as much evidence would settle it"
 
 

@@ -83,15 +83,22 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
         found = gate.judge(evidence)
         if not any(finding.required for finding in found):
             found = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *found)
-        findings += [replace(one, gate=gate.name, change=one.change or what_would(one)) for one in found]
+        findings += [
+            replace(one, gate=gate.name, change=one.change or what_would(one, evidence.window)) for one in found
+        ]
     return tuple(findings)
 
 
 def question(gate: Gate) -> str:
-    """What a gate asks, in plain words: the first sentence of its docstring, else its name."""
+    """What a gate asks, in plain words: the first sentence of its docstring with its own limits, else its name."""
     kind = type(gate)
     text = " ".join((kind.__doc__ or "").split())
     if not text or text.startswith(f"{kind.__name__}("):  # what a dataclass says of itself is no question
         return gate.name
     first = re.match(r".*?[.?!](?= |$)", text)
-    return re.sub(r"``|:class:`~?[\w.]*\.(\w+)`", r"\1", first.group() if first else text)
+
+    def spelt(named: re.Match[str]) -> str:
+        limit = getattr(gate, named[1], None)
+        return f"{limit:g}" if isinstance(limit, int | float) else named[1]
+
+    return re.sub(r"``(\w+)``", spelt, first.group() if first else text)

@@ -42,11 +42,12 @@ class Bound:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        if self.low == -math.inf:
-            return f"at most {self.high:g}"
-        if self.high == math.inf:
-            return f"at least {self.low:g}"
-        return f"{self.low:g} to {self.high:g}"
+        low, high = self.low + 0.0, self.high + 0.0  # so that nothing reads as minus 0
+        if low == -math.inf:
+            return f"at most {high:g}"
+        if high == math.inf:
+            return f"at least {low:g}"
+        return f"{low:g} to {high:g}"
 
 
 def _plain(value: float | None) -> float | None:

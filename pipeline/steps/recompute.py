@@ -29,6 +29,7 @@ class Recomputed:
         verdict: As it was written; None where it can't be read.
         same: Whether the same bytes came out.
         differs: A sentence for each difference, the most telling first; empty where there is none.
+        words: Whether nothing but words differs: a later source may say the same otherwise.
         missing: What is missing, as a sentence; empty where nothing is.
         code: Digest of the source that judged then; empty where the verdict does not say.
         now: Digest of the source that judged now.
@@ -41,6 +42,7 @@ class Recomputed:
     missing: str
     code: str
     now: str
+    words: bool = False
 
     @property
     def sentence(self) -> str:
@@ -51,6 +53,8 @@ class Recomputed:
         if self.same:
             return f"the same bytes: {of} was reached again from what is kept" + self._told()
         more = f" (and {len(self.differs) - 1} more)" if len(self.differs) > 1 else ""
+        if self.words:
+            return f"{of}: each answer and number is the same, but not each word: {self.differs[0]}{more}{self._told()}"
         return f"{of} comes out otherwise: {self.differs[0]}{more}{self._told()}"
 
     def _told(self) -> str:
@@ -96,7 +100,8 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
         verdict: Verdict | None = None, differs: Sequence[str] = (), missing: str = "", code: str = ""
     ) -> Recomputed:
         same = verdict is not None and not differs and not missing
-        return Recomputed(asked, verdict, same, tuple(differs), missing, code, world.code)
+        words = bool(differs) and all(map(_of_words, differs))
+        return Recomputed(asked, verdict, same, tuple(differs), missing, code, world.code, words)
 
     try:
         text = world.files.get(verdict_file(usecase.name, day, asked), asked)
@@ -158,7 +163,13 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     order = [name for name in _FIRST if name in {*then, *now}]
     order += [name for name in {**then, **now} if name not in _FIRST]
     found = [line for name in order for line in _walk(name, then.get(name), now.get(name))]
+    found.sort(key=_of_words)  # what was found comes before how it is said
     return found or ["its file is not written as it would be now, though each value is the same"]
+
+
+def _of_words(line: str) -> bool:
+    path = line.partition(" was ")[0]
+    return path.endswith((".text", ".change")) or path == "reason" or path.startswith("asked.")
 
 
 def _walk(path: str, then: Any, now: Any) -> list[str]:

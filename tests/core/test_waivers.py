@@ -120,6 +120,7 @@ def test_what_would_change_it_can_always_be_said(outcome, value, low, high, limi
 def test_four_times_the_days_halve_an_interval():
     finding = Finding("x", UNKNOWN, "", 0.0, Bound(high=0.1), -0.2, 0.2, {"days": 10, "units": 900})
     assert what_would(finding) == "about 30 more days like these would settle it"
+    assert what_would(finding, 14) == "more days than the window of 14 would be needed to settle it"
     timed = dataclasses.replace(finding, counts={"pairs": 10})
     assert what_would(timed) == "about 30 more timed pairs like these would settle it"
 
@@ -136,6 +137,7 @@ def test_how_far_a_value_is_from_its_limit_is_said():
 
 def test_each_gate_has_a_question():
     assert question(Churn(0.1)).endswith("?")
+    assert "0.1 of the decisions" in question(Churn(0.1))
 
     @dataclasses.dataclass(frozen=True)
     class Silent:
