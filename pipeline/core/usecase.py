@@ -208,8 +208,7 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
-        waivers = unfit(self.waivers, [gate.name for gate in self.gates], [recipe.name for recipe in self.recipes])
-        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases(), *waivers):
+        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases(), *self._wrong_waivers()):
             refuse(why)
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
@@ -235,6 +234,10 @@ class Usecase:
         alien = [case.name for case in self.golden if not case.asks(self.inputs)]
         if alien:
             yield f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases()"
+
+    def _wrong_waivers(self) -> Iterator[str]:
+        if self.waivers:
+            yield from unfit(self.waivers, [gate.name for gate in self.gates], [one.name for one in self.recipes])
 
     @property
     def tables(self) -> tuple[Table, ...]:
