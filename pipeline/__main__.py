@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pipeline import replaying
+from pipeline import explaining, replaying
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.records import DayOutcome
 from pipeline.starting.options import add_options
@@ -162,6 +162,14 @@ def _new(args: argparse.Namespace) -> int:
     return new(args)
 
 
+def _explain(args: argparse.Namespace) -> int:
+    return explaining.explain(args, _usecase(args.usecase))
+
+
+def _recompute(args: argparse.Namespace) -> int:
+    return explaining.recompute(args, _usecase(args.usecase))
+
+
 def _usecase(name: str) -> Usecase:
     try:
         return find(name)
@@ -222,6 +230,8 @@ def parser() -> argparse.ArgumentParser:
     lift.add_argument("--by", default=getpass.getuser())
     command("reconcile", _reconcile, "bring MLflow's aliases to what the promotion ledger says")
     replaying.add_options(command("replay", _replay, "what a policy would have done with the days of the past"), _day)
+    explaining.add_explain(command("explain", _explain, "why a day ended as it did"), _day)
+    explaining.add_recompute(command("recompute", _recompute, "reach a day's verdict again, to the same bytes"), _day)
     text = "write a use case from a history in one file, and deliver it day by day"
     new = commands.add_parser("new", help=text, description=text)
     new.set_defaults(act=_new)

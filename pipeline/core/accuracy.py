@@ -127,10 +127,9 @@ def _finding(
     # A refusal is shown by the lower end, everything else hangs on the upper.
     end = at_best(found.low) if outcome is Outcome.FAIL else at_worst(found.high)
     text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {amount(found)}"
-    if outcome is Outcome.UNKNOWN:
-        text += f"; {_outlook(found, limit, evidence.window)}"
+    outlook = _outlook(found, limit, evidence.window) if outcome is Outcome.UNKNOWN else ""
     counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
-    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
+    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts, change=outlook)
 
 
 def _outlook(found: Interval, limit: float, window: int) -> str:

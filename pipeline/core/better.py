@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.kinds import Floats
-from pipeline.core.stats.sequential import confidence_sequence, days_to_alarm, e_detector, mixture
+from pipeline.core.stats.sequential import FEWEST, confidence_sequence, days_to_alarm, e_detector, mixture
 from pipeline.core.track import Noise, Track
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import at_best, at_worst, change, count, percent
@@ -121,7 +121,9 @@ class Better:
         noise = Noise.of([rivalry, *evidence.ageing])
         if noise is None:
             why = f"the noise from day to day is not known yet, after {count(len(rivalry), 'day')} that both sat"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(rivalry)),)
+            more = max(1, FEWEST + 1 - len(rivalry))
+            change = f"about {count(more, 'more day')} that both sit would tell it"
+            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(rivalry), change=change),)
         return (self._settle(rivalry, noise, price, by, evidence),)
 
     def _settle(self, rivalry: Track, noise: Noise, price: float, by: float, evidence: Evidence) -> Finding:
@@ -147,10 +149,13 @@ class Better:
             f"wanted: {_how_often(threshold)}"
         )
         told += f"; {count(len(rivalry), 'day')}, {count(int(rivalry.units.sum()), 'unit')}"
+        outlook = ""
         if outcome is Outcome.UNKNOWN:
-            told += f"; {self._outlook(rivalry, scores, statistic, threshold, regret, price)}"
+            outlook = self._outlook(rivalry, scores, statistic, threshold, regret, price)
+        elif outcome is Outcome.FAIL:
+            outlook = "only another fit, or days that differ from these: it is shown to be worse"
         counts = _counts(rivalry)
-        return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts)
+        return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts, change=outlook)
 
     @staticmethod
     def _outlook(

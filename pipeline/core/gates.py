@@ -6,12 +6,15 @@ Write a new gate as a frozen dataclass in the module of its family, name it here
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from pipeline.core.accuracy import BeatsBaseline, EverySlice, NotWorse
 from pipeline.core.better import Better
 from pipeline.core.calibration import Calibration
+from pipeline.core.change import what_would
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.latency import Latency
 from pipeline.core.leakage import NoLeak, NothingShared, SameAlone
@@ -47,6 +50,7 @@ __all__ = [
     "TopOfList",
     "Value",
     "judge",
+    "question",
 ]
 
 
@@ -70,11 +74,31 @@ class Gate(Protocol):
 
 
 def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
-    """What all gates found. A gate that found nothing which can stop the candidate did not answer: UNKNOWN."""
+    """What all gates found, with the gate's name and what would change each answer.
+
+    A gate that found nothing which can stop the candidate did not answer: UNKNOWN.
+    """
     findings: list[Finding] = []
     for gate in gates:
         found = gate.judge(evidence)
         if not any(finding.required for finding in found):
-            findings.append(Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"))
-        findings.extend(found)
+            found = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *found)
+        findings += [
+            replace(one, gate=gate.name, change=one.change or what_would(one, evidence.window)) for one in found
+        ]
     return tuple(findings)
+
+
+def question(gate: Gate) -> str:
+    """What a gate asks, in plain words: the first sentence of its docstring with its own limits, else its name."""
+    kind = type(gate)
+    text = " ".join((kind.__doc__ or "").split())
+    if not text or text.startswith(f"{kind.__name__}("):  # what a dataclass says of itself is no question
+        return gate.name
+    first = re.match(r".*?[.?!](?= |$)", text)
+
+    def spelt(named: re.Match[str]) -> str:
+        limit = getattr(gate, named[1], None)
+        return f"{limit:g}" if isinstance(limit, int | float) else named[1]
+
+    return re.sub(r"``(\w+)``", spelt, first.group() if first else text)

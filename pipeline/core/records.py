@@ -228,6 +228,8 @@ class DayOutcome(Record):
         losses: Contestant name to mean loss on the scored day.
         reason: One sentence.
         run: The registry's run, or empty.
+        verdict: Digest of the verdict that the day ended with; empty where it has none, or in older lines.
+        report: Of a refused day: name of its validation report in the file store; empty where it has none.
     """
 
     usecase: str
@@ -238,3 +240,10 @@ class DayOutcome(Record):
     losses: Mapping[str, float | None]
     reason: str
     run: str = ""
+    verdict: str = ""
+    report: str = ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote, and lines from before a verdict or a report was named."""
+        return super(DayOutcome, cls).from_dict({"verdict": "", "report": "", **data})

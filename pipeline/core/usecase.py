@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.golden import Case
 from pipeline.core.tables import Feed, Frame, Reference, Table
+from pipeline.core.waivers import Waiver, unfit
 
 if TYPE_CHECKING:
     from pipeline.core.gates import Gate
@@ -151,6 +152,7 @@ class Usecase:
         facts: Identities between columns that sound data never breaks.
         excuses: Real changes that a person has named, so that they stop no day.
         golden: Reviewed cases that any model must get right: ``cases(text, inputs)`` of a file beside the declaration.
+        waivers: Gates that somebody answers for, each until a day.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Usecase:
     keys: tuple[str, ...] = ()
     excuses: tuple[Excuse, ...] = ()
     golden: tuple[Case, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
     def __post_init__(self) -> None:
         def refuse(why: str) -> None:
@@ -205,7 +208,7 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
-        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases()):
+        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases(), *self._wrong_waivers()):
             refuse(why)
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
@@ -231,6 +234,10 @@ class Usecase:
         alien = [case.name for case in self.golden if not case.asks(self.inputs)]
         if alien:
             yield f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases()"
+
+    def _wrong_waivers(self) -> Iterator[str]:
+        if self.waivers:
+            yield from unfit(self.waivers, [gate.name for gate in self.gates], [one.name for one in self.recipes])
 
     @property
     def tables(self) -> tuple[Table, ...]:

@@ -42,11 +42,12 @@ class Bound:
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        if self.low == -math.inf:
-            return f"at most {self.high:g}"
-        if self.high == math.inf:
-            return f"at least {self.low:g}"
-        return f"{self.low:g} to {self.high:g}"
+        low, high = self.low + 0.0, self.high + 0.0  # so that nothing reads as minus 0
+        if low == -math.inf:
+            return f"at most {high:g}"
+        if high == math.inf:
+            return f"at least {low:g}"
+        return f"{low:g} to {high:g}"
 
 
 def _plain(value: float | None) -> float | None:
@@ -69,6 +70,9 @@ class Finding:
         counts: How much evidence there was, such as ``{"days": 14, "units": 12914, "blocks": 1668}``.
         about: What it speaks of: a table, a slice, a recipe; empty for the whole.
         required: Whether this finding can stop anything. A finding that is not required informs only.
+        gate: The name of the gate that found it; empty for a check of data.
+        change: What would change the answer, as a clause; empty where it passes.
+        waived: Who waives it, until when and why; empty where nobody does. What is waived is not required.
     """
 
     name: str
@@ -81,9 +85,24 @@ class Finding:
     counts: Mapping[str, int] = field(default_factory=dict)
     about: str = ""
     required: bool = True
+    gate: str = ""
+    change: str = ""
+    waived: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.outcome}  {self.text}"
+        # Where nothing was judged, the text itself says what is lacking.
+        change = self.change if self.value is not None else ""
+        return f"{self.name}: {self.outcome}  {'; '.join(part for part in (self.text, change, self.waived) if part)}"
+
+    @property
+    def sentence(self) -> str:
+        """What was found and wanted, what would change it, and who waives it."""
+        return "; ".join(part for part in (self.text, self.change, self.waived) if part)
+
+    @property
+    def told(self) -> bool:
+        """Whether it belongs among the answers: it can stop something, or could if nobody waived it."""
+        return self.required or bool(self.waived)
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
@@ -99,6 +118,9 @@ class Finding:
             "counts": dict(self.counts),
             "about": self.about,
             "required": self.required,
+            "gate": self.gate,
+            "change": self.change,
+            "waived": self.waived,
         }
 
     @classmethod
@@ -157,6 +179,9 @@ class Verdict:
         validation: Name of the data's validation report in the file store.
         intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
+        code: Digest of the product's source that judged; empty in verdicts from before it was told.
+        measured: Digest of the file beside the verdict with what was measured that day; empty in older verdicts.
+        asked: Gate to what it asks, in plain words.
     """
 
     usecase: str
@@ -177,6 +202,9 @@ class Verdict:
     validation: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    code: str = ""
+    measured: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
@@ -199,6 +227,9 @@ class Verdict:
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
+            "code": self.code,
+            "measured": self.measured,
+            "asked": dict(self.asked),
         }
 
     @classmethod

@@ -56,7 +56,7 @@ def verdict_page(
         if daily.get(who)
     ]
     sides = [("champion", "champion"), (recipe, "challenger"), ("baseline", "baseline")]
-    required = [f for f in verdict.findings.get(recipe, ()) if f.required]
+    required = [f for f in verdict.findings.get(recipe, ()) if f.told]
     won = verdict.challenger is not None and verdict.decision != "hold"
     return _render(
         "verdict.html.j2",
@@ -72,7 +72,7 @@ def verdict_page(
         columns=findings.columns(verdict, recipe),
         matrix=findings.matrix(verdict, recipe),
         required=required,
-        informing=[f for f in verdict.findings.get(recipe, ()) if not f.required],
+        informing=[f for f in verdict.findings.get(recipe, ()) if not f.told],
         others=[(name, verdict.findings[name]) for name in findings.columns(verdict, recipe) if name != recipe],
         no_gates=_no_gates(verdict),
         plot_losses=plots.losses(lines, verdict.loss_name, usecase.evidence, changes),
@@ -90,6 +90,8 @@ def verdict_page(
         corrected=list(corrected),
         snapshot=sorted(verdict.snapshot.items()),
         evidence_version=verdict.evidence,
+        asked=verdict.asked,
+        recompute=_recompute(verdict),
         fits=_fits(verdict),
         digest=verdict.digest,
         epoch=verdict.epoch,
@@ -204,6 +206,13 @@ def _unlabelled(verdict: Verdict) -> list[str]:
 def _subject(verdict: Verdict) -> str:
     """The candidate that the page is about: the winner, or the one that came nearest; empty where there was none."""
     return verdict.challenger.recipe if verdict.challenger is not None else ""
+
+
+def _recompute(verdict: Verdict) -> str:
+    """The command that reaches this verdict again; empty where what was measured was not kept."""
+    if not verdict.measured:
+        return ""
+    return f"python -m pipeline recompute {verdict.usecase} {verdict.day} --digest {verdict.digest}"
 
 
 def _no_gates(verdict: Verdict) -> str:

@@ -15,7 +15,7 @@ from pipeline.core.records import DayOutcome, Entry
 from pipeline.core.verdict import Finding, Outcome, Verdict
 
 #: How a day or a step in the ledger is shown: a sign, so that colour is never the only carrier, and a colour.
-_LOOKS = {
+LOOKS = {
     "promoted": ("▲", "bold green"),
     "promote": ("▲", "bold green"),
     "started": ("●", "cyan"),
@@ -29,7 +29,8 @@ _LOOKS = {
     "rollback": ("↶", "bold yellow"),
     "lift": ("○", "cyan"),
 }
-_ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), Outcome.UNKNOWN: ("?", "yellow")}
+#: How an answer is shown.
+ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), Outcome.UNKNOWN: ("?", "yellow")}
 _PLAIN_WIDTH = 150
 #: A window this wide has room for every column of the day-by-day table.
 _WIDE = 110
@@ -92,7 +93,7 @@ def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
 
 def outcome_line(line: DayOutcome) -> RenderableType:
     """One day in one line, to be shown as it ends."""
-    sign, style = _LOOKS.get(line.outcome, ("·", ""))
+    sign, style = LOOKS.get(line.outcome, ("·", ""))
     champion = f"  [{_champion(line.champion, line.recipe)}]" if line.champion is not None else ""
     parts = ((f"{sign} {line.usecase} {line.day} {line.outcome}", style), (champion, "dim"), f"  {line.reason}")
     return Text.assemble(*parts, overflow="fold")
@@ -182,18 +183,18 @@ def findings_table(findings: Iterable[Finding], informing: bool = False) -> Rend
     table.add_column("answer", no_wrap=True)
     table.add_column("found, and what was wanted", ratio=1, overflow="fold")
     for finding in findings:
-        if not (finding.required or informing):
+        if not (finding.told or informing):
             continue
-        sign, style = _ANSWERS[finding.outcome]
+        sign, style = ANSWERS[finding.outcome]
         answer = f"{sign} {finding.outcome}"
-        table.add_row(Text(finding.name), Text(answer, style if finding.required else "dim"), Text(finding.text))
+        table.add_row(Text(finding.name), Text(answer, style if finding.required else "dim"), Text(finding.sentence))
     return table
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
     """The verdict's sentence, then its findings, the challenger's first."""
     champion, challenger = verdict.champion, verdict.challenger
-    sign, style = _LOOKS[verdict.decision]
+    sign, style = LOOKS[verdict.decision]
     head = Text.assemble(
         (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision}", style), "  ", verdict.reason, overflow="fold"
     )
@@ -212,7 +213,7 @@ def plain_table() -> Table:
 
 
 def _look(outcome: str) -> Text:
-    sign, style = _LOOKS.get(outcome, ("·", ""))
+    sign, style = LOOKS.get(outcome, ("·", ""))
     return Text(f"{sign} {outcome}", style)
 
 

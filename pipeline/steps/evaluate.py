@@ -9,6 +9,8 @@ from pipeline.core.records import Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
 from pipeline.steps import champion
+from pipeline.steps.kept import kept_file
+from pipeline.steps.live import Live
 from pipeline.steps.panel import Panel
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.train import made
@@ -40,8 +42,11 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
             f"{usecase.name} {trained.day}: the champion changed after the day was scored (epoch {scored.epoch}, "
             f"now {head.epoch if head else 0}); run the day again from its score task"
         )
-    panel = Panel(usecase, trained, scored, world, head)
-    verdict = panel.verdict(entries)
+    live = Live(usecase, trained, scored, world, head)
+    panel = Panel(usecase, trained, scored, world, head, live)
+    verdict = panel.verdict()
+    # What it was made from comes first: a verdict whose evidence is lost could not be reached again.
+    world.files.put(kept_file(usecase.name, verdict.day, verdict.measured), live.kept())
     file = verdict_file(usecase.name, verdict.day, verdict.digest)
     world.files.put(file, verdict.to_json().encode())
     shown = verdict_file(usecase.name, verdict.day, verdict.digest, "html")

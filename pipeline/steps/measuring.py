@@ -68,8 +68,8 @@ class Measuring:
         self.units = recent.where(recent.days == np.datetime64(self.scored))
         self.candidates = tuple(candidates)
 
-    def add(self, stage: Stage, evidence: Evidence, candidate: Candidate, fresh: Any) -> Evidence:
-        """The evidence with all that gates of this stage read, each part made only if one of them does."""
+    def parts(self, stage: Stage, evidence: Evidence, candidate: Candidate, fresh: Any) -> dict[str, Any]:
+        """Field of the evidence to its value, for all that gates of this stage read; nothing else is made."""
         parts: dict[str, Callable[[], Any]] = {
             "answers": lambda: self.answers(candidate.recipe, fresh),
             "audited": lambda: replace(self.audited, takes=taken(fresh)),
@@ -79,7 +79,7 @@ class Measuring:
             "footprint": lambda: self.footprint(candidate),
         }
         read = {getattr(gate, "reads", "") for gate in self.usecase.gates if gate.stage is stage}
-        return replace(evidence, **{name: make() for name, make in parts.items() if name in read})
+        return {name: make() for name, make in parts.items() if name in read}
 
     def answers(self, who: str, fresh: Any) -> Answers:
         """What both say of the golden cases."""

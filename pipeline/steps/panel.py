@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -11,35 +10,54 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import lifecycle
-from pipeline.core.evidence import Evidence, Exam, Stage
-from pipeline.core.gates import judge
-from pipeline.core.ports import Units, World
-from pipeline.core.records import Candidate, Entry, Scored, Trained, Validated
+from pipeline.core.evidence import Evidence, Stage
+from pipeline.core.gates import judge, question
+from pipeline.core.ports import World
+from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.track import Track
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
+from pipeline.core.waivers import waived
 from pipeline.core.windows import evidence_days, scored_day
-from pipeline.steps import champion, scores, sums
-from pipeline.steps.measuring import Measuring, days_read
-from pipeline.steps.predictions import answered, predictions
+from pipeline.steps import scores, sums
+from pipeline.steps.live import Live
+from pipeline.steps.predictions import answered
 from pipeline.steps.refit import shipped
 from pipeline.steps.rivals import simpler
-from pipeline.steps.threads import one_thread
-from pipeline.steps.train import Lineage
-from pipeline.steps.unseen import with_new_keys
+from pipeline.steps.source import Source
 
 
 class Panel:
-    """One day's judging: what was scored, who sat, and what each gate said."""
+    """One day's judging: what was scored, who sat, and what each gate said.
 
-    def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
+    It reads the store at pinned versions; all else comes from its source, so it judges alike now and years later.
+    """
+
+    def __init__(
+        self,
+        usecase: Usecase,
+        trained: Trained,
+        scored: Scored,
+        world: World,
+        head: Entry | None,
+        source: Source | None = None,
+    ) -> None:
+        """What is judged.
+
+        Args:
+            usecase: The use case.
+            trained: Who was fitted.
+            scored: What was scored.
+            world: The ports; with a source that is given, only the store is read.
+            head: Who reigns.
+            source: Where the evidence comes from; None: made now.
+        """
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
+        self.source: Source = source or Live(usecase, trained, scored, world, head)
         self.day = date.fromisoformat(trained.scored)
         self.version = scored.ledger
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
-        self.validated = Validated.from_dict(trained.validated)
-        without = {date.fromisoformat(day) for day in self.validated.without}
-        self.lineage = Lineage(usecase, self.validated, world, self.day)
+        without = {date.fromisoformat(day) for day in trained.validated["without"]}
         window = evidence_days(self.day, usecase.evidence)
         sound = scores.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
@@ -52,35 +70,27 @@ class Panel:
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
         self.evidence: dict[str, Evidence] = {}
-        self.recent: Units = world.engine.units(usecase, self.versions, days_read(usecase, self.day), without)
-        units = self.recent.where(self.recent.days == np.datetime64(self.day))
-        self.units: Units = with_new_keys(usecase, units, self.day, self.versions, without, world.store)
 
     def findings(self) -> dict[str, tuple[Finding, ...]]:
         """Recipe name to what the gates said of it; empty before the first champion."""
         head = self.head
         if head is None or date.fromisoformat(head.trained_through) >= self.day:
             return {}
-        model = champion.load(self.usecase, head, self.world)
-        one_thread()
-        day = date.fromisoformat(self.trained.day)
-        self.measuring = Measuring(self.lineage, self.recent, head, model, day, self.contenders)
         found: dict[str, tuple[Finding, ...]] = {}
         with self.world.progress("evaluate", len(self.contenders)) as done:
             for candidate in self.contenders:
-                found[candidate.recipe] = self._judge(candidate, head, model, found)
+                found[candidate.recipe] = self._judge(candidate, head, found)
                 done()
         return found
 
     def _judge(
-        self, candidate: Candidate, head: Entry, model: Any, others: Mapping[str, tuple[Finding, ...]]
+        self, candidate: Candidate, head: Entry, others: Mapping[str, tuple[Finding, ...]]
     ) -> tuple[Finding, ...]:
         """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win.
 
         The audit is owed to the day, whoever wins.
         """
-        fresh = self.world.models.load(candidate.file, candidate.sha256)
-        evidence = self._evidence(candidate, head, model, fresh)
+        evidence = self._evidence(candidate, head)
         # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
         evidence = replace(evidence, simpler=simpler(self, candidate, head, evidence.paired, others))
         found: tuple[Finding, ...] = ()
@@ -90,28 +100,22 @@ class Panel:
                 continue
             if found and stage is not Stage.AUDIT and joint(found) is not Outcome.PASS:
                 why = "not measured: what stands above stops this candidate already"
-                found += tuple(Finding(gate.name, Outcome.UNKNOWN, why, required=False) for gate in gates)
+                found += tuple(
+                    Finding(gate.name, Outcome.UNKNOWN, why, required=False, gate=gate.name) for gate in gates
+                )
                 continue
             if stage is Stage.REFIT and evidence.exam is not None:
-                twin = self.world.models.load(*self.lineage.twin(candidate))
-                predicted = predictions(self.usecase.kind, twin, self.units.inputs, f"{candidate.recipe} refitted")
-                evidence = replace(evidence, exam=replace(evidence.exam, twin=predicted))
-            evidence = self.measuring.add(stage, evidence, candidate, fresh)
-            found += judge(gates, evidence)
+                evidence = replace(evidence, exam=replace(evidence.exam, twin=self.source.twin(candidate)))
+            evidence = self.source.measured(stage, evidence, candidate)
+            judged = judge(gates, evidence)
+            found += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
         self.evidence[candidate.recipe] = evidence
         return found
 
-    def _evidence(self, candidate: Candidate, head: Entry, model: Any, fresh: Any) -> Evidence:
-        usecase, units = self.usecase, self.units
-        declared = scores.definition(usecase, candidate.recipe, self.world)
+    def _evidence(self, candidate: Candidate, head: Entry) -> Evidence:
+        usecase = self.usecase
+        declared = self.source.definition(candidate.recipe)
         rivalry, ageing = self._sides(candidate, head, declared)
-        exam = Exam(
-            labels=units.labels,
-            blocks=units.blocks,
-            champion=usecase.kind.predict(model, units.inputs),
-            candidate=predictions(usecase.kind, fresh, units.inputs, candidate.recipe),
-            slices=units.slices,
-        )
         return Evidence(
             kind=usecase.kind,
             champion=f"version {head.version}",
@@ -127,9 +131,9 @@ class Panel:
                 candidate.recipe,
                 declared,
                 usecase.baseline.name,
-                scores.definition(usecase, usecase.baseline.name, self.world),
+                self.source.definition(usecase.baseline.name),
             ),
-            exam=exam,
+            exam=self.source.exam(candidate, self.ledger),
             rivalry=rivalry,
             ageing=ageing,
             refresh=candidate.recipe == head.recipe,
@@ -147,12 +151,12 @@ class Panel:
         if head.recipe not in {recipe.name for recipe in self.usecase.recipes}:
             # A plain rule does not age as they do; their fresh fits are held against it.
             return self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model)), ()
-        office = (head.recipe, scores.definition(self.usecase, head.recipe, self.world))
+        office = (head.recipe, self.source.definition(head.recipe))
         return self.sums.served(office, (candidate.recipe, declared), self._since(head.recipe)), ()
 
     def _since(self, what: str) -> date:
         """The scored day on which the champion (a model) or its recipe, whichever is named, came to reign."""
-        entries = [entry for entry in self.world.ledger.entries(self.usecase.name) if entry.action != "lift"]
+        entries = [entry for entry in self.source.entries if entry.action != "lift"]
         crowning = entries[-1]
         for entry in reversed(entries):
             if what not in (entry.model, entry.recipe):
@@ -160,7 +164,7 @@ class Panel:
             crowning = entry
         return scored_day(date.fromisoformat(crowning.day), self.usecase.label_delay)
 
-    def verdict(self, entries: Any) -> Verdict:
+    def verdict(self) -> Verdict:
         """The day's verdict: findings, then the decision on them."""
         usecase = self.usecase
         findings = self.findings()
@@ -174,9 +178,9 @@ class Panel:
             self.head,
             able,
             findings,
-            lifecycle.held(entries, day),
+            lifecycle.held(self.source.entries, day),
             baseline=usecase.baseline.name,
-            newest=champion.newest_judged(usecase, self.world),
+            newest=self.source.newest,
             skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
         )
         broken = sorted({*self.trained.broken, *unsound})
@@ -187,7 +191,6 @@ class Panel:
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
-        words = Counter(str(word) for word in self.units.unlabelled if word)
         head = self.head
         return Verdict(
             usecase=usecase.name,
@@ -201,17 +204,16 @@ class Panel:
             findings=findings,
             losses=today,
             loss_name=usecase.kind.loss_name,
-            counts={
-                "units": len(self.units),
-                "labelled": int(np.isfinite(self.units.labels).sum()),
-                **dict(sorted(words.items())),
-            },
+            counts=self.source.counts,
             snapshot=self.versions,
             evidence=self.version,
             sums=self.added,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),
+            code=self.source.code,
+            measured=self.source.digest,
+            asked={gate.name: question(gate) for gate in usecase.gates},
         )
 
     def _unsound(self) -> set[str]:
@@ -246,9 +248,5 @@ class Panel:
             self.ledger.daily_losses(self.usecase.kind),
             self.trained.validated["without"],
             corrected=self.ledger.corrected,
-            changes={
-                entry.day: f"version {entry.version}"
-                for entry in self.world.ledger.entries(self.usecase.name)
-                if entry.action != "lift"
-            },
+            changes={entry.day: f"version {entry.version}" for entry in self.source.entries if entry.action != "lift"},
         )

@@ -95,7 +95,7 @@ def question(registered: Registered, world: World) -> tuple[str, str]:
     challenger = verdict.challenger.recipe if verdict.challenger else "the candidate"
     champion_is = "nobody" if verdict.champion is None else f"{verdict.champion.recipe} {verdict.champion.version}"
     findings = verdict.findings.get(challenger, ())
-    lines = [verdict.reason, "", *(f"- {finding}" for finding in findings if finding.required)]
+    lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.told)]
     subject = f"{judged.usecase} {judged.day}: shall {challenger} {registered.version} replace {champion_is}?"
     return subject, "\n".join(lines)
 
@@ -114,6 +114,7 @@ def conclude(
         losses=dict(verdict.to_dict()["losses"]),
         reason=reason,
         run=registered.run,
+        verdict=verdict.digest,
     )
     world.ledger.conclude(line)
     return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
@@ -35,7 +36,7 @@ def refuse(
     usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
 ) -> DayOutcome:
     """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
-    line = _line(usecase, day, "refused", str(error), world)
+    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report)
     world.ledger.conclude(line)
     try:
         run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))

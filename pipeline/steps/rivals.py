@@ -11,7 +11,6 @@ from pipeline.core import lifecycle
 from pipeline.core.evidence import Paired
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
-from pipeline.steps import scores
 
 if TYPE_CHECKING:
     from pipeline.steps.panel import Panel
@@ -32,10 +31,9 @@ def simpler(
     usecase = panel.usecase
     order = [recipe.name for recipe in usecase.recipes]
     before = order[: order.index(candidate.recipe)]
-    held = lifecycle.held(panel.world.ledger.entries(usecase.name), date.fromisoformat(panel.trained.day))
+    held = lifecycle.held(panel.source.entries, date.fromisoformat(panel.trained.day))
 
-    def definition(recipe: str) -> str:
-        return scores.definition(usecase, recipe, panel.world)
+    definition = panel.source.definition
 
     rivals = {
         other.recipe: panel.ledger.fresh(

@@ -365,7 +365,7 @@ def test_the_sentence_names_what_was_found_and_allowed_and_on_how_much():
 def test_an_open_question_says_how_many_more_days_would_settle_it():
     finding = ask(Better(), world(0, days=6, blocks=5, per_block=10, skill=0.01, refit=0.02))[0]
     assert finding.outcome is UNKNOWN
-    assert "more day" in finding.text
+    assert "more day" in str(finding)
 
 
 def test_too_few_days_are_unknown_with_the_days_still_needed():

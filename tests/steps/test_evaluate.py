@@ -136,7 +136,7 @@ def test_a_recipe_that_can_not_answer_takes_nobody_else_down_and_is_named(
         return found
 
     monkeypatch.setattr("pipeline.steps.score.predictions", moody)
-    monkeypatch.setattr("pipeline.steps.panel.predictions", moody)
+    monkeypatch.setattr("pipeline.steps.live.predictions", moody)
     outcome, verdict = eight_days(small.SMALL, tmp_path)
     assert outcome.outcome == "promoted"
     assert outcome.recipe != "forest"

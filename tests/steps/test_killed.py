@@ -87,7 +87,7 @@ def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
         "versions": [(key, sha256) for key, sha256, *_ in registry.versions],
         "aliases": registry.aliases(name),
         "runs": sorted(page.title for page in registry.runs.values()),
-        "days": [dataclasses.replace(o, run="") for o in world.ledger.outcomes(name)],
+        "days": [dataclasses.replace(o, run="", verdict="") for o in world.ledger.outcomes(name)],
     }
 
 

@@ -204,7 +204,7 @@ def test_a_fit_whose_note_is_gone_is_held_to_what_is_always_fine(tmp_path: Path)
     small.deliver(tmp_path / "landing", small.days(6)[-1])
     timed = dataclasses.replace(CASE, gates=(Sound(), Resources(load_fine_ms=1e4)))
     small.run_day(timed, small.days(6)[-1], world)
-    file = next(iter((tmp_path / "store").rglob(f"verdicts/small/{small.days(6)[-1]}/*.json")))
+    file = next(iter((tmp_path / "store").rglob(f"verdicts/small/{small.days(6)[-1]}/{'?' * 64}.json")))
     asked = found(Verdict.from_dict(json.loads(file.read_text())))
     assert asked["resources: training"].text.endswith("s (always fine: 60 s)")
     assert "times" not in asked["resources: training"].text
