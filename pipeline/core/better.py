@@ -22,7 +22,7 @@ from pipeline.core.words import at_best, at_worst, change, count, percent
 
 YEAR = 365.25
 #: The share of the evidence about this very champion; the rest is what is known of how its recipe ages.
-_OWN = 0.7
+_OWN = 0.8
 
 
 @dataclass(frozen=True, slots=True)

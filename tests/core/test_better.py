@@ -219,6 +219,9 @@ def test_switch_by_asks_for_more_of_another_recipe_and_nothing_of_a_refresh():
     assert judged(rivalry, replace(gate, switch_by=0.089), refresh=False).outcome is UNKNOWN
     assert judged(rivalry, replace(gate, switch_by=0.3), refresh=False).outcome is UNKNOWN
     assert judged(rivalry, replace(gate, switch_by=0.3)).outcome is PASS
+    assert "regret 0 % of" in judged(rivalry, replace(gate, switch_by=0.3), refresh=False).text
+    assert judged(rivalry, replace(gate, switch_by=0.05, switch_price=3), refresh=False).outcome is UNKNOWN
+    assert judged(rivalry, replace(gate, switch_price=3), refresh=False).outcome is PASS
     assert judged(rivalry, replace(gate, switch_by=0.3), refresh=False).wanted.high == -0.3
 
 
@@ -230,6 +233,24 @@ def test_a_recipe_known_to_age_needs_less_proof_each_time():
     assert steady.outcome is UNKNOWN
     known = judged(rivalry, ageing=(noisy(2, 200), noisy(3, 200, mean=1.0), noisy(4, 200, mean=1.0)))
     assert known.outcome is PASS
+
+
+def test_the_evidence_of_champion_and_ageing_together_is_no_more_than_a_mean():
+    rivalry, ageing = noisy(8, 10, mean=0.7), tuple(noisy(seed, 200) for seed in (2, 3, 4))
+    noise = Noise.of([rivalry, *ageing])
+    own = 0.8 * math.exp(e_detector(noise.scores(rivalry)))
+    rest = sum(0.2 / 3 * math.exp(each.alarm) for each in ageing)
+    text = judged(rivalry, ageing=ageing).text
+    assert f"chance would show as much {_how_often(math.log(own + rest))}" in text
+
+
+def test_models_that_agree_on_every_unit_have_shown_nothing_however_sure_that_is():
+    errors = np.full(30, ERROR)
+    errors[::2] = 0.0
+    rivalry = replace(noisy(1), error=errors, reference=np.where(errors > 0, noisy(1).reference, 0.4))
+    told = Noise.of([rivalry]).scores(rivalry)
+    assert np.isfinite(told).all()
+    assert (told[::2] == 0).all()
 
 
 def test_ageing_does_not_replace_what_this_champion_owes():
