@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -179,21 +180,26 @@ ANYWHERE = ("one day", "area", "top")
 """They are tried on shapes of their own: days' sums and skew don't matter to them."""
 
 
-def coverage(console: Console, runs: int) -> None:
+def _coverage(number: int, runs: int) -> list[str]:
+    shape = SHAPES[number]
+    row = [shape.name]
+    for name, interval in INTERVALS.items():
+        if name in ANYWHERE and (shape.skew or shape.days != 14):
+            row.append("")
+            continue
+        rng = np.random.default_rng([1, number])
+        of = runs // 5 if name == "area" else runs
+        held = [interval(rng, shape) for _ in range(of)]
+        hits = sum(isinstance(each, Interval) and each.low <= truth <= each.high for truth, each in held)
+        row.append(share(hits, of))
+    return row
+
+
+def coverage(console: Console, pool: Executor, runs: int) -> None:
     """The first table."""
     table = Table(title=f"how often a 95 % interval holds the truth (93 to 97 % wanted; {runs:,} windows each)")
     for name in ("window", *INTERVALS):
         table.add_column(name, justify="left" if name == "window" else "right")
-    for number, shape in enumerate(SHAPES):
-        row = [shape.name]
-        for name, interval in INTERVALS.items():
-            if name in ANYWHERE and (shape.skew or shape.days != 14):
-                row.append("")
-                continue
-            rng = np.random.default_rng([1, number])
-            of = runs // 5 if name == "area" else runs
-            held = [interval(rng, shape) for _ in range(of)]
-            hits = sum(isinstance(each, Interval) and each.low <= truth <= each.high for truth, each in held)
-            row.append(share(hits, of))
+    for row in pool.map(_coverage, range(len(SHAPES)), [runs] * len(SHAPES)):
         table.add_row(*row)
     console.print(table)

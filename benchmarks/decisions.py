@@ -9,8 +9,10 @@ block and day, and judged every day as the day's run does.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import time
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,8 @@ from pipeline.core.verdict import Outcome
 
 QUICK = bool(os.environ.get("QUICK"))
 UNITS = 2000
+#: The share of the units that two contestants decide otherwise.
+DIFFER = 0.06
 _KIND = Binary("y")
 
 
@@ -141,21 +145,24 @@ def by_chance(
     return promoted, worse
 
 
-def promotions(console: Console, years: int) -> None:
+def _promotions(number: int, candidates: int, ageing: bool, years: int) -> list[str]:
+    stream, rng = STREAMS[number], np.random.default_rng([2, number, candidates, ageing])
+    runs = [by_chance(rng, stream, candidates, ageing, 5 * 365, Better()) for _ in range(max(years // 5, 2))]
+    counts, worse, of = np.array([each[0] for each in runs]) / 5, sum(each[1] for each in runs), 5 * len(runs)
+    # Promotions come in flocks, so the error is that between runs of five years.
+    told = f"{counts.mean():.2f} ± {counts.std(ddof=1) / math.sqrt(len(runs)):.2f}"
+    failed = f"{100 * worse / (of * 365 * candidates):.2f} %"
+    return [stream.name, str(candidates), "yes" if ageing else "no", told, failed]
+
+
+def promotions(console: Console, pool: Executor, years: int) -> None:
     """The second table."""
     table = Table(title=f"promotions a year where nothing is better (at most 1 wanted; {years} years of looks each)")
     for column in ("days", "candidates", "ageing known", "promotions a year", "looks that FAIL"):
         table.add_column(column, justify="left" if column == "days" else "right")
-    for number, stream in enumerate(STREAMS):
-        for candidates, ageing in ((1, False), (1, True), (4, True)):
-            rng = np.random.default_rng([2, number, candidates, ageing])
-            runs = [by_chance(rng, stream, candidates, ageing, 5 * 365, Better()) for _ in range(max(years // 5, 1))]
-            promoted, worse = (sum(each[n] for each in runs) for n in (0, 1))
-            counts, of = np.array([each[0] for each in runs], dtype=np.float64), 5 * len(runs)
-            # Promotions come in flocks, so the error is that between runs of five years.
-            error = float(counts.std(ddof=1)) / 5 / math.sqrt(len(runs)) if len(runs) > 1 else math.nan
-            row = [stream.name, str(candidates), "yes" if ageing else "no", f"{promoted / of:.2f} ± {error:.2f}"]
-            table.add_row(*row, f"{100 * worse / (of * 365 * candidates):.2f} %")
+    asked = [(n, *how, years) for n in range(len(STREAMS)) for how in ((1, False), (1, True), (4, True))]
+    for row in pool.map(_promotions, *zip(*asked, strict=True)):
+        table.add_row(*row)
     console.print(table)
 
 
@@ -171,7 +178,6 @@ def point(rng: np.random.Generator, sizes: Ints, lean: float, gain: float) -> Fl
     return np.asarray(2.0 * rng.binomial(others, right) - others, dtype=np.float64)
 
 
-DIFFER = 0.06
 #: Spreads of a unit's log odds: what both contestants know, what the candidate alone and what the champion alone knows;
 #: found by simulation, such that 6 % of the decisions differ and one point more is right.
 KNOWN, CANDIDATE, CHAMPION = 4.0, 0.73, 0.3
@@ -231,26 +237,36 @@ def gained(rng: np.random.Generator, gain: Gain, days: int, real: bool, start: i
     return found
 
 
-def within_a_week(
-    rng: np.random.Generator, gain: Gain, history: int, candidates: int, crowned: bool, gate: Better
-) -> int:
-    """After how many days of the gain it is promoted; 8 if not within seven.
+def within_a_week(rng: np.random.Generator, gain: Gain, history: int, crowned: bool) -> list[int]:
+    """After how many days of the gain a refresh is promoted, alone and among four; 8 if not within seven.
 
     The history is without effect. If ``crowned`` the champion reigned through it; else it was crowned on its last day,
     and the history is that of its recipe's older fits.
     """
     rivalry = gained(rng, gain, history, real=False)
     ageing = tuple(Track.of(gained(rng, gain, history, real=False)) for _ in AGES)
-    past = rivalry[-(MEMORY - 7) :] if crowned else []
-    for n, today in enumerate(gained(rng, gain, 7, real=True, start=history), 1):
-        past.append(today)
-        evidence = Evidence(_KIND, "a", "b", rivalry=Track.of(past), ageing=ageing, candidates=candidates)
-        if gate.judge(evidence)[0].outcome is Outcome.PASS:
-            return n
-    return 8
+    week = gained(rng, gain, 7, real=True, start=history)
+    found = []
+    for candidates in (1, 4):
+        days = 8
+        for n in range(7, 0, -1):
+            past = Track.of([*(rivalry[-(MEMORY - 7) :] if crowned else []), *week[:n]])
+            evidence = Evidence(_KIND, "a", "b", rivalry=past, ageing=ageing, candidates=candidates)
+            if Better().judge(evidence)[0].outcome is Outcome.PASS:
+                days = n
+        found.append(days)
+    return found
 
 
-def power(console: Console, runs: int) -> None:
+def _power(number: int, history: int, crowned: bool, runs: int) -> list[str]:
+    rng = np.random.default_rng([3, number, history, crowned])
+    taken = np.array([within_a_week(rng, GAINS[number], history, crowned) for _ in range(runs)])
+    shares = [share(int(np.count_nonzero(taken[:, n] <= 7)), runs) for n in (0, 1)]
+    who = "reigned through it" if crowned else "just crowned"
+    return [GAINS[number].name, f"{history} days", who, *shares, f"{np.median(taken[:, 0]):.0f}"]
+
+
+def power(console: Console, pool: Executor, runs: int) -> None:
     """The third table."""
     lost = losses(np.random.default_rng(0), 400_000, gain=True)
     console.print(
@@ -261,25 +277,23 @@ def power(console: Console, runs: int) -> None:
     table = Table(title=f"a gain of one accuracy point promoted within seven days (90 % wanted; {runs:,} runs each)")
     for column in ("loss", "history", "champion", "1 candidate", "4 candidates", "days, median"):
         table.add_column(column, justify="left" if column == "loss" else "right")
-    for number, gain in enumerate(GAINS):
-        for history, crowned in ((20, True), (60, True), (90, True), (60, False)):
-            row = [gain.name, f"{history} days", "reigned through it" if crowned else "just crowned"]
-            taken = []
-            for candidates in (1, 4):
-                rng = np.random.default_rng([3, number, history, crowned])
-                taken.append([within_a_week(rng, gain, history, candidates, crowned, Better()) for _ in range(runs)])
-                row.append(share(sum(days <= 7 for days in taken[-1]), runs))
-            table.add_row(*row, f"{np.median(taken[0]):.0f}")
+    shapes = ((20, True), (60, True), (90, True), (60, False))
+    asked = [(n, *shape, runs) for n in range(len(GAINS)) for shape in shapes]
+    for row in pool.map(_power, *zip(*asked, strict=True)):
+        table.add_row(*row)
     console.print(table)
 
 
 def main() -> None:
     """Print the three tables."""
+    # One thread a process: the products are small, and threads of several processes would stand in each other's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     console = Console(width=160)
-    for part, much, little in ((coverage, 2000, 50), (promotions, 50, 5), (power, 300, 10)):
-        began = time.perf_counter()
-        part(console, little if QUICK else much)
-        console.print(f"{time.perf_counter() - began:.0f} s", style="dim")
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        for part, much, little in ((power, 400, 10), (promotions, 40, 10), (coverage, 1000, 50)):
+            began = time.perf_counter()
+            part(console, pool, little if QUICK else much)
+            console.print(f"{time.perf_counter() - began:.0f} s", style="dim")
 
 
 if __name__ == "__main__":

@@ -201,8 +201,8 @@ def test_the_variance_is_the_upper_end_of_its_chi_squared_interval():
     variance, count = Steps.joint(runs)
     assert count == 33
     df = 2 * 33 / 3
-    # It is thought too small in two cases of five.
-    assert variance == pytest.approx(sum(run.squares for run in runs) / 33 * df / oracle.chi2.ppf(0.4, df))
+    # It is thought too small in 43 cases of a hundred.
+    assert variance == pytest.approx(sum(run.squares for run in runs) / 33 * df / oracle.chi2.ppf(0.43, df))
 
 
 def persistent(rng, days, correlation):

@@ -21,13 +21,13 @@ DRIFTS = ((0.3, 0.2), (1.2, 0.8))
 #: No day counts for more than this many standard errors: one day alone crowns nobody.
 CLIP = 4.0
 #: The share of cases in which the noise may be thought smaller than it is.
-_SURE = 0.4
+_SURE = 0.43
 #: The fewest steps from one day to the next that tell how noisy days are: those of five days.
 FEWEST = 4
 #: So many days make a spell, in which a bad day may bring the next.
 SPELL = 5
 #: So many spells that add nothing are thought to be known beforehand.
-_DOUBT = 40
+_DOUBT = 50
 
 
 def e_detector(scores: Floats, drifts: Sequence[tuple[float, float]] = DRIFTS, clip: float = CLIP) -> float:
