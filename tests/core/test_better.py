@@ -130,7 +130,7 @@ def test_equals_are_swapped_in_far_less_than_a_hundredth_of_short_looks():
 def test_nothing_and_too_few_days_are_unknown():
     assert judged(None).outcome is UNKNOWN
     assert judged(track([])).text == "no day since the champion was crowned was sat by both"
-    for days in (1, 2, 3):
+    for days in (1, 2, 3, 4):
         finding = judged(noisy(0, days, mean=50))
         assert finding.outcome is UNKNOWN
         assert finding.text.startswith("the noise from day to day is not known yet, after")
@@ -196,9 +196,19 @@ def test_the_budget_is_a_promotion_a_year_for_all_candidates_together():
         rates = [1 / gate.threshold(True, candidates)]
         rates += [1 / gate.threshold(False, candidates)] * (candidates - 1)
         assert sum(rates) * 365.25 == pytest.approx(2.0)
-    # A plain rule reigns: all candidates but one are charged as switches, the promise is still kept.
-    assert Better().threshold(False, 1) == 365.25
     assert Better().threshold(False, 5) == 4 * Better().threshold(True, 5)
+
+
+def test_while_a_plain_rule_reigns_chance_may_err_more_often_but_no_more_than_declared():
+    gate = Better(first_by_chance=6.0)
+    for candidates in (1, 2, 8):
+        rates = [1 / gate.threshold(False, candidates, office=False)] * candidates
+        assert sum(rates) * 365.25 == pytest.approx(6.0)
+    rivalry = noisy(1, 8, mean=1.0, level=0.1)
+    assert judged(rivalry, refresh=False).outcome is UNKNOWN
+    first = judged(rivalry, refresh=False, office=False)
+    assert first.outcome is PASS
+    assert first.text.startswith("its fresh fits: ")
 
 
 def test_a_switch_needs_more_than_a_refresh():
@@ -313,8 +323,8 @@ def test_the_sentence_tells_loss_regret_price_and_chance():
     rivalry = track(np.tile([0.01, 0.025], 4))
     assert str(judged(rivalry)) == (
         "better: PASS  fresh fits of its recipe: loss 4.2 % lower than the champion's since 2013-03-01 (at any time "
-        "95 %: at least 0.8 % lower); regret 35 % of a day's loss, a refresh costs 8 %; chance would show as much once "
-        "in 9.8 years, wanted: once in 1.0 years; 8 days, 16,000 units"
+        "95 %: at least 0.9 % lower); regret 35 % of a day's loss, a refresh costs 8 %; chance would show as much once "
+        "in 14.0 years, wanted: once in 1.0 years; 8 days, 16,000 units"
     )
     assert judged(rivalry).counts == {"days": 8, "units": 16000}
 
@@ -359,6 +369,7 @@ def test_how_often_chance_shows_as_much_is_told_in_days_months_or_years(days, to
         ({"by_chance": 0}, "by_chance"),
         ({"by_chance": 400}, "by_chance"),
         ({"by_chance": math.nan}, "by_chance"),
+        ({"first_by_chance": 0}, "first_by_chance"),
         ({"confidence": 0.5}, "confidence"),
         ({"confidence": 1.0}, "confidence"),
     ],

@@ -223,10 +223,11 @@ def test_days_that_bring_their_like_are_taken_for_noisier():
     assert np.median(few) < 1.1, "a few spells are not believed much"
 
 
-def test_fewer_than_three_steps_or_a_step_that_is_no_number_tell_nothing():
+def test_fewer_days_than_five_or_a_step_that_is_no_number_tell_nothing():
     assert Steps.joint([]) is None
-    assert Steps.joint([Steps.of(np.arange(3.0))]) is None
-    assert Steps.joint([Steps.of(np.arange(4.0))]) is not None
+    assert Steps.joint([Steps.of(np.arange(4.0))]) is None
+    assert Steps.joint([Steps.of(np.arange(5.0))]) is not None
+    assert Steps.joint([Steps.of(np.arange(3.0))] * 2) is not None
     assert Steps.joint([Steps.of(np.array([0, 1, np.nan, 2, 3.0]))]) is None
     assert Steps.joint([Steps.of(np.arange(30.0)), Steps.of(np.array([0, np.inf, 1]))]) is None
 
