@@ -205,8 +205,8 @@ def test_while_a_plain_rule_reigns_chance_may_err_more_often_but_no_more_than_de
         rates = [1 / gate.threshold(False, candidates, office=False)] * candidates
         assert sum(rates) * 365.25 == pytest.approx(6.0)
     rivalry = noisy(1, 8, mean=1.0, level=0.1)
-    assert judged(rivalry, refresh=False).outcome is UNKNOWN
-    first = judged(rivalry, refresh=False, office=False)
+    assert judged(rivalry, refresh=False, candidates=8).outcome is UNKNOWN
+    first = judged(rivalry, refresh=False, candidates=8, office=False)
     assert first.outcome is PASS
     assert first.text.startswith("its fresh fits: ")
 
