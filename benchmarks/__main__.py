@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("daily", "ingest", "replay", "silent_faults")
+ALL = ("daily", "ingest", "replay", "silent_faults", "intervals", "decisions")
 #: Takes half an hour and root: by name only.
 NAMED = (*ALL, "many", "policies")
 

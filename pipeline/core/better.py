@@ -22,7 +22,7 @@ from pipeline.core.words import at_best, at_worst, change, count, percent
 
 YEAR = 365.25
 #: The share of the evidence about this very champion; the rest is what is known of how its recipe ages.
-_OWN = 0.7
+_OWN = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ class Better:
         if rivalry is None or not len(rivalry):
             why = "no day since the champion was crowned was sat by both"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted),)
-        bad = int(np.count_nonzero(~np.isfinite(rivalry.reference + rivalry.candidate)))
+        # An infinite error is a day with too few blocks; one that is no number comes of no sound day.
+        bad = int(np.count_nonzero(~np.isfinite(rivalry.reference + rivalry.candidate) | np.isnan(rivalry.error)))
         if bad:
             why = f"{bad} of {count(len(rivalry), 'day')} have a loss that is no number"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted),)
@@ -135,7 +136,7 @@ class Better:
             each = (1 - _OWN) / len(evidence.ageing)
             logs = [statistic, *(track.alarm for track in evidence.ageing)]
             statistic = mixture(logs, [_OWN, *[each] * len(evidence.ageing)])
-        opposite = e_detector(noise.scores(rivalry, by, worse=True))
+        opposite = e_detector(noise.scores(rivalry, worse=True))
         relative, low, high = _bounds(rivalry, noise, self.confidence)
         proven = regret >= price and statistic >= threshold
         outcome = Outcome.PASS if proven else Outcome.FAIL if opposite >= threshold else Outcome.UNKNOWN
@@ -199,7 +200,9 @@ def _bounds(rivalry: Track, noise: Noise, confidence: float) -> tuple[float, flo
 
 def _how_often(log_days: float) -> str:
     days = math.exp(min(log_days, 20.0))
-    if days < 45:
+    if days < 1.5:
+        return "every day"
+    if days < 46:
         return f"every {days:.0f} days"
     if days < 300:
         return f"every {days / 30.4:.0f} months"

@@ -61,7 +61,7 @@ def test_a_prediction_that_cannot_be_has_no_loss():
 def test_losses_are_the_kinds():
     evidence = world()
     paired = evidence.paired
-    for who in ("champion", "candidate", "baseline"):
+    for who in ("champion", "candidate"):
         wanted = BINARY.loss(paired.labels, getattr(paired, who))
         assert np.array_equal(getattr(evidence, f"{who}_loss"), wanted)
 

@@ -8,7 +8,7 @@ from scipy import stats as oracle
 from worlds import BINARY, REGRESSION, twin_of_champion, world
 
 from pipeline.core.evidence import NO_SLICE, Evidence, Exam, Paired
-from pipeline.core.gates import BeatsBaseline, Better, DecisionMix, EverySlice, Latency, RightToWrong, ScoreShift
+from pipeline.core.gates import BeatsBaseline, DecisionMix, EverySlice, Latency, NotWorse, RightToWrong, ScoreShift
 from pipeline.core.measured import Timing
 from pipeline.core.stats import quantile_ratio
 from pipeline.core.verdict import Outcome
@@ -25,17 +25,16 @@ def paired(champion, candidate, days, carrier=()):
     return Evidence(REGRESSION, "a", "b", paired=units)
 
 
-def test_who_is_no_different_is_shown_not_to_be_better():
+def test_who_is_no_different_from_the_plain_rule_is_shown_not_to_beat_it():
     twin = twin_of_champion(world(1))
-    assert Better().judge(twin)[0].outcome is FAIL
-    idle = replace(twin, paired=replace(twin.paired, baseline=twin.paired.candidate))
+    idle = replace(twin, plain=replace(twin.paired, slices={}))
     assert BeatsBaseline().judge(idle)[0].outcome is FAIL
 
 
-def test_who_looks_worse_is_not_told_that_more_days_would_show_it_to_be_better():
+def test_who_looks_worse_is_not_told_that_more_days_would_show_it_to_be_as_good():
     days = np.repeat(np.arange(8), 10)
     champion = np.full(80, 10.0)
-    finding = Better().judge(paired(champion, champion + np.where(days % 2, -2.0, 3.0), days))[0]
+    finding = NotWorse(0.0).judge(paired(champion, champion + np.where(days % 2, -2.0, 3.0), days))[0]
     assert finding.outcome is UNKNOWN
     assert finding.low < 0 < finding.value
     assert finding.text.endswith("more days like these would not show it to be good enough")

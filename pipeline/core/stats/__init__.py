@@ -1,6 +1,7 @@
 """Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
 
 from pipeline.core.stats.alone import removed_alone, so_many_by_chance
+from pipeline.core.stats.bootstrap import bootstrap_difference
 from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, numbered, t_quantile
 from pipeline.core.stats.losses import relative_difference
 from pipeline.core.stats.means import mean_difference, statistic_interval
@@ -15,6 +16,7 @@ __all__ = [
     "Clusters",
     "Interval",
     "NoInterval",
+    "bootstrap_difference",
     "changed_top",
     "mean_difference",
     "mean_interval",
