@@ -147,7 +147,7 @@ def test_more_than_chance_is_not_enough_where_it_is_not_worth_the_price():
     rivalry = track(ERROR * (3 + np.random.default_rng(0).normal(size=14)), level=100.0)
     assert regret_of(rivalry) < 0.01
     assert judged(rivalry).outcome is UNKNOWN
-    assert "more days like the last ones would settle it" in judged(rivalry).text
+    assert "more days like the last ones would settle it" in judged(rivalry).change
     assert judged(rivalry, Better(price=0.001)).outcome is PASS
 
 
@@ -333,14 +333,14 @@ def test_an_open_question_says_how_many_more_days_would_settle_it():
     rivalry = track(0.006 + np.tile([0.002, -0.002], 8))
     open_ = judged(rivalry)
     assert open_.outcome is UNKNOWN
-    told = open_.text.rsplit("; ", 1)[1]
+    told = open_.change
     assert told.startswith("about ")
     assert told.endswith(" more days like the last ones would settle it")
     more = int(told.split()[1])
     settled = next(n for n in range(1, 200) if judged(track(np.tile(rivalry.gain, 20)[: 16 + n])).outcome is PASS)
     assert settled / 2 <= more <= settled * 2
     worse = judged(track(-0.002 + np.tile([0.002, -0.002], 8)))
-    assert worse.text.endswith("more days like the last ones would not show it to be better")
+    assert worse.change == "more days like the last ones would not show it to be better"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_who_looks_worse_is_not_told_that_more_days_would_show_it_to_be_as_good(
     finding = NotWorse(0.0).judge(paired(champion, champion + np.where(days % 2, -2.0, 3.0), days))[0]
     assert finding.outcome is UNKNOWN
     assert finding.low < 0 < finding.value
-    assert finding.text.endswith("more days like these would not show it to be good enough")
+    assert finding.change == "more days like these would not show it to be good enough"
 
 
 def test_a_slice_with_many_units_on_too_few_days_is_too_few_and_stops_nobody():
