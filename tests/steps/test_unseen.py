@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ import pytest
 from pipeline.core.evidence import NO_SLICE
 from pipeline.core.ports import World
 from pipeline.core.usecase import Usecase
+from pipeline.core.windows import Days
 from pipeline.steps import champion, scores
+from pipeline.steps.ingest import ingest
 from pipeline.steps.panel import Panel
+from pipeline.steps.unseen import with_new_keys, with_new_keys_daily
 from tests import small
 
 DAYS = small.days(12)
@@ -158,3 +161,27 @@ def test_rows_from_before_a_slice_was_declared_are_in_no_slice_of_it(opening: Wo
 def test_a_key_that_can_not_be_one_is_refused_at_the_declaration(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         dataclasses.replace(small.SMALL, **changes)
+
+
+def test_many_days_at_once_have_the_new_keys_of_each_day_by_itself(tmp_path: Path) -> None:
+    world, count = small.world_in(tmp_path), 24
+    usecase = dataclasses.replace(small.SMALL, keys=("shop", "visit"))
+    versions = {}
+    for n, day in enumerate(small.days(count)):
+        small.deliver(tmp_path / "landing", day)
+        file = tmp_path / "landing" / "visits" / f"{day}.csv"
+        # A shop that comes for a day every fortnight, one that comes once, and visits of which each is another.
+        if n in (3, 17, 20):
+            file.write_text(file.read_text().replace(",west,", ",east,"))
+        versions = dict(ingest(usecase, day, world).versions)
+    days, without = Days(small.FIRST, small.FIRST + timedelta(count - 1)), {small.FIRST + timedelta(3)}
+    units = world.engine.units(usecase, versions, days, without)
+    whole = with_new_keys_daily(usecase, units, days, versions, without, world.store)
+    seen = set()
+    for day in days:
+        chosen = units.days == np.datetime64(day)
+        one = with_new_keys(usecase, units.where(chosen), day, versions, without, world.store)
+        for name in ("new_shop", "new_visit"):
+            assert one.slices[name].tolist() == whole.slices[name][chosen].tolist(), (day, name)
+            seen |= set(one.slices[name].tolist())
+    assert {"yes", NO_SLICE} <= seen
