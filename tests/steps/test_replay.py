@@ -21,7 +21,7 @@ from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps import scores, timing
 from pipeline.steps.replay import declared_policy, replay
-from pipeline.steps.replay_kept import keep
+from pipeline.steps.replay_kept import keep, replay_and_keep
 from tests import small
 
 #: What ships is the fit that sat the exam: a refit ships only if it is near enough, and that history does not tell.
@@ -197,9 +197,7 @@ def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: Wor
     for part in (found.chosen, found.judged):
         assert f"{part.loss:.4f} with {part.promotions}" in text
     assert made.day(found.split) in text
-    again = as_the_nights(made)
     assert changed(declared_policy(USECASE)[0], found.name).name == found.name
-    assert again is not None
 
 
 def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(lived: World, tmp_path: Path) -> None:
@@ -268,3 +266,16 @@ def test_a_use_case_whose_gates_do_not_decide_has_no_policy_to_replay() -> None:
     usecase = dataclasses.replace(USECASE, gates=(Sound(), BeatsBaseline(), NotWorse(margin=0.01)))
     with pytest.raises(UsageError, match="does not declare the gate Better"):
         declared_policy(usecase)
+
+
+def test_the_form_in_airflow_has_the_table_in_its_log_and_the_run_in_the_registry(
+    lived: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        told = replay_and_keep(USECASE, str(START), str(LAST), lived, ["", " price=0.3 "], workers=1)
+    assert "declared" in caplog.text
+    assert "price=0.3" in caplog.text
+    assert f"MLflow: experiment small, run {told['run']}" in caplog.text
+    assert "the declared policy served a loss" in told["said"]
+    with pytest.raises(UsageError, match="the last day 2020-01-01 lies before the first, 2020-01-02"):
+        replay_and_keep(USECASE, "2020-01-02", "2020-01-01", lived)
