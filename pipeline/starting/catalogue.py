@@ -30,7 +30,8 @@ def check_name(name: str, catalogue: str, taken: set[str]) -> None:
             "NAME",
         )
     held = {node.name for node in ast.walk(ast.parse(catalogue)) if isinstance(node, ast.FunctionDef)}
-    if keyword.iskeyword(name) or name in held | {"all", "scores", "roll_back", "lift_hold", "usecase", "feed"}:
+    held |= {"all", "scores", "roll_back", "lift_hold", "replay", "usecase", "feed"}
+    if keyword.iskeyword(name) or name in held:
         raise UsageError(f"'{name}' means something else here already; choose another name", "NAME")
     if name in taken:
         raise UsageError(
