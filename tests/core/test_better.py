@@ -246,10 +246,11 @@ def test_a_recipe_known_to_age_needs_less_proof_each_time():
 
 
 def test_the_evidence_of_champion_and_ageing_together_is_no_more_than_a_mean():
-    rivalry, ageing = noisy(8, 10, mean=0.7), tuple(noisy(seed, 200) for seed in (2, 3, 4))
+    rivalry, ageing = noisy(8, 10, mean=1.0), tuple(noisy(seed, 200) for seed in (2, 3, 4))
     noise = Noise.of([rivalry, *ageing])
     own = 0.8 * math.exp(e_detector(noise.scores(rivalry)))
     rest = sum(0.2 / 3 * math.exp(each.alarm) for each in ageing)
+    assert own > 10 * rest, "else nobody would see another share"
     text = judged(rivalry, ageing=ageing).text
     assert f"chance would show as much {_how_often(math.log(own + rest))}" in text
 

@@ -219,8 +219,12 @@ def test_days_that_bring_their_like_are_taken_for_noisier():
     alike = Steps.joint([Steps.of(persistent(rng, 3000, 0.4))])[0]
     assert plain == pytest.approx(1, abs=0.15)
     assert alike > 1.4, "steps of one day alone say 0.6"
-    few = [Steps.joint([Steps.of(persistent(rng, 12, 0.4))])[0] for _ in range(300)]
-    assert np.median(few) < 1.1, "a few spells are not believed much"
+    # A few spells are not believed much: they are drawn towards what steps of one day say, by fifty more.
+    few = Steps.of(np.repeat([0.0, 1.0, 0.0, 1.0], 8))
+    near, df = few.squares / few.count, 2 * few.count / 3
+    drawn = (few.far + 50 * near) / (few.spells + 50)
+    assert few.far / few.spells > 2 * drawn > 2 * near
+    assert Steps.joint([few])[0] == pytest.approx(drawn * df / oracle.chi2.ppf(0.43, df))
 
 
 def test_fewer_days_than_five_or_a_step_that_is_no_number_tell_nothing():
