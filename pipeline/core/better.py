@@ -119,7 +119,8 @@ class Better:
         if not (float(rivalry.candidate.mean()) > 0 or float(rivalry.reference.mean()) > 0):
             return (Finding(self.name, Outcome.UNKNOWN, "neither has any loss", wanted=wanted),)
         by = 0.0 if evidence.refresh else self.switch_by
-        noise = Noise.of([rivalry, *evidence.ageing])
+        # Two recipes differ by levels that change with the world, which spells would take for noise for weeks.
+        noise = Noise.of([rivalry, *evidence.ageing], spells=evidence.refresh)
         if noise is None:
             why = f"the noise from day to day is not known yet, after {count(len(rivalry), 'day')} that both sat"
             more = max(1, FEWEST + 1 - len(rivalry))

@@ -132,11 +132,16 @@ class Noise:
     spread: float | None = None
 
     @classmethod
-    def of(cls, tracks: Iterable[Track]) -> Self | None:
-        """Learnt from tracks of the same sort, the first of which it is for; None: not known yet."""
+    def of(cls, tracks: Iterable[Track], spells: bool = True) -> Self | None:
+        """Learnt from tracks of the same sort, the first of which it is for; None: not known yet.
+
+        Args:
+            tracks: Whose blocks are known, or not known, as the first one's.
+            spells: Whether a bad day may bring the next, as :class:`Steps` tells.
+        """
         first, *rest = tracks
         alike = [first, *(track for track in rest if track.blocked == first.blocked)]
-        found = Steps.joint([track.steps for track in alike if len(track)])
+        found = Steps.joint([track.steps for track in alike if len(track)], spells)
         if found is None:
             return None
         variance, steps = found

@@ -297,6 +297,13 @@ def test_days_that_differ_more_than_their_blocks_say_are_taken_for_noisier():
     assert e_detector(Noise.of([stormy]).scores(stormy)) < as_told / 2
 
 
+def test_a_change_of_level_between_two_recipes_is_not_taken_for_noise():
+    changing = track(ERROR * np.repeat([6.0, -6.0, 6.0, -6.0, 6.0], 8))
+    assert Noise.of([changing], spells=False).factor < Noise.of([changing]).factor
+    switch = judged(changing, Better(switch_price=0.08), refresh=False).text
+    assert f"{_how_often(e_detector(Noise.of([changing], spells=False).scores(changing)))}, wanted" in switch
+
+
 def test_blocks_too_calm_to_be_true_are_not_believed_to_be_calmer_than_they_say():
     rivalry = track(ERROR * (1 + 0.01 * np.random.default_rng(0).normal(size=30)))
     assert Noise.of([rivalry]).factor == 1.0

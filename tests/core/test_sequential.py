@@ -218,13 +218,22 @@ def test_days_that_bring_their_like_are_taken_for_noisier():
     plain = Steps.joint([Steps.of(rng.normal(size=3000))])[0]
     alike = Steps.joint([Steps.of(persistent(rng, 3000, 0.4))])[0]
     assert plain == pytest.approx(1, abs=0.15)
-    assert alike > 1.4, "steps of one day alone say 0.6"
+    assert alike > 1.0, "it is 1"
+    assert Steps.joint([Steps.of(persistent(rng, 3000, 0.4))], spells=False)[0] < 0.7
     # A few spells are not believed much: they are drawn towards what steps of one day say, by fifty more.
     few = Steps.of(np.repeat([0.0, 1.0, 0.0, 1.0], 8))
     near, df = few.squares / few.count, 2 * few.count / 3
     drawn = (few.far + 50 * near) / (few.spells + 50)
-    assert few.far / few.spells > 2 * drawn > 2 * near
-    assert Steps.joint([few])[0] == pytest.approx(drawn * df / oracle.chi2.ppf(0.43, df))
+    above = df / oracle.chi2.ppf(0.43, df)
+    assert few.far / few.spells > drawn > near
+    assert Steps.joint([few])[0] == pytest.approx(min(drawn, 1.75 * near) * above)
+    assert Steps.joint([few], spells=False)[0] == pytest.approx(near * above)
+
+
+def test_a_change_of_level_is_not_taken_for_noise():
+    level = np.repeat([0.0, 8.0], 40) + np.random.default_rng(9).normal(size=80)
+    assert Steps.joint([Steps.of(level)])[0] < 4
+    assert np.var(level) > 16
 
 
 def test_fewer_days_than_five_or_a_step_that_is_no_number_tell_nothing():

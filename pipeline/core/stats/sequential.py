@@ -28,6 +28,8 @@ FEWEST = 4
 SPELL = 5
 #: So many spells that add nothing are thought to be known beforehand.
 _DOUBT = 50
+#: Spells make no more than so many times the variance: what goes beyond is a change of level, which is to be heard.
+_MOST = 1.75
 
 
 def e_detector(scores: Floats, drifts: Sequence[tuple[float, float]] = DRIFTS, clip: float = CLIP) -> float:
@@ -120,12 +122,14 @@ class Steps:
         return cls(near, max(len(values) - 1, 0), far, spells)
 
     @staticmethod
-    def joint(runs: Iterable[Steps]) -> tuple[float, int] | None:
+    def joint(runs: Iterable[Steps], spells: bool = True) -> tuple[float, int] | None:
         """The variance of a day, and the number of steps it was learnt from; None for fewer than ``FEWEST``.
 
         Few steps tell it badly, and noise that is thought too small promotes by chance. So it is the upper end of its
         interval, by the chi-squared law with two thirds of a degree of freedom a step. What spells add is drawn
-        towards nothing by :data:`_DOUBT` spells: a few tell it worse still.
+        towards nothing by :data:`_DOUBT` spells, for a few tell it worse still, and bounded by :data:`_MOST`: where the
+        world changes at a stroke, neighbouring spells differ for once by more than noise. Without ``spells`` steps of
+        one day tell all.
         """
         from scipy.special import chdtri
 
@@ -136,7 +140,8 @@ class Steps:
         df = 2 * count / 3
         near = squares / count
         far = (sum(run.far for run in known) + _DOUBT * near) / (sum(run.spells for run in known) + _DOUBT)
-        return max(near, far) * df / float(chdtri(df, 1 - _SURE)), count
+        variance = min(max(near, far), _MOST * near) if spells else near
+        return variance * df / float(chdtri(df, 1 - _SURE)), count
 
 
 def confidence_sequence(variance: float, confidence: float, tuned: float) -> float:
