@@ -25,7 +25,6 @@ from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
 from pipeline.starting.new import Made, Places, make
 from pipeline.starting.trial import loaded
-from pipeline.steps import timing
 from pipeline.steps.audit import audit
 from pipeline.steps.ingest import ingest
 from pipeline.steps.validate import validate
@@ -58,51 +57,43 @@ def begun(home: Path, frame: pd.DataFrame, file: str, **asked: Any) -> Iterator[
         yield made, usecase
 
 
-def run(made: Made, usecase: Usecase, home: Path, days: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def run(made: Made, usecase: Usecase, home: Path, days: int) -> list[str]:
     """The last days, through every step, with the suites that were written; what came of each."""
-    monkeypatch.setattr(timing, "SINGLE", 20)
-    monkeypatch.setattr(timing, "BATCH", 20)
     world = small.world_in(home, checker=GxChecker(places(home).expectations))
     first = made.last - timedelta(days - 1)
     return [small.run_day(usecase, day, world).outcome for day in Days(first, made.last)]
 
 
-def test_a_csv_of_customers_becomes_a_use_case_that_is_run_to_a_promotion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_csv_of_customers_becomes_a_use_case_that_is_run_to_a_promotion(tmp_path: Path) -> None:
     with begun(tmp_path, customers(), "history.csv") as (made, usecase):
         assert isinstance(usecase.kind, kinds.Binary)
         assert usecase.inputs == ("calls", "usage", "weekday", "plan", "code")
         assert {column.name for column in usecase.feeds[0].columns if column.outcome} == {"churned", "offer"}
         assert len(usecase.recipes) == 4
-        assert "promoted" in run(made, usecase, tmp_path, 9, monkeypatch)
+        assert "promoted" in run(made, usecase, tmp_path, 9)
         world = small.world_in(tmp_path)
         versions = {"churn": world.store.version("churn") or 0}
         tables = world.engine.tables(usecase, versions, Days(made.last - timedelta(3), made.last))
         assert audit(usecase, tables, made.last).outcome is Outcome.PASS
 
 
-def test_a_parquet_of_trips_becomes_a_regression_whose_labels_take_days(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_parquet_of_trips_becomes_a_regression_whose_labels_take_days(tmp_path: Path) -> None:
     with begun(tmp_path, trips(), "history.parquet", **TRIPS) as (made, usecase):
         assert isinstance(usecase.kind, kinds.Regression)
         assert usecase.label_delay == 2
         assert usecase.schedule.timezone == "Europe/Berlin"
         assert usecase.block == ("driver",)
         assert "dropped_off" not in usecase.inputs
-        outcomes = run(made, usecase, tmp_path, 9, monkeypatch)
+        outcomes = run(made, usecase, tmp_path, 9)
         assert "promoted" in outcomes
         assert "refused" not in outcomes
 
 
 @pytest.mark.skipif(not hasattr(kinds, "Multiclass"), reason="this version has no kind of several classes")
-def test_json_lines_of_colours_become_a_use_case_of_several_classes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_json_lines_of_colours_become_a_use_case_of_several_classes(tmp_path: Path) -> None:
     with begun(tmp_path, colours(), "history.jsonl", **COLOURS) as (made, usecase):
         assert set(usecase.kind.classes) == {"red", "green", "blue"}
-        assert "promoted" in run(made, usecase, tmp_path, 9, monkeypatch)
+        assert "promoted" in run(made, usecase, tmp_path, 9)
 
 
 def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tmp_path: Path) -> None:
