@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import hashlib
-import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.adapters.sources import source
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
@@ -135,15 +135,6 @@ def alone(usecase: str) -> Iterator[None]:
                 f"access and make room, or name another folder in PIPELINE_HOME"
             ) from None
         yield
-
-
-def source(function: Callable[..., Any]) -> str:
-    """Digest of the Python files in the folder that a function's file lies in."""
-    made = hashlib.sha256()
-    for path in sorted(Path(inspect.getfile(inspect.unwrap(function))).parent.glob("*.py")):
-        made.update(path.name.encode())
-        made.update(path.read_bytes())
-    return made.hexdigest()
 
 
 def world(progress: Progress | None = None) -> World:

@@ -1,0 +1,46 @@
+"""What a recipe or a feature function is made of, as a digest: other code is another model."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_CATALOGUE = Path(__file__).parents[1] / "usecases"
+
+
+def source(function: Callable[..., Any]) -> str:
+    """Digest of the Python files in the folder of a function's file, and in those of the catalogue they import from.
+
+    Two use cases may share parts: whoever changes those changes both.
+    """
+    first = Path(inspect.getfile(inspect.unwrap(function))).parent
+    found, todo = set[Path](), [first]
+    while todo:
+        folder = todo.pop()
+        if folder not in found:
+            found.add(folder)
+            todo += [other for path in folder.glob("*.py") for other in _imported(path)]
+    made = hashlib.sha256()
+    for folder in (first, *sorted(found - {first})):
+        for path in sorted(folder.glob("*.py")):
+            made.update(path.name.encode())
+            made.update(path.read_bytes())
+    return made.hexdigest()
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    """Folders of the catalogue that a file imports from."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            folder = _CATALOGUE / name.removeprefix("pipeline.usecases.").split(".")[0]
+            if name.startswith("pipeline.usecases.") and folder.is_dir():
+                yield folder
