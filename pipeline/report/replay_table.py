@@ -32,9 +32,9 @@ def replay_view(made: Replayed) -> RenderableType:
         _table(made),
         Text(
             "against the best daily: served loss relative to that of the recipe that shipped daily was best, with its "
-            "95 % interval, in which weeks fail together, or eighths of the days where that is wider. harmful: worse than what it replaced over the next seven "
-            "days. churn: share of decisions changed by promotions, added up. age: of what served, mean and oldest, "
-            "in days",
+            "95 % interval, in which weeks fail together, or eighths of the days where that is wider. harmful: worse "
+            "than what it replaced over the next seven days. churn: share of decisions changed by promotions, added "
+            "up. age: of what served, mean and oldest, in days",
             "dim",
         ),
     ]

@@ -12,9 +12,10 @@ from benchmarks.replay import drawn_reel
 from pipeline.core import replay as replaying
 from pipeline.core.better import Better
 from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, judge
+from pipeline.core.kinds import Binary
 from pipeline.core.policy import Policy, changed, habits
 from pipeline.core.reel import Fit, Reel, Stretch
-from pipeline.core.replay import Reign, Replayer
+from pipeline.core.replay import Reign, Replayer, Timeline
 from pipeline.core.scenes import Scenes
 from pipeline.core.stats import Clusters
 from pipeline.core.verdict import Finding, Outcome, joint
@@ -134,3 +135,69 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
             assert [c for c in again.changes if c.decided < cut] == [c for c in whole.changes if c.decided < cut]
             looked += 1
     assert looked >= 5
+
+
+def learning(cut: int | None = None, days: int = 60, units: int = 120) -> Reel:
+    """A reel whose fits do learn, from the days before theirs; from day ``cut`` on the whole world is another one."""
+    rng = np.random.default_rng(1)
+    day, cue = np.repeat(np.arange(days), units), rng.normal(size=days * units)
+    slope = 1.5 * np.sin(np.arange(days) / 6)[day] + 0.3
+    labels = (rng.random(len(day)) < 1 / (1 + np.exp(-slope * cue))).astype(np.float64)
+    blocks = np.array([f"block{n}" for n in range(9)])[rng.integers(0, 9, len(day))]
+    kinds = np.array(["A", "B", "C"])[rng.integers(0, 3, len(day))]
+    if cut is not None:
+        later = day >= cut
+        cue[later], labels[later] = 3 * rng.normal(size=int(later.sum())), 1 - labels[later]
+        labels[later & (rng.random(len(day)) < 0.1)] = np.nan
+        blocks[later], kinds[later] = "block1", "A"
+    windows = {"short": 3, "long": 12, "usual": 20}
+
+    def predict(fit: Fit, first: int, end: int) -> object:
+        at, learnt = (
+            slice(first * units, end * units),
+            slice(max(fit.day - windows[fit.recipe], 0) * units, fit.day * units),
+        )
+        known = np.isfinite(labels[learnt])
+        if known.sum() < 100:
+            return None
+        said, seen = labels[learnt][known], cue[learnt][known]
+        if fit.recipe == "usual":
+            return np.full((end - first) * units, 0.98 * said.mean() + 0.01)
+        return np.clip(1 / (1 + np.exp(-4.5 * np.cov(seen, said)[0, 1] / np.var(seen) * cue[at])), 0.02, 0.98)
+
+    calendar = np.datetime64("2013-01-01") + np.arange(days)
+    stretch = Stretch(calendar, day, labels, blocks, {"kind": kinds})
+    return Reel(Binary("late"), stretch, [*windows], predict, horizon=10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("delay", "lag"), [(0, 0), (3, 0), (0, 4), (5, 1)])
+def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: int, lag: int) -> None:
+    """Labels, inputs, blocks and slices of the days ahead are others; who served by then, and why, stays as it was."""
+    gates = (Sound(), Better(price=0.02, switch_price=0.1), BeatsBaseline(), EverySlice(0.3), SimplerPreferred(0.005))
+    policies = [
+        Policy("declared", "gates", ("short", "long"), gates, lag=lag),
+        Policy("exam", "gates", ("short", "long"), (Better(price=0.01, switch_price=0.05),), lag=lag, ship="exam"),
+        *(replace(habit, lag=lag) for habit in habits(("short", "long"), "refit")),
+    ]
+    first = 4 + delay + 1
+
+    def lived(cut: int | None) -> list[Timeline]:
+        reel = learning(cut)
+        player = Replayer("drawn", reel, Fit("usual", 4), first, "usual", delay)
+        return [player.run(policy) for policy in policies]
+
+    whole = lived(None)
+    assert sum(len(timeline.changes) for timeline in whole[:2]) >= 4
+    # On the morning of a day the labels of the days through ``delay + 1`` days before it are known.
+    for timeline in whole:
+        changes = {change.winner for change in timeline.changes}
+        for day, fit in enumerate(timeline.served, first):
+            assert fit not in changes or fit.day <= day - delay - lag, (timeline.policy.name, day, fit)
+    for cut in (17, 30, 43):
+        # On day t the exam of day t - delay is marked; who wins it serves from day t + 1 + lag on.
+        settled = cut - 1 + delay + 1 + lag
+        for one, two in zip(whole, lived(cut), strict=True):
+            before, after = ([change for change in of.changes if change.decided < cut] for of in (one, two))
+            assert repr(before) == repr(after), (one.policy.name, cut)
+            assert one.served[: settled - first + 1] == two.served[: settled - first + 1], (one.policy.name, cut)
+    assert any(one.served != two.served for one, two in zip(whole, lived(30), strict=True)), "it was to be felt"
