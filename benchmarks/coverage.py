@@ -1,4 +1,4 @@
-"""How often the intervals of ``core/stats`` hold the truth, where it is known: the first table of ``decisions``."""
+"""How often intervals of ``core/stats`` hold the truth, and what twenty slices veto: two tables of ``decisions``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.core.kinds import Floats, Ints
+from pipeline.core.accuracy import EverySlice
+from pipeline.core.evidence import Evidence, Paired
+from pipeline.core.kinds import Floats, Ints, Regression
 from pipeline.core.stats import (
     Clusters,
     Interval,
@@ -22,6 +24,7 @@ from pipeline.core.stats import (
     statistic_interval,
     top_excess,
 )
+from pipeline.core.verdict import Outcome
 
 
 def share(hits: int, of: int) -> str:
@@ -201,5 +204,59 @@ def coverage(console: Console, pool: Executor, runs: int) -> None:
     for name in ("window", *INTERVALS):
         table.add_column(name, justify="left" if name == "window" else "right")
     for row in pool.map(_coverage, range(len(SHAPES)), [runs] * len(SHAPES)):
+        table.add_row(*row)
+    console.print(table)
+
+
+#: How many slices there are, what the gate allows each of them to lose, and for the table how many lose how much.
+SLICES, MARGIN = 20, 0.05
+LOSING = (
+    ("none loses anything", 0, 0.0),
+    ("each loses what is just allowed", SLICES, MARGIN),
+    ("one loses 10 %", 1, 0.1),
+    ("one loses 20 %", 1, 0.2),
+)
+
+
+def vetoes(rng: np.random.Generator, losing: int, worse: float, days: int, units: int = 2000) -> list[bool]:
+    """Whether ``EverySlice`` refuses, on each of so many daily looks at the last fourteen days.
+
+    The candidate is as good as the champion, but in some slices, where it loses a share ``worse`` more. Units of a
+    block, of which a day has fifty, lie in one slice or another at random, and fail together.
+    """
+    blocks = 50
+    day = np.repeat(np.arange(days + 13), units)
+    block = rng.integers(0, blocks, len(day))
+    place = rng.integers(0, SLICES, len(day))
+    champion = np.exp(rng.normal(size=len(day)))
+    noise = 0.3 * rng.normal(size=len(day)) + 0.1 * rng.normal(size=(days + 13, blocks))[day, block]
+    candidate = champion * np.exp(noise - (0.3**2 + 0.1**2) / 2) * np.where(place < losing, 1 + worse, 1.0)
+    calendar, words = np.datetime64("2020-01-01") + day, np.array([f"slice {n:02d}" for n in range(SLICES)])[place]
+    names, found = np.array([f"block {n}" for n in range(blocks)])[block], []
+    for last in range(14, days + 14):
+        at = slice((last - 14) * units, last * units)
+        sides = (np.zeros(14 * units), champion[at], candidate[at], champion[at])
+        paired = Paired(calendar[at], names[at], *sides, {"of": words[at]})
+        evidence = Evidence(Regression("y", 1.0, 1.0), "a", "b", paired=paired)
+        found.append(EverySlice(MARGIN).judge(evidence)[0].outcome is Outcome.FAIL)
+    return found
+
+
+def _vetoes(number: int, runs: int) -> list[str]:
+    about, losing, worse = LOSING[number]
+    rng = np.random.default_rng([4, number])
+    looks = [vetoes(rng, losing, worse, 30) for _ in range(runs)]
+    return [about, f"{100 * sum(map(sum, looks)) / (30 * runs):.1f} %", share(sum(map(any, looks)), runs)]
+
+
+def slices(console: Console, pool: Executor, runs: int) -> None:
+    """The last table: a veto holds and never ships, so it has no budget over days; what it costs, and what it sees."""
+    title = (
+        f"what the gate 'every slice' vetoes ({SLICES} slices, {100 * MARGIN:.0f} % allowed; {runs} months of looks)"
+    )
+    table = Table(title=title)
+    for column in ("slices", "looks that FAIL", "months with any"):
+        table.add_column(column, justify="left" if column == "slices" else "right", min_width=15)
+    for row in pool.map(_vetoes, range(len(LOSING)), [runs] * len(LOSING)):
         table.add_row(*row)
     console.print(table)

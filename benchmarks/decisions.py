@@ -1,9 +1,10 @@
 """Do the intervals and the daily decision keep their promises? Simulated, where the truth is known.
 
-``python -m benchmarks decisions``: some minutes; ``QUICK=1`` for a smoke test. Three tables: how often each interval of
-``core/stats`` holds the truth; how often a year the gate ``better`` promotes where nothing is better; how often a true
-gain of one accuracy point is promoted within seven days. The last two begin with units: their losses are added up by
-block and day, and judged every day as the day's run does.
+``python -m benchmarks decisions``: some minutes; ``QUICK=1`` for a smoke test; ``ONLY=power,slices`` chooses among the
+four tables. ``power``: how often a true gain of one accuracy point is promoted within seven days. ``promotions``: how
+often a year the gate ``better`` promotes where nothing is better. ``coverage``: how often each interval of
+``core/stats`` holds the truth. ``slices``: how often the gate ``every slice`` vetoes. The first two begin with units:
+their losses are added up by block and day, and judged every day as the day's run does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.coverage import coverage, share
+from benchmarks.coverage import coverage, share, slices
 from pipeline.core.better import Better
 from pipeline.core.evidence import Evidence
 from pipeline.core.kinds import Binary, Floats, Ints
@@ -285,12 +286,14 @@ def power(console: Console, pool: Executor, runs: int) -> None:
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the tables."""
     # One thread a process: the products are small, and threads of several processes would stand in each other's way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     console = Console(width=160)
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        for part, much, little in ((power, 400, 10), (promotions, 40, 10), (coverage, 1000, 50)):
+        for part, much, little in ((power, 400, 10), (promotions, 40, 10), (coverage, 1000, 50), (slices, 60, 4)):
+            if part.__name__ not in os.environ.get("ONLY", part.__name__).split(","):
+                continue
             began = time.perf_counter()
             part(console, pool, little if QUICK else much)
             console.print(f"{time.perf_counter() - began:.0f} s", style="dim")
