@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.core.evidence import Evidence, Stage
 from pipeline.core.kinds import Floats
 from pipeline.core.stats.sequential import FEWEST, confidence_sequence, days_to_alarm, e_detector, mixture
-from pipeline.core.track import Noise, Track
+from pipeline.core.track import MEMORY, Noise, Track
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import at_best, at_worst, change, count, percent
 
@@ -56,7 +56,7 @@ class Better:
         by_chance: Promotions a year that chance alone may bring, above 0.
         first_by_chance: The same while a plain rule reigns. It is left once, and a model that is no better than the
             rule does little harm until the next look; to wait for a year's proof costs more.
-        confidence: Of the anytime-valid bounds told beside.
+        confidence: Of the bounds told beside, for all looks within :data:`~pipeline.core.track.MEMORY` days at once.
     """
 
     price: float = 0.08
@@ -112,10 +112,12 @@ class Better:
             why = "no day since the champion was crowned was sat by both"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted),)
         # An infinite error is a day with too few blocks; one that is no number comes of no sound day.
-        bad = int(np.count_nonzero(~np.isfinite(rivalry.reference + rivalry.candidate) | np.isnan(rivalry.error)))
-        if bad:
-            why = f"{bad} of {count(len(rivalry), 'day')} have a loss that is no number"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted),)
+        bad = np.flatnonzero(~np.isfinite(rivalry.reference + rivalry.candidate) | np.isnan(rivalry.error))
+        if len(bad):
+            last = rivalry.days[bad[-1]]
+            why = f"{len(bad)} of {count(len(rivalry), 'day')} have a loss that is no number, {last} among them"
+            change = f"those days run again on sound data, or {MEMORY} days without one"
+            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, change=change),)
         if not (float(rivalry.candidate.mean()) > 0 or float(rivalry.reference.mean()) > 0):
             return (Finding(self.name, Outcome.UNKNOWN, "neither has any loss", wanted=wanted),)
         by = 0.0 if evidence.refresh else self.switch_by
@@ -143,10 +145,11 @@ class Better:
         outcome = Outcome.PASS if proven else Outcome.FAIL if opposite >= threshold else Outcome.UNKNOWN
         served = f"{evidence.candidate} as it would be served" if evidence.office else "its fresh fits"
         whose = "fresh fits of its recipe" if evidence.refresh else served
+        owed = percent(regret) if math.isfinite(regret) else "without end"
         told = (
             f"{whose}: loss {change(relative)} than the champion's since {rivalry.days[0]} (at any time "
             f"{100 * self.confidence:.4g} %: {at_best(low) if outcome is Outcome.FAIL else at_worst(high)}); "
-            f"regret {percent(regret)} of a day's loss, a {'refresh' if evidence.refresh else 'switch'} costs "
+            f"regret {owed} of a day's loss, a {'refresh' if evidence.refresh else 'switch'} costs "
             f"{percent(price)}; chance would show as much {_how_often(max(statistic, 0.0))}, "
             f"wanted: {_how_often(threshold)}"
         )
@@ -180,20 +183,23 @@ def regret_of(rivalry: Track, by: float = 0.0) -> float:
     level = float(np.average(rivalry.candidate, weights=rivalry.units))
     if not level > 0:
         return math.inf if float(rivalry.gain.sum()) > 0 else 0.0
-    sums = np.concatenate([[0.0], np.cumsum(rivalry.gain - by * rivalry.reference)]) / level
+    days = rivalry.units / rivalry.units.mean()
+    sums = np.concatenate([[0.0], np.cumsum(days * (rivalry.gain - by * rivalry.reference))]) / level
     return float(sums[-1] - sums.min())
 
 
 def _bounds(rivalry: Track, noise: Noise, confidence: float) -> tuple[float, float, float]:
     """The candidate's loss relative to the reference's over all days, and its anytime-valid ends."""
-    units = rivalry.units.astype(np.float64)
+    errors = noise.errors(rivalry)
+    # A day of unknown error takes no part.
+    units = np.where(np.isfinite(errors), rivalry.units, 0.0)
     reference = float(np.dot(units, rivalry.reference))
     if not reference > 0:
         return 0.0, -math.inf, math.inf
-    variance = float(np.sum((units * noise.errors(rivalry)) ** 2))
-    # As tight as can be after a week of days like the first: chosen before the rest is seen.
-    first = (units * noise.errors(rivalry))[np.flatnonzero(rivalry.error > 0)[:1]]
-    tuned = 7 * float(np.sum(first**2))
+    spreads = units * np.where(np.isfinite(errors), errors, 0.0)
+    variance = float(np.sum(spreads**2))
+    # As tight as can be after a week of days like the first (at 95 %): chosen before the rest is seen.
+    tuned = float(np.sum(spreads[np.flatnonzero(spreads > 0)[:1]] ** 2))
     half = confidence_sequence(variance, confidence, tuned) / reference if tuned > 0 else 0.0
     relative = -float(np.dot(units, rivalry.gain)) / reference
     return relative, relative - half, relative + half

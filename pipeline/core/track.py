@@ -99,15 +99,15 @@ class Track:
 
     @cached_property
     def blocked(self) -> bool:
-        """Whether every day has blocks enough to know its own standard error."""
-        return bool(np.isfinite(self.error).all())
+        """Whether most days have blocks enough to know their own standard error; the others then tell nothing."""
+        return 2 * int(np.count_nonzero(np.isfinite(self.error))) > len(self)
 
     @cached_property
     def steps(self) -> Steps:
         """What tells how far days differ: in standard errors, or, without blocks enough, as they are."""
         if not self.blocked:
-            return Steps.of(self.gain)
-        known = self.error > 0
+            return Steps.of(self.gain[np.isfinite(self.gain)])
+        known = np.isfinite(self.error + self.gain) & (self.error > 0)
         return Steps.of(self.gain[known] / self.error[known])
 
     @cached_property
@@ -159,5 +159,6 @@ class Noise:
         """Daily gains in standard errors, beyond the share ``by`` of the reference's loss; or the losses likewise."""
         beyond = (-track.gain if worse else track.gain) - by * track.reference
         errors = self.errors(track)
-        # Models that agree on every unit differ by nothing, however sure that is.
-        return np.asarray(np.divide(beyond, errors, out=np.zeros(len(track)), where=errors > 0), dtype=np.float64)
+        # Models that agree on every unit differ by nothing, however sure that is; a day of unknown error tells nothing.
+        known = np.isfinite(errors) & np.isfinite(beyond) & (errors > 0)
+        return np.asarray(np.divide(beyond, errors, out=np.zeros(len(track)), where=known), dtype=np.float64)

@@ -187,6 +187,11 @@ def test_regret_weighs_the_level_by_units_and_is_boundless_where_nothing_is_lost
     assert regret_of(track([0.0, 0.0], level=0.0)) == 0.0
 
 
+def test_a_day_of_a_few_units_is_no_day_of_loss():
+    rivalry = replace(track([0.0, 0.0, 0.0, 0.2]), units=np.array([2000, 2000, 2000, 6]))
+    assert regret_of(rivalry) == pytest.approx(0.2 / 0.4 * 6 / 1501.5)
+
+
 # Refresh and switch
 
 
@@ -288,6 +293,19 @@ def test_a_day_with_too_few_blocks_is_told_from_the_days_before():
     assert Noise.of([rivalry, noisy(1, 300)]).steps == 29, "tracks with blocks speak another unit"
 
 
+def test_a_holiday_of_a_few_blocks_tells_nothing_and_hides_nothing():
+    """A year of a recipe's ageing is not lost to the one day of it that has no error by blocks, or no loss."""
+    year, crowned = noisy(1, 300), track([0.05, 0.06, 0.04])
+    holiday = replace(year, error=np.where(np.arange(300) == 7, math.inf, year.error))
+    broken = replace(holiday, candidate=np.where(np.arange(300) == 9, math.nan, year.candidate))
+    for known in (year, holiday, broken):
+        assert judged(crowned, ageing=(known,) * 3).outcome is PASS
+    short = replace(crowned, error=np.array([ERROR, ERROR, math.inf]))
+    told = Noise.of([short, year])
+    assert told.scores(short)[2] == 0.0
+    assert judged(short, ageing=(year,) * 3).high < 0
+
+
 def test_days_that_differ_more_than_their_blocks_say_are_taken_for_noisier():
     calm = noisy(0, 60, mean=0.8)
     stormy = replace(calm, error=calm.error / 4)
@@ -331,7 +349,7 @@ def test_the_sentence_tells_loss_regret_price_and_chance():
     rivalry = track(np.tile([0.01, 0.025], 4))
     assert str(judged(rivalry)) == (
         "better: PASS  fresh fits of its recipe: loss 4.2 % lower than the champion's since 2013-03-01 (at any time "
-        "95 %: at least 0.9 % lower); regret 35 % of a day's loss, a refresh costs 8 %; chance would show as much once "
+        "95 %: at least 1.3 % lower); regret 35 % of a day's loss, a refresh costs 8 %; chance would show as much once "
         "in 14.0 years, wanted: once in 1.0 years; 8 days, 16,000 units"
     )
     assert judged(rivalry).counts == {"days": 8, "units": 16000}

@@ -94,8 +94,8 @@ class Steps:
     variance it does not take a slow decay for noise.
 
     One bad day brings the next: then sums of days stray further than steps of one day tell. The same steps between
-    neighbouring means of :data:`SPELL` days, in the size of one day, see that, and still no slow decay (they are the
-    batch means of steady-state simulation; Meketon & Schmeiser, Proc. Winter Simulation Conference, 1984).
+    neighbouring means of :data:`SPELL` days, in the size of one day, see that, and still no slow decay (the overlapping
+    Allan variance; Howe, Allan & Barnes, Proc. 35th Annual Frequency Control Symposium, 1981).
 
     Attributes:
         squares: Sum of the halved squares of the steps.
@@ -147,7 +147,7 @@ class Steps:
 def confidence_sequence(variance: float, confidence: float, tuned: float) -> float:
     """How far the mean of a sum lies, at any time, from what was seen: the half-width of a one-sided bound, in sums.
 
-    The one-sided normal mixture (Howard, Ramdas, McAuliffe & Sekhon, Annals of Statistics 49, 2021, Proposition 6),
+    The one-sided normal mixture (Howard, Ramdas, McAuliffe & Sekhon, Annals of Statistics 49, 2021),
     with the variance learnt as it goes (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52, 2024):
     the bound holds for all days at once with probability ``confidence``, once there are days enough for the sum to be
     about normal.
@@ -155,7 +155,7 @@ def confidence_sequence(variance: float, confidence: float, tuned: float) -> flo
     Args:
         variance: Of the sum so far.
         confidence: Of the bound.
-        tuned: The variance at which the bound is tightest, above 0.
+        tuned: Above 0; the bound is tightest, beside the root of the variance, at about seven times this (at 95 %).
     """
     if not (variance >= 0 and tuned > 0):
         return math.inf
