@@ -212,6 +212,16 @@ def test_it_keeps_the_catalogues_own_rules(kept: tuple[Path, Made]) -> None:
     assert "FLIGHT_MINUTES, CHURN)" in text
 
 
+def test_python_may_keep_bytecode_as_it_does_in_every_plain_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    made = make(request(written(customers(), tmp_path / "history.csv")), places(tmp_path), ALL)
+    wanted = ["REVIEW.md", "__init__.py", "features.py", "golden.json", "recipes.py"]
+    assert sorted(path.name for path in made.folder.iterdir()) == wanted
+    assert not sys.dont_write_bytecode
+
+
 def test_nothing_of_a_persons_is_ever_destroyed(tmp_path: Path) -> None:
     path = written(customers(), tmp_path / "history.csv")
     made = make(request(path), places(tmp_path), ALL)
