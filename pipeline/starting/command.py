@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -58,9 +57,8 @@ def told(made: Made) -> Group:
         "\nNext:",
         f"  {command} run {made.name} --from {made.first} --to {made.last}",
         f"  {command} history {made.name}",
+        f"  {command} replay {made.name} --from {made.soonest} --to {made.last}    # what the gates would have done",
     ]
-    if importlib.util.find_spec("pipeline.replay") is not None:
-        lines.append(f"  {command} replay {made.name}")
     lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
     return Group(assumptions_view(made.notes), Text("\n".join(lines)))
 

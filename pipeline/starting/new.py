@@ -52,6 +52,7 @@ class Made:
         files: The other files and folders that were written.
         notes: What was assumed, and what to review.
         first, last: Days that can be run one after the other straight away: the newest two weeks of the history.
+        soonest: The first day on which a recipe can be fitted.
         deliveries: Days that were delivered.
         aside: What was put aside.
     """
@@ -62,6 +63,7 @@ class Made:
     notes: tuple[Note, ...]
     first: date
     last: date
+    soonest: date
     deliveries: int
     aside: tuple[Path, ...] = ()
 
@@ -83,7 +85,6 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
     notes += said
     history = assemble(request, table, notes)
     target = target_of(request, history, notes)
-    _check_kind(target.kind)
     balance(history, target, notes)
     gaps(history, notes)
     columns = columns_of(history, target, notes)
@@ -133,6 +134,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
         notes=tuple(notes),
         first=min(day for day in history.calendar if day >= min(max(soonest, last - timedelta(13)), last)),
         last=last,
+        soonest=min(day for day in history.calendar if day >= min(soonest, last)),
         deliveries=deliveries,
         aside=tuple(path for path in aside if path is not None),
     )
@@ -167,24 +169,8 @@ def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[
 
 
 def _told_of_golden(drafts: int, notes: list[Note]) -> None:
-    from pipeline.core import gates
-
-    if drafts:
-        text = (
-            f"{count(drafts, 'draft')} in golden.json, which nobody has reviewed: put a name to each, or throw it away"
-        )
-        way = "; then declare the gate Golden()" if hasattr(gates, "Golden") else ""
-        notes.append(Note("golden cases", text + way, review=True))
-    else:
-        notes.append(Note("golden cases", "golden.json is empty; write the cases that any model must get right", True))
-
-
-def _check_kind(kind: str) -> None:
-    """Refuse a kind that this version of the product does not have."""
-    from pipeline.core import kinds
-
-    if kind == "multiclass" and not hasattr(kinds, "Multiclass"):
-        raise UsageError("targets of several classes are not predicted here yet; group them into two", "KIND")
+    text = f"{count(drafts, 'draft')} in golden.json, which nobody has reviewed: put a name to each, or throw it away"
+    notes.append(Note("golden cases", f"{text}; then declare the gate Golden()", review=True))
 
 
 def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list[Note]) -> Choices:
