@@ -14,6 +14,7 @@ from pipeline.adapters import world
 from pipeline.core.errors import UsageError
 from pipeline.core.words import count
 from pipeline.report.assumptions import assumptions_view
+from pipeline.report.progress import bars
 from pipeline.report.terminal import show
 from pipeline.starting.history import Request
 from pipeline.starting.new import Made, Places, make
@@ -41,7 +42,9 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
         landing=world.landing(),
         replaced=world.home() / "replaced",
     )
-    show(told(make(request, places, usecases.ALL)))
+    with bars() as progress:
+        made = make(request, places, usecases.ALL, progress)
+    show(told(made))
     return 0
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.core.errors import UsageError
+from pipeline.core.ports import Progress
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count, percent
 from pipeline.report.assumptions import review_page
+from pipeline.report.progress import silent
 from pipeline.starting import catalogue as catalogues
 from pipeline.starting import golden, suites, trial, writing
 from pipeline.starting.choices import Choices, choose, gaps
@@ -68,20 +70,27 @@ class Made:
     aside: tuple[Path, ...] = ()
 
 
-def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
+def make(request: Request, places: Places, others: Iterable[Usecase], progress: Progress = silent) -> Made:
     """Make the use case.
 
     Args:
         request: What was asked for.
         places: Where things go.
         others: The use cases there are, whose names and tables are taken.
+        progress: Who is told how far it is.
 
     Raises:
         UsageError: The name is taken, or the history cannot serve; nothing was written.
     """
+    with progress(f"new {request.name}", 5) as done:
+        return _make(request, places, others, done)
+
+
+def _make(request: Request, places: Places, others: Iterable[Usecase], done: Callable[[], None]) -> Made:
     held = _check(request, places, others)
     notes: list[Note] = []
     table, said = read(request.file)
+    done()
     notes += said
     history = assemble(request, table, notes)
     target = target_of(request, history, notes)
@@ -94,6 +103,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
             "what was known of a unit when it was to be predicted",
             "INPUTS",
         )
+    done()
     _strongest(columns.strength, target.kind, notes)
     choices = choose(request, history, target, columns, notes)
     plan = writing.Plan(request, history, target, columns, choices, {})
@@ -108,8 +118,11 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
             tried = trial.try_out(usecase, history, notes)
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
             drafts = golden.cases_of(usecase, tried)
+            done()
             plan = dataclasses.replace(plan, excuses=excuses_of(usecase, history, notes))
+        done()
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
+        done()
         write(folder / "golden.json", golden.text_of(drafts))
         write(folder / "__init__.py", writing.declaration(plan))
         with trial.loaded(request.name, folder):
