@@ -91,7 +91,11 @@ def choose(
     contest = [candidate for candidate in candidates if candidate.recipe != baseline or candidate.recipe in findings]
     if not contest:
         whys = list(dict.fromkeys(skipped.values()))
-        gaps = whys[0] if len(whys) == 1 else "; ".join(f"{recipe}: {why}" for recipe, why in skipped.items())
+        gaps = (
+            whys[0]
+            if len(skipped) > 1 and len(whys) == 1
+            else "; ".join(f"{recipe}: {why}" for recipe, why in skipped.items())
+        )
         return Decision("hold", Outcome.UNKNOWN, _sentence("no candidate was fitted", gaps), None)
     outcomes = {candidate.recipe: joint(findings.get(candidate.recipe, ())) for candidate in contest}
     barred = {c.recipe: _barred(c, reigning, held) for c in contest}
