@@ -33,7 +33,7 @@ unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AW
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-environment:
+environment: ## .venv from the pinned requirements; the targets that need it make it
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed and none was found: install it (apt-get install python3), or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi
 	@"$(PYTHON)" tools/environment.py
 

@@ -33,7 +33,7 @@ def run_day(
     from pipeline.steps.evaluate import evaluate
     from pipeline.steps.ingest import ingest
     from pipeline.steps.promote import asks, decline, promote, question, wait
-    from pipeline.steps.refuse import refusal, refuse
+    from pipeline.steps.refuse import fail, refusal, refuse
     from pipeline.steps.register import register
     from pipeline.steps.score import score
     from pipeline.steps.train import train
@@ -47,7 +47,11 @@ def run_day(
         if (refused := refusal(error)) is not None and not ahead:
             refuse(usecase, day, refused, world)
         raise
-    scored = score(usecase, train(usecase, validated, world, recipes), world)
+    try:
+        scored = score(usecase, train(usecase, validated, world, recipes), world)
+    except RefusedError as error:
+        fail(usecase, day, f"score failed: {error}", world)
+        raise
     registered = register(usecase, evaluate(usecase, scored, world, allowed), world)
     at = datetime.now(UTC)
     if not asks(usecase, registered):

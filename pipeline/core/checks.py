@@ -76,11 +76,18 @@ def judge(
 
 
 def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings, those that an excuse covers on that day made to inform only, with the reason."""
+    """The findings, those that an excuse covers on that day made to inform only, with the reason; an end is told."""
+    excuses = tuple(excuses)
     why = {excuse.finding: excuse.why for excuse in excuses if excuse.first <= day <= excuse.last}
-    return tuple(
-        replace(finding, required=False, text=f"{finding.text} (excused: {why[finding.name]})")
-        if finding.name in why and finding.outcome is not Outcome.PASS
-        else finding
-        for finding in findings
-    )
+    over = {excuse.finding: excuse.last for excuse in excuses if excuse.last < day and excuse.finding not in why}
+
+    def told(finding: Finding) -> Finding:
+        if finding.outcome is Outcome.PASS:
+            return finding
+        if finding.name in why:
+            return replace(finding, required=False, text=f"{finding.text} (excused: {why[finding.name]})")
+        if finding.name in over:
+            return replace(finding, text=f"{finding.text} (its excuse ended on {over[finding.name]})")
+        return finding
+
+    return tuple(told(finding) for finding in findings)

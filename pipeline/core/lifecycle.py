@@ -90,7 +90,12 @@ def choose(
         return Decision("hold", Outcome.UNKNOWN, _sentence(why, skipped.get(baseline, "")), None)
     contest = [candidate for candidate in candidates if candidate.recipe != baseline or candidate.recipe in findings]
     if not contest:
-        gaps = "; ".join(f"{recipe}: {why}" for recipe, why in skipped.items())
+        whys = list(dict.fromkeys(skipped.values()))
+        gaps = (
+            whys[0]
+            if len(skipped) > 1 and len(whys) == 1
+            else "; ".join(f"{recipe}: {why}" for recipe, why in skipped.items())
+        )
         return Decision("hold", Outcome.UNKNOWN, _sentence("no candidate was fitted", gaps), None)
     outcomes = {candidate.recipe: joint(findings.get(candidate.recipe, ())) for candidate in contest}
     barred = {c.recipe: _barred(c, reigning, held) for c in contest}

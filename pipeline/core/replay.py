@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.reel import Fit, Reel
 from pipeline.core.scenes import Scenes
 from pipeline.core.verdict import Finding, Outcome, joint
+from pipeline.core.waivers import Waiver, waived
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,22 @@ class Replayer:
         baseline: The baseline's recipe.
         delay: After how many days labels are known.
         window: How many days of paired evidence the gates read.
+        waivers: What the use case waives, until when.
     """
 
     def __init__(
-        self, usecase: str, reel: Reel, start: Fit, first: int, baseline: str, delay: int = 0, window: int = 14
+        self,
+        usecase: str,
+        reel: Reel,
+        start: Fit,
+        first: int,
+        baseline: str,
+        delay: int = 0,
+        window: int = 14,
+        waivers: Sequence[Waiver] = (),
     ) -> None:
         self.usecase, self.reel, self.start, self.first, self.delay = usecase, reel, start, first, delay
-        self.baseline, self.window = baseline, window
+        self.baseline, self.window, self.waivers = baseline, window, tuple(waivers)
         self.scenes = Scenes(reel, start.day, baseline, window)
 
     def run(self, policy: Policy) -> Timeline:
@@ -186,8 +196,9 @@ class Replayer:
             exam=self.scenes.exam(reign.champion, recipe, exam),
             simpler=self._simpler(policy, reign, recipe, exam, paired, found),
         )
+        data_day: date = self.reel.stretch.days[exam].astype(object) + timedelta(self.delay)
         for gate in rest:
-            findings += judge([gate], evidence)
+            findings += waived(judge([gate], evidence), self.waivers, data_day, recipe)
             if joint(findings) is not Outcome.PASS:
                 break
         return findings

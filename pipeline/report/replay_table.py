@@ -59,6 +59,15 @@ def remarks(made: Replayed) -> list[str]:
             f"not replayed: {', '.join(made.left_out)}; they judge what is measured on the day, of which history "
             f"keeps nothing, so fewer may be promoted in earnest"
         )
+    policies = [one.timeline.policy for one in made.played[: made.asked]]
+    if any(policy.rule == "gates" and policy.ship == "refit" for policy in policies):
+        said.append(
+            "not replayed either: with ship=refit a refit that changes too many decisions is withheld in earnest, and "
+            "the fit that sat the exam ships in its place; here every refit ships"
+        )
+    given = [f"{one.gate} is {one}" for one in made.usecase.waivers if one.gate not in made.left_out]
+    if given:
+        said.append(f"waived in the replay too, on the days it covers: {some(given)}")
     if made.without:
         days = some([day.isoformat() for day in made.without], 7)
         said.append(f"refused days, from which nobody learns and on which nobody is judged: {days}")

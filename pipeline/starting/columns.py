@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.core.tables import Type
 from pipeline.core.words import percent
 from pipeline.starting.history import History
-from pipeline.starting.leaks import Suspicion, suspicions
+from pipeline.starting.leaks import missing_together, suspicions
 from pipeline.starting.notes import Note
 from pipeline.starting.target import Target
 
@@ -83,7 +83,11 @@ def columns_of(history: History, target: Target, notes: list[Note]) -> Columns:
         fields.append(_field(history, name, role, why))
     candidates = [field.name for field in fields if field.role in ("number", "word", "moment")]
     found = suspicions(history, target, candidates)
-    fields = [_suspected(field, found) for field in fields]
+    late = {name: suspicion.why for name, suspicion in found.items()}
+    for field in fields:
+        if field.role in ("identifier", "constant"):  # the photo of a delivery names it, and comes with it
+            late[field.name] = missing_together(history.rows[field.name].combine_chunks(), target)
+    fields = [_suspected(field, late.get(field.name, ""), target.delay) for field in fields]
     for field in fields:
         if field.why:
             held = "declared as known only after the fact and " if field.role == "leak" else ""
@@ -92,11 +96,11 @@ def columns_of(history: History, target: Target, notes: list[Note]) -> Columns:
     return Columns(tuple(fields), strength)
 
 
-def _suspected(field: Field, found: Mapping[str, Suspicion]) -> Field:
-    suspicion = found.get(field.name)
-    if suspicion is None or not suspicion.why:
+def _suspected(field: Field, why: str, delay: int) -> Field:
+    """The field, or the same as one that comes with the label: then a day's own file has none of it yet."""
+    if not why:
         return field
-    return Field(field.name, field.type, "leak", field.empty, field.varies, suspicion.why)
+    return Field(field.name, field.type, "leak", field.empty or delay > 0, field.varies and not delay, why)
 
 
 def _field(history: History, name: str, role: Role, why: str) -> Field:

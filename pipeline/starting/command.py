@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline.adapters import world
 from pipeline.core.errors import UsageError
 from pipeline.core.words import count
 from pipeline.report.assumptions import assumptions_view
+from pipeline.report.progress import bars
 from pipeline.report.terminal import show
 from pipeline.starting.history import Request
 from pipeline.starting.new import Made, Places, make
@@ -42,7 +42,9 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
         landing=world.landing(),
         replaced=world.home() / "replaced",
     )
-    show(told(make(request, places, usecases.ALL)))
+    with bars() as progress:
+        made = make(request, places, usecases.ALL, progress)
+    show(told(made))
     return 0
 
 
@@ -58,9 +60,8 @@ def told(made: Made) -> Group:
         "\nNext:",
         f"  {command} run {made.name} --from {made.first} --to {made.last}",
         f"  {command} history {made.name}",
+        f"  {command} replay {made.name} --from {made.soonest} --to {made.last}    # what the gates would have done",
     ]
-    if importlib.util.find_spec("pipeline.replay") is not None:
-        lines.append(f"  {command} replay {made.name}")
     lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
     return Group(assumptions_view(made.notes), Text("\n".join(lines)))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.kinds import Regression
+from pipeline.core.kinds import Multiclass, Regression
 from pipeline.core.usecase import Usecase
 from pipeline.starting.trial import Trial
 
@@ -20,36 +20,38 @@ Case = dict[str, Any]
 
 
 def cases_of(usecase: Usecase, trial: Trial) -> list[Case]:
-    """The drafts, in the format of :mod:`pipeline.core.golden`; none where a prediction is several numbers."""
-    inputs = trial.known.inputs
-    answers = [usecase.kind.predict(trial.models[recipe.name], inputs) for recipe in usecase.recipes]
-    if any(np.ndim(said) != 1 for said in answers) or not hasattr(usecase.kind, "decision"):
-        return []
-    said = np.vstack(answers)
-    middle = said.mean(axis=0)
-    number = isinstance(usecase.kind, Regression)
+    """The drafts, in the format of :mod:`pipeline.core.golden`.
+
+    Of several classes the first (whose cases somebody works through) and the usual one are asked about.
+    """
+    kind, inputs = usecase.kind, trial.known.inputs
+    answers = [kind.predict(trial.models[recipe.name], inputs) for recipe in usecase.recipes]
     labels = trial.known.labels[np.isfinite(trial.known.labels)]
+    number = isinstance(kind, Regression)
+    if not isinstance(kind, Multiclass):
+        asked = [("", np.vstack(answers))]
+    else:
+        usual = int(np.bincount(labels.astype(np.int64)).argmax())
+        asked = [(kind.classes[at], np.vstack([said[:, at] for said in answers])) for at in dict.fromkeys((0, usual))]
     found: list[Case] = []
-    for name, at in (
-        ("highest of the older days", int(middle.argmax())),
-        ("lowest of the older days", int(middle.argmin())),
-    ):
-        low, high = float(said[:, at].min()), float(said[:, at].max())
-        bounds = _wide_number(low, high, labels) if number else _wide_share(low, high)
-        said_of_it = f"every recipe gave {low:.4g} to {high:.4g}, a wide margin added"
-        reason = f"A real row of {trial.known.days[at]}, to which {said_of_it}."
-        row = inputs.iloc[at]
-        found.append(_case(name, reason, {key: _cell(row[key]) for key in inputs.columns}, bounds))
-    ends = (float(labels.min()), float(labels.max()))
-    bounds = _wide_number(*ends, labels) if number else (0.0005, 0.9995)
+    for label, said in asked:
+        middle, what = said.mean(axis=0), f"'{label}' " if label else ""
+        for name, at in (("highest", int(middle.argmax())), ("lowest", int(middle.argmin()))):
+            low, high = float(said[:, at].min()), float(said[:, at].max())
+            bounds = _wide_number(low, high, labels) if number else _wide_share(low, high)
+            of_it = f"every recipe gave {what}{low:.4g} to {high:.4g}, a wide margin added"
+            reason = f"A real row of {trial.known.days[at]}, to which {of_it}."
+            row, title = inputs.iloc[at], f"{name} {what}of the older days"
+            found.append(_case(title, reason, {key: _cell(row[key]) for key in inputs.columns}, bounds, label))
+    bounds = _wide_number(float(labels.min()), float(labels.max()), labels) if number else (0.0005, 0.9995)
     reason = "Of a row of which nothing is known, nothing can be nearly certain."
-    found.append(_case("nothing known", reason, {}, bounds))
+    found.append(_case("nothing known", reason, {}, bounds, asked[-1][0]))
     return found
 
 
-def _case(name: str, reason: str, inputs: dict[str, Any], bounds: tuple[float, float]) -> Case:
+def _case(name: str, reason: str, inputs: dict[str, Any], bounds: tuple[float, float], label: str = "") -> Case:
     head = {"name": name, "owner": OWNER, "reason": reason, "kind": "range", "inputs": inputs}
-    return {**head, "low": bounds[0], "high": bounds[1]}
+    return {**head, **({"class": label} if label else {}), "low": bounds[0], "high": bounds[1]}
 
 
 def _wide_share(low: float, high: float) -> tuple[float, float]:

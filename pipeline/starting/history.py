@@ -144,6 +144,10 @@ def assemble(request: Request, table: pa.Table, notes: list[Note]) -> History:
     for what, names in (("target", (request.target,)), ("time", (request.time,)), ("unit", request.unit)):
         for name in names:
             column(table, name, what)
+    if request.target == request.time:
+        raise UsageError(
+            f"'{request.target}' can't be the target and the time at once; name another column with --target", "COLUMN"
+        )
     unit = tuple(dict.fromkeys(name for name in request.unit if name != request.time))
     if not unit or request.target in (*unit, request.time):
         raise UsageError(
@@ -151,8 +155,6 @@ def assemble(request: Request, table: pa.Table, notes: list[Note]) -> History:
             f"got {', '.join(request.unit)}",
             "UNIT",
         )
-    if request.target == request.time:
-        raise UsageError(f"'{request.target}' can't be the target and the time at once", "COLUMN")
     times, zone = _times(table[request.time].combine_chunks(), request, notes)
     table = table.set_column(table.column_names.index(request.time), request.time, times)
     table = _with_unit(_with_time(table, request.time, notes), unit, notes)
@@ -162,8 +164,9 @@ def assemble(request: Request, table: pa.Table, notes: list[Note]) -> History:
     day, time = known_as[day], known_as[time] if time else None
     unit = tuple(known_as[name] for name in unit)
     table = _cells(table, notes)
-    table = _sorted(table, (day, *unit), request, notes)
-    history = History(table, day, time, unit, known_as[request.target], zone)
+    target = known_as[request.target]
+    table = _sorted(table, (day, *unit), target, request, notes)
+    history = History(table, day, time, unit, target, zone)
     _check_length(history, request)
     return history
 
@@ -335,7 +338,7 @@ def _cells(table: pa.Table, notes: list[Note]) -> pa.Table:
     return pa.table(made)
 
 
-def _sorted(table: pa.Table, key: tuple[str, ...], request: Request, notes: list[Note]) -> pa.Table:
+def _sorted(table: pa.Table, key: tuple[str, ...], target: str, request: Request, notes: list[Note]) -> pa.Table:
     """Sorted by key; rows that repeat another in every cell are left out, two that differ are refused."""
     table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in key]))
     twice = _same_as_before(table, key)
@@ -348,7 +351,7 @@ def _sorted(table: pa.Table, key: tuple[str, ...], request: Request, notes: list
     if twice.any():
         at = int(np.flatnonzero(twice)[0])
         told = ", ".join(f"{name} {table[name][at].as_py()}" for name in key[1:])
-        way = _unique_with(table, key)
+        way = _unique_with(table, key, target)
         said = shlex.quote(",".join((*request.unit, way or "order_id")))
         hint = (
             f"name the unit by more columns, as in --unit {said}" if way else f"add a column to it, as in --unit {said}"
@@ -374,12 +377,12 @@ def _same_as_before(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.bool_
     return same
 
 
-def _unique_with(table: pa.Table, key: tuple[str, ...]) -> str | None:
+def _unique_with(table: pa.Table, key: tuple[str, ...], target: str) -> str | None:
     """One more column, or two, that would make the key unique."""
     others = [
         name
         for name in table.column_names
-        if name not in key and not table[name].null_count and not _measures(table[name].type)
+        if name not in (*key, target) and not table[name].null_count and not _measures(table[name].type)
     ]
     others.sort(key=lambda name: not name.casefold().endswith(("id", "no", "number", "key")))
     for some_ in (*((name,) for name in others), *combinations(others[:12], 2)):

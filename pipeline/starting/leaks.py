@@ -58,7 +58,7 @@ def suspicions(history: History, target: Target, names: Sequence[str]) -> Mappin
         strength = alone(coded, target, older, newer)
         why = (
             _too_late(cells, history)
-            or _missing_together(cells, target)
+            or missing_together(cells, target)
             or _too_good(strength, target)
             or _named_like(name, target.column, telling)
         )
@@ -131,7 +131,8 @@ def _too_good(strength: float, target: Target) -> str:
     return f"alone it tells '{target.column}' nearly perfectly on newer days (orders {percent(strength)} of the pairs)"
 
 
-def _missing_together(cells: pa.Array, target: Target) -> str:
+def missing_together(cells: pa.Array, target: Target) -> str:
+    """Why a column seems to be written down with the target; empty if nothing speaks for it."""
     absent = cells.is_null().to_numpy(zero_copy_only=False)
     without = ~target.labelled
     if without.sum() < 5 or absent[without].mean() < 0.99 or absent[~without].mean() > 0.01:

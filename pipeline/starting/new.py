@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.core.errors import UsageError
+from pipeline.core.ports import Progress
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count, percent
 from pipeline.report.assumptions import review_page
+from pipeline.report.progress import silent
 from pipeline.starting import catalogue as catalogues
 from pipeline.starting import golden, suites, trial, writing
 from pipeline.starting.choices import Choices, choose, gaps
@@ -52,6 +54,7 @@ class Made:
         files: The other files and folders that were written.
         notes: What was assumed, and what to review.
         first, last: Days that can be run one after the other straight away: the newest two weeks of the history.
+        soonest: The first day on which a recipe can be fitted.
         deliveries: Days that were delivered.
         aside: What was put aside.
     """
@@ -62,28 +65,35 @@ class Made:
     notes: tuple[Note, ...]
     first: date
     last: date
+    soonest: date
     deliveries: int
     aside: tuple[Path, ...] = ()
 
 
-def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
+def make(request: Request, places: Places, others: Iterable[Usecase], progress: Progress = silent) -> Made:
     """Make the use case.
 
     Args:
         request: What was asked for.
         places: Where things go.
         others: The use cases there are, whose names and tables are taken.
+        progress: Who is told how far it is.
 
     Raises:
         UsageError: The name is taken, or the history cannot serve; nothing was written.
     """
+    with progress(f"new {request.name}", 5) as done:
+        return _make(request, places, others, done)
+
+
+def _make(request: Request, places: Places, others: Iterable[Usecase], done: Callable[[], None]) -> Made:
     held = _check(request, places, others)
     notes: list[Note] = []
     table, said = read(request.file)
+    done()
     notes += said
     history = assemble(request, table, notes)
     target = target_of(request, history, notes)
-    _check_kind(target.kind)
     balance(history, target, notes)
     gaps(history, notes)
     columns = columns_of(history, target, notes)
@@ -93,6 +103,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
             "what was known of a unit when it was to be predicted",
             "INPUTS",
         )
+    done()
     _strongest(columns.strength, target.kind, notes)
     choices = choose(request, history, target, columns, notes)
     plan = writing.Plan(request, history, target, columns, choices, {})
@@ -107,8 +118,11 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
             tried = trial.try_out(usecase, history, notes)
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
             drafts = golden.cases_of(usecase, tried)
+            done()
             plan = dataclasses.replace(plan, excuses=excuses_of(usecase, history, notes))
+        done()
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
+        done()
         write(folder / "golden.json", golden.text_of(drafts))
         write(folder / "__init__.py", writing.declaration(plan))
         with trial.loaded(request.name, folder):
@@ -133,6 +147,7 @@ def make(request: Request, places: Places, others: Iterable[Usecase]) -> Made:
         notes=tuple(notes),
         first=min(day for day in history.calendar if day >= min(max(soonest, last - timedelta(13)), last)),
         last=last,
+        soonest=min(day for day in history.calendar if day >= min(soonest, last)),
         deliveries=deliveries,
         aside=tuple(path for path in aside if path is not None),
     )
@@ -167,24 +182,8 @@ def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[
 
 
 def _told_of_golden(drafts: int, notes: list[Note]) -> None:
-    from pipeline.core import gates
-
-    if drafts:
-        text = (
-            f"{count(drafts, 'draft')} in golden.json, which nobody has reviewed: put a name to each, or throw it away"
-        )
-        way = "; then declare the gate Golden()" if hasattr(gates, "Golden") else ""
-        notes.append(Note("golden cases", text + way, review=True))
-    else:
-        notes.append(Note("golden cases", "golden.json is empty; write the cases that any model must get right", True))
-
-
-def _check_kind(kind: str) -> None:
-    """Refuse a kind that this version of the product does not have."""
-    from pipeline.core import kinds
-
-    if kind == "multiclass" and not hasattr(kinds, "Multiclass"):
-        raise UsageError("targets of several classes are not predicted here yet; group them into two", "KIND")
+    text = f"{count(drafts, 'draft')} in golden.json, which nobody has reviewed: put a name to each, or throw it away"
+    notes.append(Note("golden cases", f"{text}; then declare the gate Golden()", review=True))
 
 
 def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list[Note]) -> Choices:

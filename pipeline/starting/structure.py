@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from pipeline.core.checks import judge
 from pipeline.core.facts import Excuse
@@ -47,9 +47,12 @@ def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> dict[st
         for name, n in often.items():
             why = _WHY.get(name.partition(": ")[2], "Sound days of the history break it.")
             found[name] = why
-            text = f"'{name}' would refuse {count(n, 'day')} of {len(days)}, so it is excused: {why.rstrip('.')}"
+            text = (
+                f"'{name}' would refuse {count(n, 'day')} of {len(days)}, so it is excused until {until(history)}: "
+                f"{why.rstrip('.')}; look whether that is so, and write a later day if it stays so"
+            )
             notes.append(Note("checks", text, review=True))
-        excuses = tuple(Excuse(name, days[0], date(2200, 1, 1), why) for name, why in found.items())
+        excuses = tuple(Excuse(name, days[0], until(history), why) for name, why in found.items())
         broken = _broken(dataclasses.replace(usecase, excuses=excuses), history, days)
     rang = {day: names for day, names in broken.items() if day >= history.split and names}
     text = (
@@ -61,6 +64,11 @@ def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> dict[st
         text += f": {some(told)}"
     notes.append(Note("checks", text, review=bool(rang)))
     return found
+
+
+def until(history: History) -> date:
+    """The last day of an excuse: a year after the history, by when a person has looked."""
+    return history.calendar[-1] + timedelta(365)
 
 
 def _often(broken: Mapping[date, set[str]], days: tuple[date, ...]) -> dict[str, int]:

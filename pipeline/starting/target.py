@@ -155,10 +155,12 @@ def _delay(history: History, target: Target, request: Request, notes: list[Note]
     last = history.calendar[-1]
     seen = (last - history.calendar[-1 - trailing]).days if trailing else 0
     if request.label_delay is not None:
-        if not 0 <= request.label_delay <= (last - history.calendar[0]).days // 2:
+        if request.label_delay < 0:
+            raise UsageError(f"--label-delay {request.label_delay}: a delay is a number of days from 0 on", "DELAY")
+        if request.label_delay > (last - history.calendar[0]).days // 2:
             raise UsageError(
                 f"--label-delay {request.label_delay} leaves less than half of the history's {len(share)} days to "
-                f"learn from; say a number of days from 0 on, or bring a longer history",
+                f"learn from; say fewer days, or bring a longer history",
                 "DELAY",
             )
         if seen > request.label_delay:
@@ -182,14 +184,12 @@ def balance(history: History, target: Target, notes: list[Note]) -> None:
     known = target.labelled
     rows = np.bincount(days[known], minlength=len(history.calendar))
     told: list[str] = []
-    few = False
     for place, word in enumerate(target.classes):
         if target.kind == "binary" and place == 0:
             continue
         n = np.bincount(days[known], target.values[known] == place, minlength=len(rows))
         share = n[rows > 0] / rows[rows > 0]
-        few |= bool(np.median(n) < 5)
         what = "yes" if target.kind == "binary" else word
         span = f"{percent(float(share.min()))} to {percent(float(share.max()))}"
         told.append(f"{what} is {span} of a day's labelled rows, {int(np.median(n))} rows on a usual day")
-    notes.append(Note("class balance", some(told, 5), review=few))
+    notes.append(Note("class balance", some(told, 5), review=True))

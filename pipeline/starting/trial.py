@@ -48,11 +48,14 @@ def loaded(name: str, folder: Path) -> Iterator[Usecase]:
         raise UsageError(f"{folder} holds no package that can be imported")
     module = importlib.util.module_from_spec(spec)
     importlib.invalidate_caches()
+    # The folder is written again within the second, where bytecode of the first writing would pass for the second's.
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         sys.modules[package] = module
         spec.loader.exec_module(module)
         yield getattr(module, name.upper())
     finally:
+        sys.dont_write_bytecode = bytecode
         for key in [key for key in sys.modules if f"{key}.".startswith(f"{package}.")]:
             del sys.modules[key]
         sys.modules.update(before)

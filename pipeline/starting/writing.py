@@ -15,6 +15,7 @@ from pipeline.core.words import count
 from pipeline.starting.choices import Choices
 from pipeline.starting.columns import Columns, Field
 from pipeline.starting.history import RESERVED, History, KindName, Request
+from pipeline.starting.structure import until
 from pipeline.starting.target import Target
 
 WIDTH = 120
@@ -245,13 +246,13 @@ def _delay(plan: Plan) -> list[str]:
 
 def _excuses(plan: Plan) -> list[str]:
     lines: list[str] = []
+    first, last = plan.history.calendar[0], until(plan.history)
     for finding, why in plan.excuses.items():
-        first = plan.history.calendar[0]
         lines += [
             "        Excuse(",
             f"            {quoted(finding)},",
             f"            first=date({first.year}, {first.month}, {first.day}),",
-            "            last=date(2200, 1, 1),",
+            f"            last=date({last.year}, {last.month}, {last.day}),",
             f"            why={quoted(why)},",
             "        ),",
         ]
@@ -274,9 +275,7 @@ def features(plan: Plan) -> str:
     made += [f"predicted_at={at},", 'weekday=nw.col("day").dt.weekday(),']
     made += [f"hour_of_day={at}.dt.hour(),"] if history.time else []
     for field in columns.of("moment"):
-        then = f'nw.col({quoted(field.name)}).cast(nw.Datetime("us"))'
-        since = f"({at} - {then}).dt.total_minutes() / 1440"
-        made.append(named(moments[field.name], since))
+        made.append(named(moments[field.name], f"_days_since({quoted(field.name)})"))
     made += [named(target.column, label(target)), f"unlabelled=nw.when({missing(target)}).then(nw.lit(NO_LABEL)),"]
     # Positional arguments come before those with a name.
     made.sort(key=lambda line: not line.startswith(("*", "(")))
@@ -301,6 +300,7 @@ def features(plan: Plan) -> str:
         "",
         "",
         *(_known_at(plan) if delayed else []),
+        *(_days_since(at) if moments else []),
         "def features(tables: Tables) -> Frame:",
         f'    """One row per {plan.who} and day, predicted {moment}."""',
         f"    rows = tables[{quoted(plan.request.name)}]",
@@ -309,6 +309,16 @@ def features(plan: Plan) -> str:
         "    )",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _days_since(at: str) -> list[str]:
+    return [
+        "def _days_since(column: str) -> nw.Expr:",
+        '    """Days from a column\'s moment to that of the prediction."""',
+        f'    return ({at} - nw.col(column).cast(nw.Datetime("us"))).dt.total_minutes() / 1440',
+        "",
+        "",
+    ]
 
 
 def named(name: str, value: str) -> str:

@@ -15,6 +15,7 @@ import narwhals as nw
 
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.words import count
 
 #: How many of the leaks a sentence names.
 SHOWN = 3
@@ -73,7 +74,10 @@ def audit(usecase: Usecase, tables: Tables, day: date, moments: int = 6) -> Find
             leaks += _leaks(unit, seen[unit], then.get(unit))
     counts = {"units": looked, "moments": len(set(chosen)), "leaks": len(leaks)}
     if not leaks:
-        text = f"{looked} units at {len(set(chosen))} moments have the same features without what became known later"
+        text = (
+            f"{count(looked, 'unit')} at {count(len(set(chosen)), 'moment')} had the same features without what became "
+            f"known later"
+        )
         return Finding(name, Outcome.PASS, text, counts=counts)
     more = f", and {len(leaks) - SHOWN} more" if len(leaks) > SHOWN else ""
     text = f"features use what was not yet known: {'; '.join(leaks[:SHOWN])}{more}"

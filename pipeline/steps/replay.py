@@ -69,7 +69,16 @@ def replay(
     begin = _start(usecase, reel, first, start)
     names = [recipe.name for recipe in usecase.recipes]
     ordered = [begin.recipe, *(name for name in names if name != begin.recipe)] if begin.recipe in names else names
-    player = Replayer(usecase.name, reel, begin, first, usecase.baseline.name, usecase.label_delay, usecase.evidence)
+    player = Replayer(
+        usecase.name,
+        reel,
+        begin,
+        first,
+        usecase.baseline.name,
+        usecase.label_delay,
+        usecase.evidence,
+        usecase.waivers,
+    )
     every = [*asked, *habits(ordered, "refit")]
     with world.progress("replay", len(every)) as done:
         timelines = []

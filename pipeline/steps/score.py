@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Rows, Units, World
-from pipeline.core.records import Scored, Trained
+from pipeline.core.records import Entry, Scored, Trained
 from pipeline.core.track import AGES
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     """Write the scored day into the score ledger, and its losses added up by block beside it.
 
-    Where nothing could be fitted yet and nobody reigns, nobody sits: the ledger stays as it is.
+    Where nothing could be fitted yet and nobody reigns, nobody sits: the ledger stays as it is. So it does where labels
+    take days and the day whose labels are known by now was not delivered, or was refused.
 
     A champion that was trained on the scored day or later (a past day that is run again) does not sit; the gates
     then know too little, and nothing can be promoted on it.
@@ -38,10 +39,12 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     versions = trained.validated["snapshot"]["versions"]
     without = {date.fromisoformat(refused) for refused in trained.validated["without"]}
     units = world.engine.units(usecase, versions, Days(day, day), without)
+    head = champion.opponent(usecase, trained, world)
+    if not len(units) and usecase.label_delay and not trained.models:
+        return _nobody_sat(usecase, trained, world, head)
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     units = with_new_keys(usecase, units, day, versions, without, world.store)
-    head = champion.opponent(usecase, trained, world)
     sittings = []
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
@@ -68,13 +71,8 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
             done()
         older = _older(usecase, trained, world, units)
         done()
-    epoch = 0 if head is None else head.epoch
     if not sittings:
-        ledger, added = (
-            scores.NOTHING if version is None else version
-            for version in (world.store.version(of.table(usecase.name)) for of in (scores, sums))
-        )
-        return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=epoch)
+        return _nobody_sat(usecase, trained, world, head)
     data = scores.data_of(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((sitting, 0) for sitting in sittings), *older]
     added = _write(
@@ -91,7 +89,20 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         scores.rows_of(day, usecase.kind, units, data, sittings),
         scores.keep_others,
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=epoch)
+    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+
+
+def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
+    """The score ledger as it is."""
+    ledger, added = (
+        scores.NOTHING if version is None else version
+        for version in (world.store.version(of.table(usecase.name)) for of in (scores, sums))
+    )
+    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+
+
+def _epoch(head: Entry | None) -> int:
+    return 0 if head is None else head.epoch
 
 
 def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[scores.Sitting, int]]:

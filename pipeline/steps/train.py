@@ -45,6 +45,8 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     skipped: dict[str, str] = {}
     broken: list[str] = []
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
+    if nothing := _nothing_to_sit(usecase, validated, world, scored):
+        skipped, fits = dict.fromkeys((recipe.name for recipe in fits), nothing), []
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
             try:
@@ -66,6 +68,21 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
         skipped=skipped,
         broken=tuple(broken),
     )
+
+
+def _nothing_to_sit(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
+    """Why there is no exam on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
+
+    The data day itself was accepted, so this is asked only where labels take days.
+    """
+    if not usecase.label_delay:
+        return ""
+    if scored.isoformat() in validated.without:
+        return f"{scored}, whose labels are known by now, was refused"
+    rows = usecase.feeds[0].name
+    if scored not in world.store.marks(rows, validated.snapshot["versions"][rows], Days(scored, scored)):
+        return f"nothing was delivered of {scored}, whose labels are known by now"
+    return ""
 
 
 class BrokenError(Exception):

@@ -102,6 +102,23 @@ def test_a_sound_file_is_read_alike_in_every_format(upstream: Any, suffix: str) 
     ]
 
 
+def test_whole_numbers_that_may_be_missing_may_come_as_pandas_writes_them(upstream: Any) -> None:
+    cells = [None if n % 7 == 0 else float(n) for n in range(100)]
+    made = {"delay": pa.array(cells), "day": pa.array([DAY] * 100)}
+    upstream.put(as_parquet(upstream.lines(), **made), ".parquet")
+    columns = upstream.table().columns
+    whole = tuple(dataclasses.replace(c, type="integer") if c.name == "delay" else c for c in columns)
+    got = upstream.landing.fetch(upstream.table(".parquet", columns=whole), DAY)
+    assert got.rows.schema.field("delay").type == pa.int64()
+    assert got.rows["delay"].to_pylist() == cells
+    upstream.put(as_parquet(upstream.lines(), delay=pa.array([1.5, *[2.0] * 99])), ".parquet")
+    got = upstream.landing.fetch(upstream.table(".parquet", columns=whole), DAY)
+    assert (got.rows.num_rows, len(got.rejects)) == (99, 1)
+    never = tuple(dataclasses.replace(c, empty=False) if c.name == "delay" else c for c in whole)
+    with pytest.raises(RefusedError, match="has double in the column 'delay', which is declared as integer"):
+        upstream.landing.fetch(upstream.table(".parquet", columns=never), DAY)
+
+
 Fault = Callable[[Any], tuple[bytes, str]]
 #: Code, a piece of the sentence, and how to make the file: (upstream) -> bytes, suffix.
 FAULTS: list[tuple[str, str, Fault]] = [

@@ -19,6 +19,7 @@ from pipeline.core.replay import Reign, Replayer, Timeline
 from pipeline.core.scenes import Scenes
 from pipeline.core.stats import Clusters
 from pipeline.core.verdict import Finding, Outcome, joint
+from pipeline.core.waivers import Waiver
 
 RECIPES = ("short", "long", "trees", "deep")
 GATES = (Sound(), Better(price=0.02, switch_price=0.1), BeatsBaseline(), EverySlice(0.1), SimplerPreferred(0.005))
@@ -108,6 +109,24 @@ def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(reel: Reel) -
     made = Replayer("drawn", mine, Fit("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
     assert made.changes
     assert all(change.winner.recipe != "deep" for change in made.changes)
+
+
+def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(reel: Reel) -> None:
+    policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], BeatsBaseline(by=0.99)))
+
+    def changes(*waivers: Waiver) -> list[int]:
+        made = Replayer("drawn", reel, Fit("usual", 0), 0, "usual", waivers=waivers).run(policy)
+        return [change.decided for change in made.changes]
+
+    def until(day: int) -> Waiver:
+        last = reel.stretch.days[day].astype(object)
+        return Waiver("beats the baseline", "ada", "the plain rule is enough for now", last)
+
+    assert changes() == []
+    free = changes(until(len(reel) - 1))
+    assert len(free) >= 2
+    assert changes(until(free[0])) == free[:1]
+    assert changes(until(free[0] - 1)) == []
 
 
 def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_before(reel: Reel) -> None:

@@ -18,9 +18,10 @@ from pipeline.core.reel import Fit
 from pipeline.core.replay import Change, Replayer
 from pipeline.core.replayed import Played, Proposal, Replayed, told
 from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.waivers import Waiver
 from pipeline.core.windows import Days
 from pipeline.report.replay import replay_page
-from pipeline.report.replay_table import as_text
+from pipeline.report.replay_table import as_text, remarks
 from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
 
@@ -53,6 +54,23 @@ def made() -> Replayed:
         searched=(("price=0.1", 0.6, 3), ("price=<b>", 0.61, 0)),
         proposal=proposal,
     )
+
+
+def test_what_a_replay_leaves_out_and_what_it_waives_is_said(made: Replayed) -> None:
+    waivers = (
+        Waiver("every slice", "ada", "a new carrier", date(2013, 2, 1)),
+        Waiver("latency", "ada", "new servers", date(2013, 2, 1)),
+    )
+    waiving = replace(made, usecase=replace(made.usecase, waivers=waivers))
+    said = " ".join(remarks(waiving))
+    assert "every slice is waived until 2013-02-01 by ada: a new carrier" in said
+    assert "new servers" not in said  # that gate is not replayed at all
+    assert "withheld" not in said  # both policies ship what sat the exam
+    first = made.played[0]
+    refits = replace(first, timeline=replace(first.timeline, policy=replace(first.timeline.policy, ship="refit")))
+    page = replay_page(replace(waiving, played=(refits, *made.played[1:]))).decode()
+    assert "a refit that changes too many decisions is withheld in earnest" in page
+    assert "every slice is waived until" in page
 
 
 def test_the_page_says_everything_that_was_found_and_loads_nothing(made: Replayed) -> None:

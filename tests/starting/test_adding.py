@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ from pipeline.core.errors import UsageError
 from pipeline.starting.catalogue import check_name, in_order, listed, with_name
 
 TEXT = (Path(__file__).parents[2] / "pipeline/usecases/__init__.py").read_text()
-NAMES = st.from_regex(r"[a-z][a-z0-9_]{1,20}", fullmatch=True).filter(lambda name: name.upper() not in listed(TEXT))
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{1,20}", fullmatch=True).filter(
+    lambda name: name.upper() not in listed(TEXT) and not keyword.iskeyword(name)
+)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=12, unique=True))

@@ -19,14 +19,16 @@ import pytest
 from pipeline import __main__ as cli
 from pipeline.adapters.checker import GxChecker
 from pipeline.core import kinds
+from pipeline.core.checks import excused
 from pipeline.core.errors import UsageError
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Outcome
+from pipeline.core.verdict import Finding, Outcome
 from pipeline.core.windows import Days
 from pipeline.starting.new import Made, Places, make
 from pipeline.starting.trial import loaded
 from pipeline.steps.audit import audit
 from pipeline.steps.ingest import ingest
+from pipeline.steps.recompute import recompute
 from pipeline.steps.validate import validate
 from pipeline.usecases import ALL
 from tests import small
@@ -89,7 +91,6 @@ def test_a_parquet_of_trips_becomes_a_regression_whose_labels_take_days(tmp_path
         assert "refused" not in outcomes
 
 
-@pytest.mark.skipif(not hasattr(kinds, "Multiclass"), reason="this version has no kind of several classes")
 def test_json_lines_of_colours_become_a_use_case_of_several_classes(tmp_path: Path) -> None:
     with begun(tmp_path, colours(), "history.jsonl", **COLOURS) as (made, usecase):
         assert set(usecase.kind.classes) == {"red", "green", "blue"}
@@ -98,7 +99,7 @@ def test_json_lines_of_colours_become_a_use_case_of_several_classes(tmp_path: Pa
 
 def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tmp_path: Path) -> None:
     asked: list[tuple[pd.DataFrame, dict[str, Any]]] = [(customers(), {}), (trips(), TRIPS), (same_every_day(), SAME)]
-    asked += [(colours(), COLOURS)] if hasattr(kinds, "Multiclass") else []
+    asked += [(colours(), COLOURS), (dated(customers()), {"name": "dated"})]
     for number, (frame, words) in enumerate(asked):
         make(request(written(frame, tmp_path / f"{number}.parquet"), **words), places(tmp_path), ALL)
     names = [words.get("name", "churn") for _, words in asked]
@@ -108,6 +109,14 @@ def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tm
         where = tmp_path / "repository"
         done = subprocess.run([sys.executable, "-m", *command], cwd=where, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Customers who joined long ago and were seen lately; the name of one column is as long as names get."""
+    return frame.assign(
+        **{"x" * 60: [FIRST - timedelta(n % 900) for n in range(len(frame))]},
+        seen=[f"{day - timedelta(n % 9 + 1)}T12:00:00" for n, day in enumerate(frame["day"])],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +200,70 @@ def test_drafts_of_golden_cases_are_the_formats_own_and_true(kept: tuple[Path, M
         assert len(usecase.golden) == 3
 
 
+def test_drafts_of_several_classes_name_the_class_they_mean(tmp_path: Path) -> None:
+    with begun(tmp_path, colours(), "history.jsonl", **COLOURS) as (made, usecase):
+        drafts = json.loads((made.folder / "golden.json").read_text())
+        assert isinstance(usecase.kind, kinds.Multiclass)
+        assert len(usecase.golden) == len(drafts) == 5
+        assert {draft["class"] for draft in drafts} == {usecase.kind.classes[0], "green"}
+        assert all(0 <= draft["low"] < draft["high"] <= 1 for draft in drafts)
+
+
+def proven(frame: pd.DataFrame) -> pd.DataFrame:
+    """Trips, each with a photo that is taken when it ends."""
+    photo = [None if np.isnan(m) else f"p{n}.jpg" for n, m in enumerate(frame["minutes"])]
+    return frame.assign(photo=photo, done=[None if p is None else True for p in photo])
+
+
+@pytest.mark.parametrize("exported_later", [False, True])
+def test_a_day_whose_labels_are_still_out_is_sound_however_the_history_was_exported(
+    tmp_path: Path, exported_later: bool
+) -> None:
+    frame = proven(trips())
+    if exported_later:  # what came with the labels is there to the last day; of a day's own file that is never so
+        frame = frame[frame["minutes"].notna()]
+    with begun(tmp_path, frame, "history.parquet", label_delay=2, **TRIPS) as (made, usecase):
+        assert not {"photo", "done"} & set(usecase.inputs)
+        last = made.files[1] / f"{made.last}.parquet"
+        rows = pd.read_parquet(last)
+        blank = ["minutes", "dropped_off"] + ([] if exported_later else ["photo", "done"])
+        missing = {name: np.nan if rows[name].dtype.kind in "if" else None for name in blank}  # as pandas has it
+        rows.assign(**missing).to_parquet(last)
+        world = small.world_in(tmp_path, checker=GxChecker(places(tmp_path).expectations))
+        assert validate(usecase, ingest(usecase, made.last, world), world).without == ()
+
+
+def test_a_day_off_in_a_history_whose_labels_take_days_is_held_and_the_next_ones_go_on(tmp_path: Path) -> None:
+    frame = trips(days=36)
+    closed = {pd.Timestamp(FIRST + timedelta(n)).date() for n in range(36) if (FIRST + timedelta(n)).weekday() == 6}
+    frame = frame[[when.date() not in closed for when in frame["picked_up"]]]
+    with begun(tmp_path, frame, "history.parquet", **TRIPS) as (made, usecase):
+        assert usecase.label_delay == 2
+        world = small.world_in(tmp_path, checker=GxChecker(places(tmp_path).expectations))
+        days = [day for day in Days(made.last - timedelta(9), made.last) if day not in closed]
+        found = {day: small.run_day(usecase, day, world) for day in days}
+        for day, line in found.items():
+            if day - timedelta(2) in closed:
+                assert line.outcome == "held"
+                assert f"nothing was delivered of {day - timedelta(2)}" in line.reason
+                assert recompute(usecase, day.isoformat(), world).same
+            else:
+                assert line.losses
+        assert sum(not line.losses for line in found.values()) >= 1
+
+
+def test_an_excuse_ends_a_year_after_the_history_and_says_so(tmp_path: Path) -> None:
+    with begun(tmp_path, same_every_day(), "history.csv", **SAME) as (made, usecase):
+        (excuse,) = usecase.excuses
+        assert excuse.last == made.last + timedelta(365)
+        assert any(f"excused until {excuse.last}" in note.text for note in made.notes if note.review)
+        finding = Finding(excuse.finding, Outcome.FAIL, "copied")
+        (then,) = excused(usecase.excuses, excuse.last, [finding])
+        (after,) = excused(usecase.excuses, excuse.last + timedelta(1), [finding])
+        assert (then.required, after.required) == (False, True)
+        assert f"its excuse ended on {excuse.last}" in after.text
+
+
 def test_what_is_to_be_reviewed_is_kept_beside_the_declaration(kept: tuple[Path, Made]) -> None:
     _, made = kept
     page = (made.folder / "REVIEW.md").read_text()
@@ -210,6 +283,16 @@ def test_it_keeps_the_catalogues_own_rules(kept: tuple[Path, Made]) -> None:
     text = (made.folder.parent / "__init__.py").read_text()
     assert "from pipeline.usecases.churn import CHURN\n" in text
     assert "FLIGHT_MINUTES, CHURN)" in text
+
+
+def test_python_may_keep_bytecode_as_it_does_in_every_plain_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    made = make(request(written(customers(), tmp_path / "history.csv")), places(tmp_path), ALL)
+    wanted = ["REVIEW.md", "__init__.py", "features.py", "golden.json", "recipes.py"]
+    assert sorted(path.name for path in made.folder.iterdir()) == wanted
+    assert not sys.dont_write_bytecode
 
 
 def test_nothing_of_a_persons_is_ever_destroyed(tmp_path: Path) -> None:
@@ -279,6 +362,7 @@ def test_the_command_says_what_was_assumed_and_what_to_do_next(
     said = capsys.readouterr().out
     for part in ("To review", "Assumed", "label delay", "class balance", "REVIEW.md", "30 days delivered"):
         assert part in said
+    assert f"-m pipeline replay churn --from {date(2026, 1, 8)} --to {date(2026, 1, 30)}" in said
     assert f"-m pipeline run churn --from {date(2026, 1, 17)} --to {date(2026, 1, 30)}" in said
     assert cli.main(words) == 2
     assert capsys.readouterr().err.startswith("TAKEN: 'churn' is taken")
