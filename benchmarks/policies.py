@@ -1,7 +1,9 @@
 """What policies come to: on the field's drift streams, and on the flights of 2013 (``FLIGHTS=1``, half an hour).
 
-Each policy is replayed on the same fits. A promotion is harmful if the new model loses more than the old one over the
-next seven days. ``STREAMS=sea,still`` chooses; ``QUICK=1`` takes a quarter of the days.
+Each policy is replayed on the same fits. "price" is the gate ``Better`` at that price; "exam": the fit that sat the
+exam ships; "with its predecessor": the mean of champion and predecessor is served. A promotion is harmful if the
+new model loses more than the old one over the next seven days. ``STREAMS=sea,still`` chooses; ``QUICK=1`` takes a
+quarter of the days.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import streams
 from pipeline.core.assess import Assessment, assess
 from pipeline.core.better import Better
+from pipeline.core.kinds import Floats
 from pipeline.core.policy import Policy, habits
 from pipeline.core.reel import Fit, Reel
 from pipeline.core.replay import Replayer
@@ -62,11 +66,9 @@ def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: i
     player = Replayer(title, reel, Fit(recipes[0], first), first, baseline)
     own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
     ours = [
-        Policy(f"price {price:g}{', ' + ship if ship == 'exam' else ''}", "gates", tuple(recipes), (gate,), ship=ship)
-        for price in PRICES
-        for gate in (Better(price=price),)
-        for ship in (("refit", "exam") if price == Better().price else ("refit",))
+        Policy(f"price {price:g}", "gates", tuple(recipes), (Better(price=price),), ship="refit") for price in PRICES
     ]
+    ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, exam", ship="exam"))
     figures = {policy.name: assess(player.run(policy), reel) for policy in (*habits(recipes, "exam"), *own, *ours)}
     daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
     table = Table(title=title, title_justify="left")
@@ -74,7 +76,44 @@ def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: i
         table.add_column(column, justify="left" if column == "policy" else "right")
     for name, made in figures.items():
         table.add_row(*_row(name, made, daily))
+    if own:
+        for name, (loss, churn) in _averages(player, own[0], ours[PRICES.index(Better().price)]).items():
+            table.add_row(name, f"{loss:.4f}", _beyond(loss, daily), "", "", "", f"{churn:.2f}", "", "", "")
     Console(width=130).print(table)
+
+
+def _averages(player: Replayer, daily: Policy, gate: Policy) -> dict[str, tuple[float, float]]:
+    """What averaging would come to in place of choosing: loss, and churn as for the others."""
+    reel, first = player.reel, player.first
+    every, chosen = player.run(daily).served, player.run(gate).served
+    weeks = [tuple(dict.fromkeys(every[max(0, n - 6) : n + 1])) for n in range(len(every))]
+    pairs, reigns = [], list(dict.fromkeys(chosen))
+    for fit in chosen:
+        at = reigns.index(fit)
+        pairs.append(tuple(reigns[max(0, at - 1) : at + 1]))
+    return {
+        "mean of a week's refits": averaged(reel, first, weeks),
+        "with its predecessor": averaged(reel, first, pairs),
+    }
+
+
+def averaged(reel: Reel, first: int, teams: Sequence[tuple[Fit, ...]]) -> tuple[float, float]:
+    """Loss and churn where the mean of several fits' predictions is served, per day from ``first`` on."""
+
+    def mean(team: tuple[Fit, ...], day: int) -> Floats:
+        said = [predictions for fit in team if (predictions := reel.said(fit, day)) is not None]
+        return np.asarray(np.mean(said, axis=0), dtype=np.float64)
+
+    lost, units, churn, before = 0.0, 0, 0.0, teams[0]
+    for day, team in enumerate(teams, first):
+        labels, said = reel.stretch.labels[reel.start[day] : reel.start[day + 1]], mean(team, day)
+        known = np.isfinite(labels)
+        lost += float(np.sum(reel.kind.loss(labels[known], said[known])))
+        units += int(known.sum())
+        if team != before and len(said):
+            churn += float(np.mean(reel.kind.decision(said) != reel.kind.decision(mean(before, day))))
+        before = team
+    return lost / units, churn
 
 
 def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
@@ -83,7 +122,7 @@ def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
     return (
         name,
         f"{made.loss:.4f}",
-        f"{100 * beyond:+.2f} %",
+        _beyond(made.loss, daily),
         str(made.promotions),
         str(made.harmful),
         str(made.harm_days),
@@ -92,6 +131,10 @@ def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
         str(made.oldest),
         "met" if met else "",
     )
+
+
+def _beyond(loss: float, daily: Assessment) -> str:
+    return f"{100 * (loss / daily.loss - 1):+.2f} %"
 
 
 def _flights(days: int) -> None:
