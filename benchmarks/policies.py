@@ -30,10 +30,13 @@ from pipeline.core.replay import Replayer
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
 from pipeline.steps.reels import Source, make_reel
+from pipeline.steps.replay import ageing
 
 PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.
 WITHIN, SHARE = 0.005, 0.1
+#: Ages of fits, in days, that are told.
+AGED = (1, 3, 7, 14, 21, 27)
 
 
 def main() -> None:
@@ -58,6 +61,7 @@ def _show(name: str, reel: Reel, source: Source, first: int, seconds: float) -> 
     for chosen in (*([recipe] for recipe in recipes), recipes):
         title = f"{name}, {len(reel) - first} days, {' + '.join(chosen)}"
         show(title, reel, chosen, baseline, first)
+    ages(name, reel, recipes, first)
     Console().print(f"fits and predictions of {name}: {seconds:.0f} s\n")
 
 
@@ -79,6 +83,17 @@ def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: i
     if own:
         for name, (loss, churn) in _averages(player, own[0], ours[PRICES.index(Better().price)]).items():
             table.add_row(name, f"{loss:.4f}", _beyond(loss, daily), "", "", "", f"{churn:.2f}", "", "", "")
+    Console(width=130).print(table)
+
+
+def ages(title: str, reel: Reel, recipes: Sequence[str], first: int) -> None:
+    """How each recipe ages: its loss at some ages against its fresh fits' on the same days."""
+    table = Table(title=f"{title}: loss above that of a fresh fit, by age in days", title_justify="left")
+    for column in ("recipe", *map(str, AGED)):
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    for recipe in recipes:
+        curve = ageing(reel, recipe, first)
+        table.add_row(recipe, *(f"{100 * curve[age]:+.2f} %" if age < len(curve) else "" for age in AGED))
     Console(width=130).print(table)
 
 
@@ -160,4 +175,5 @@ def _flights(days: int) -> None:
                 names = [recipe.name for recipe in usecase.recipes]
                 for chosen in (*([name] for name in names), names):
                     show(f"{usecase.name}, {' + '.join(chosen)}", made.reel, chosen, usecase.baseline.name, first)
+                ages(usecase.name, made.reel, names, first)
                 Console().print(f"{usecase.name}: {time.perf_counter() - began:.0f} s in all\n")
