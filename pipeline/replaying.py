@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import PipelineError, UnavailableError, UsageError
 from pipeline.core.windows import Days
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     """Replay, print the table, keep the run."""
     from pipeline.adapters.world import home, world
     from pipeline.report.progress import bars
+    from pipeline.report.replay import replay_page
     from pipeline.report.replay_table import replay_view
     from pipeline.report.terminal import show
     from pipeline.steps.replay import replay
@@ -54,15 +55,22 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
         ports = world(progress)
         made = replay(usecase, days, ports, args.policies, args.start, args.search, args.workers)
         show(replay_view(made))
-        run, page = keep(made, ports)
+    # The page first: whatever becomes of the registry or of this file, the other has it.
+    page = replay_page(made)
     file = args.page or home() / "replays" / f"{usecase.name} {made.days}.html".replace(" ", "_")
+    unwritten = ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(page)
+        print(f"page: {file}")
     except OSError as error:
-        raise UsageError(
-            f"the page can't be written to {file} ({error.strerror}); name another file with --page, or open "
-            f"replay.html among the artifacts of the run {run}"
-        ) from None
-    print(f"page: {file}\nMLflow run: {run} (replay {made.days} {usecase.name})")
+        unwritten = f"the page can't be written to {file} ({error.strerror}); name another file with --page"
+    try:
+        run = keep(made, page, ports)
+    except PipelineError as error:
+        told = unwritten or f"the page lies in {file}, and the same replay again takes seconds"
+        raise UnavailableError(f"the replay is not in MLflow: {error}; {told}", error.code) from None
+    print(f"MLflow run: {run} (replay {made.days} {usecase.name})")
+    if unwritten:
+        raise UsageError(f"{unwritten}, or open replay.html among the artifacts of the run {run}")
     return 0

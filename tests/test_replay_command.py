@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
+from pipeline.core.errors import UnavailableError
 from pipeline.core.ports import World
 from tests import small
 
@@ -70,3 +71,19 @@ def test_a_replay_that_can_not_be_is_a_sentence(
     said = capsys.readouterr().err
     assert says in said
     assert "Traceback" not in said
+
+
+def test_with_the_registry_down_the_page_is_written_and_the_sentence_says_where(
+    command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(self: object, usecase: str, page: object) -> str:
+        raise UnavailableError("MLflow does not answer; start it and try again", "MLFLOW")
+
+    monkeypatch.setattr(small.MemoryRegistry, "record", down)
+    assert cli.main(["replay", "small", *STRETCH]) == 2
+    told = capsys.readouterr()
+    page = tmp_path / "replays" / "small_2020-01-04_to_2020-01-18.html"
+    assert page.exists()
+    assert f"the page lies in {page}, and the same replay again takes seconds" in told.err
+    assert "MLflow does not answer" in told.err
+    assert "declared" in told.out

@@ -150,7 +150,7 @@ def cases(text: str, inputs: Sequence[str]) -> tuple[Case, ...]:
     """
     try:
         listed = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets beyond depth
         raise ValueError(f"the golden cases are no JSON: {error}") from error
     if not isinstance(listed, list) or not all(isinstance(case, dict) for case in listed):
         raise ValueError("the golden cases must be a JSON list of objects, one for each case")
@@ -234,17 +234,27 @@ def _columns(name: str, given: Any, inputs: frozenset[str]) -> dict[str, Value]:
     for column, value in given.items():
         if isinstance(value, bool) or not (value is None or isinstance(value, str | int | float)):
             _refuse(name, f"gives '{column}' as {value}; a value is a number, a word, or null")
-        if isinstance(value, int | float) and not math.isfinite(value):
-            _refuse(name, f"gives '{column}' as {value}; what is unknown is null")
-        found[column] = float(value) if isinstance(value, int) else value
+        if isinstance(value, int | float):
+            value = _float(value)  # noqa: PLW2901 - the same number
+            if not math.isfinite(value):
+                _refuse(name, f"gives '{column}' as {given[column]}; what is unknown is null")
+        found[column] = value
     return found
 
 
 def _number(name: str, case: Mapping[str, Any], what: str, default: float) -> float:
     value = case.get(what, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(number := _float(value)):
         _refuse(name, f"must say '{what}' as a number, got {value}")
-    return float(value)
+    return number
+
+
+def _float(value: float) -> float:
+    """A number of JSON, which may have more digits than a float can hold: then it is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _bound(name: str, kind: str, case: Mapping[str, Any]) -> Bound:

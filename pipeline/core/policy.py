@@ -11,6 +11,8 @@ from pipeline.core.better import Better
 if TYPE_CHECKING:
     from pipeline.core.gates import Gate
 
+#: The most days that a recipe may be asked to learn from: ten years.
+LONGEST = 3_653
 #: What is shipped: the fit that sat the exam, or the one that has learnt from the exam day too.
 Ship = Literal["exam", "refit"]
 
@@ -74,7 +76,11 @@ def windows(text: str) -> dict[str, int]:
         ValueError: It is no number of days.
     """
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip().startswith("window.")]
-    return {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
+    found = {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
+    for name, window in found.items():
+        if window > LONGEST:
+            raise ValueError(f"window.{name} is at most {LONGEST:,} days, got {window:,}")
+    return found
 
 
 def varied(recipe: str, days: int) -> str:
@@ -172,6 +178,9 @@ def _number(name: str, value: str) -> float:
 
 
 def _whole(name: str, value: str, least: int) -> int:
-    if not value.isdecimal() or int(value) < least:
-        raise ValueError(f"{name} is a whole number of at least {least}, got '{value}'")
+    # More digits than a day's number has are no request, and Python itself reads no more than some thousands.
+    if not value.isdecimal() or len(value) > 9 or int(value) < least:
+        raise ValueError(
+            f"{name} is a whole number of at least {least} and below a thousand million, got '{value[:40]}'"
+        )
     return int(value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -77,6 +78,10 @@ class Promotion:
             raise ValueError(f"approval is 'auto' or 'person', got '{self.approval}'")
         if self.ship not in ("exam", "refit"):
             raise ValueError(f"what is shipped is 'exam' or 'refit', got '{self.ship}'")
+        if isinstance(self.approvers, str) or not all(
+            isinstance(name, str) and name.strip() for name in self.approvers
+        ):
+            raise ValueError(f'approvers are names, as in ("ada", "grace"), got {self.approvers!r}')
         if not 0 < self.deadline_hours <= 24 * 14:
             raise ValueError(
                 f"the approval deadline must be above 0 and at most two weeks, got {self.deadline_hours} h"
@@ -229,6 +234,13 @@ class Usecase:
             why = gate.unfit(self.kind) if isinstance(gate, _Particular) else ""
             if why:
                 yield f"declares the gate '{gate.name}', but its kind {why}"
+            # Nothing is fewer than NaN, so a gate that needs so many would never say that there are too few.
+            numbers: list[Any] = (
+                [(one.name, getattr(gate, one.name)) for one in fields(gate)] if is_dataclass(gate) else []
+            )
+            for name, value in numbers:
+                if isinstance(value, float) and math.isnan(value):
+                    yield f"declares the gate '{gate.name}', whose {name} is no number"
 
     def _alien_cases(self) -> Iterator[str]:
         alien = [case.name for case in self.golden if not case.asks(self.inputs)]

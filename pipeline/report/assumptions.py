@@ -47,19 +47,20 @@ def assumptions_view(notes: Sequence[Said]) -> RenderableType:
 
 def review_page(name: str, source: str, notes: Sequence[Said]) -> str:
     """The same as Markdown: a list to tick off."""
+    begun = _plain(source).replace("`", "'")
     lines = [
         f"# {name}: what was assumed, and what to review",
         "",
-        f"Begun from `{source}` by `python -m pipeline new`. What is to be reviewed changes what the model means:",
-        "look at each line, change the declaration where it is wrong, and tick it off.",
+        f"Begun from `{begun}` by `python -m pipeline new`. What is to be reviewed changes",
+        "what the model means: look at each line, change the declaration where it is wrong, and tick it off.",
         "",
         "## To review",
         "",
-        *(f"- [ ] **{note.about}**: {_sentence(note.text)}" for note in notes if note.review),
+        *(f"- [ ] **{_plain(note.about)}**: {_plain(_sentence(note.text))}" for note in notes if note.review),
         "",
         "## Assumed",
         "",
-        *(f"- **{note.about}**: {_sentence(note.text)}" for note in notes if not note.review),
+        *(f"- **{_plain(note.about)}**: {_plain(_sentence(note.text))}" for note in notes if not note.review),
         "",
         "## To take back what was left out",
         "",
@@ -71,3 +72,9 @@ def review_page(name: str, source: str, notes: Sequence[Said]) -> str:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
+def _plain(text: str) -> str:
+    """Words of the data in a line of Markdown: no mark-up, no link, no second line."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line.replace("<", "&lt;").replace("](", "] (")

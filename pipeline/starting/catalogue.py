@@ -57,12 +57,7 @@ def with_name(catalogue: str, name: str) -> str:
     found = _all(tree)
     if constant in listed(catalogue):
         return catalogue
-    lines = catalogue.splitlines()
-    first, last = found.lineno - 1, (found.end_lineno or found.lineno) - 1
-    head, tail = lines[first][: found.col_offset], lines[last][found.end_col_offset or 0 :]
-    names = [*listed(catalogue), constant]
-    one = f"{head}({', '.join(names)}){tail}"
-    lines[first : last + 1] = [one] if len(one) <= _WIDTH else [f"{head}(", *(f"    {n}," for n in names), f"){tail}"]
+    lines = _with_all(catalogue.splitlines(), found, [*listed(catalogue), constant])
     line = f"from pipeline.usecases.{name} import {constant}"
     ours = [
         node for node in tree.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline")
@@ -76,6 +71,35 @@ def with_name(catalogue: str, name: str) -> str:
     if constant not in listed(made):
         raise _odd()
     return made
+
+
+def without_name(catalogue: str, name: str) -> str:
+    """The catalogue's text with the use case neither imported nor in ``ALL``; the inverse of :func:`with_name`.
+
+    Raises:
+        UsageError: Its import is no line of its own.
+    """
+    constant, tree = name.upper(), ast.parse(catalogue)
+    ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and _imports(node, name)]
+    if len(ours) != 1 or [alias.name for alias in ours[0].names] != [constant]:
+        raise _odd()
+    names = [one for one in listed(catalogue) if one != constant]
+    lines = _with_all(catalogue.splitlines(), _all(tree), names)
+    del lines[ours[0].lineno - 1 : ours[0].end_lineno]
+    return "\n".join(lines) + "\n"
+
+
+def _with_all(lines: list[str], found: ast.Tuple, names: list[str]) -> list[str]:
+    """The lines with these names in ``ALL``, which stands after the imports."""
+    first, last = found.lineno - 1, (found.end_lineno or found.lineno) - 1
+    head, tail = lines[first][: found.col_offset], lines[last][found.end_col_offset or 0 :]
+    one = f"{head}({', '.join(names)}{',' if len(names) == 1 else ''}){tail}"
+    there = [one] if len(one) <= _WIDTH else [f"{head}(", *(f"    {name}," for name in names), f"){tail}"]
+    return [*lines[:first], *there, *lines[last + 1 :]]
+
+
+def _imports(node: ast.ImportFrom, name: str) -> bool:
+    return node.module == f"pipeline.usecases.{name}"
 
 
 def in_order(module: str) -> list[tuple[int, str]]:

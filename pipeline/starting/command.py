@@ -42,8 +42,16 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
         landing=world.landing(),
         replaced=world.home() / "replaced",
     )
-    with bars() as progress:
-        made = make(request, places, usecases.ALL, progress)
+    try:
+        with bars() as progress:
+            made = make(request, places, usecases.ALL, progress)
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        raise UsageError(
+            f"there is no room or no access to work ({error.strerror or error}{where}); give it, or name another "
+            f"folder in TMPDIR, and try again",
+            "PLACE",
+        ) from None
     show(told(made))
     return 0
 

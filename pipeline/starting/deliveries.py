@@ -6,38 +6,16 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.core.errors import UsageError
 from pipeline.starting.history import History
 
 
-def deliver(history: History, landing: Path, name: str) -> int:
-    """Write one file a day into ``landing/name``; returns how many.
-
-    Each file appears whole or not at all. The folder's own name comes last, so nobody reads half a history.
-
-    Raises:
-        UsageError: The folder is there already, or can't be written.
-    """
+def deliver(history: History, folder: Path) -> None:
+    """Write one file a day into the folder."""
     from pyarrow import parquet
 
-    folder, made = landing / name, landing / f".{name}.new"
-    if folder.exists():
-        raise UsageError(f"there are deliveries in {folder} already; move them away first", "TAKEN")
-    try:
-        landing.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
-        for day in history.calendar:
-            rows = history.of(day).combine_chunks()
-            parquet.write_table(rows, made / f"{day}.parquet", compression="zstd", write_page_checksum=True)
-        made.rename(folder)
-    except OSError as error:
-        shutil.rmtree(made, ignore_errors=True)
-        raise UsageError(
-            f"the deliveries can't be written below {landing} ({error.strerror or error}); make room or give access",
-            "LANDING",
-        ) from None
-    return len(history.calendar)
+    for day in history.calendar:
+        rows = history.of(day).combine_chunks()
+        parquet.write_table(rows, folder / f"{day}.parquet", compression="zstd", write_page_checksum=True)
 
 
 def put_aside(path: Path, replaced: Path) -> Path | None:

@@ -33,7 +33,10 @@ OLDER = 0.7
 _LOST = 0.01
 #: Columns that features add, or the store does.
 RESERVED = ("day", "predicted_at", "unlabelled", "known_at", "weekday", "hour_of_day")
-_PLAIN = re.compile(r"[^\s\"'`\\{}_][^\"'`\\{}\x00-\x1f\x7f]{0,62}")
+# What begins with '.' or '[' reads as a path into nested columns.
+_PLAIN = re.compile(r"[^\s\"'`\\{}_.\[][^\"'`\\{}\x00-\x1f\x7f]{0,62}")
+#: Beyond this no number measures anything, and models that square it or take it as a short float break.
+_HUGE = 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +323,11 @@ def _cells(table: pa.Table, notes: list[Note]) -> pa.Table:
             notes.append(Note(name, "true is delivered as 1, false as 0"))
             cells = cells.cast(pa.int8()).cast(pa.int64())
         elif pa.types.is_floating(cells.type):
-            lost = pc.invert(pc.is_finite(pc.fill_null(cells, 0.0)))
-            if pc.any(pc.is_inf(pc.fill_null(cells, 0.0))).as_py():
-                notes.append(Note(name, "holds infinite values, which are taken as missing", review=True))
+            told = pc.fill_null(cells, 0.0)
+            lost = pc.invert(pc.less_equal(pc.abs(told), _HUGE))
+            if pc.any(pc.greater(pc.abs(told), _HUGE)).as_py():
+                text = f"holds infinite values or numbers beyond {_HUGE:g}, which are taken as missing"
+                notes.append(Note(name, text, review=True))
             cells = pc.if_else(lost, pa.scalar(None, pa.float64()), cells)
         elif pa.types.is_string(cells.type):
             cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)

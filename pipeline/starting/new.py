@@ -19,9 +19,10 @@ from pipeline.starting import catalogue as catalogues
 from pipeline.starting import golden, suites, trial, writing
 from pipeline.starting.choices import Choices, choose, gaps
 from pipeline.starting.columns import columns_of
-from pipeline.starting.deliveries import deliver, put_aside, write
+from pipeline.starting.deliveries import deliver, write
 from pipeline.starting.history import Request, assemble
 from pipeline.starting.notes import Note
+from pipeline.starting.placing import put_in_place
 from pipeline.starting.reading import read
 from pipeline.starting.structure import excuses_of
 from pipeline.starting.target import balance, target_of
@@ -129,27 +130,25 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
             pass  # What refuses nonsense at import has nothing to refuse.
         _told_of_golden(len(drafts), notes)
         write(folder / "REVIEW.md", review_page(request.name, str(request.file), notes))
-        aside = [put_aside(path, places.replaced) for path in held]
-        deliveries = deliver(history, places.landing, request.name)
-        for file in sorted(folder.iterdir()):
-            write(places.usecases / request.name / file.name, file.read_text(encoding="utf-8"))
-        expectations = places.expectations / request.name / f"{request.name}.json"
-        write(expectations, suites.text_of(request.name, suite.expectations))
-        # The name comes last: a use case is in the catalogue when all of it is there.
-        entry = places.usecases / "__init__.py"
-        write(entry, catalogues.with_name(catalogues.text_of(entry), request.name))
+        suited = suites.text_of(request.name, suite.expectations)
+        parts = (
+            (places.landing / request.name, lambda place: deliver(history, place)),
+            (places.expectations / request.name, lambda place: write(place / f"{request.name}.json", suited)),
+            (places.usecases / request.name, lambda place: _copied(folder, place)),
+        )
+        aside = put_in_place(request.name, parts, held, places.replaced, places.usecases / "__init__.py")
     last = history.calendar[-1]
     soonest = history.calendar[0] + timedelta(choices.at_least + target.delay)
     return Made(
         name=request.name,
         folder=places.usecases / request.name,
-        files=(expectations, places.landing / request.name),
+        files=(places.expectations / request.name / f"{request.name}.json", places.landing / request.name),
         notes=tuple(notes),
         first=min(day for day in history.calendar if day >= min(max(soonest, last - timedelta(13)), last)),
         last=last,
         soonest=min(day for day in history.calendar if day >= min(soonest, last)),
-        deliveries=deliveries,
-        aside=tuple(path for path in aside if path is not None),
+        deliveries=len(history.calendar),
+        aside=aside,
     )
 
 
@@ -179,6 +178,12 @@ def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[
             "TAKEN",
         )
     return held
+
+
+def _copied(folder: Path, place: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            write(place / file.name, file.read_text(encoding="utf-8"))
 
 
 def _told_of_golden(drafts: int, notes: list[Note]) -> None:

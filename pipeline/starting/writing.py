@@ -56,6 +56,11 @@ def quoted(text: str) -> str:
     return f'"{made[1:-1]}"' if made[0] == "'" and '"' not in made else made
 
 
+def documented(text: str) -> str:
+    """A text as a docstring holds it: whatever words the data holds, none of them ends it or is read as an escape."""
+    return repr(text)[1:-1].replace("\\'", "'").replace('"', '\\"')
+
+
 def spread(head: str, items: Sequence[str], tail: str, indent: int) -> str:
     """``head`` items ``tail`` on one line if they fit, else an item a line."""
     line = f"{head}{', '.join(items)}{tail}"
@@ -142,7 +147,7 @@ def declaration(plan: Plan) -> str:
         *([_GOLDEN] if golden else []),
     ]
     lines = [
-        f'"""{question(plan)}',
+        f'"""{documented(question(plan))}',
         "",
         f"Begun from {days} of history; what was assumed stands in REVIEW.md beside this.",
         '"""',
@@ -324,8 +329,11 @@ def _days_since(at: str) -> list[str]:
 def named(name: str, value: str) -> str:
     """An argument of ``with_columns``, by keyword where the name can be one."""
     import keyword
+    import unicodedata
 
-    if name.isidentifier() and not keyword.iskeyword(name):
+    # Python reads a ligature in a keyword as its letters, and a column is called as it is written.
+    plain = unicodedata.normalize("NFKC", name) == name
+    if name.isidentifier() and plain and not keyword.iskeyword(name):
         line = f"{name}={value},"
         return line if len(line) <= WIDTH - 8 else f"{name}=(\n            {value}\n        ),"
     return f"({value}).alias({quoted(name)}),"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,26 +119,43 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
     """What differs, and what is missing."""
     if not verdict.measured:
         return (), "it is from before what was measured was kept beside a verdict"
+    file = kept_file(usecase.name, verdict.day, verdict.measured)
     try:
-        anew = _anew(usecase, verdict, world)
-    except ValueError as damaged:
-        file = kept_file(usecase.name, verdict.day, verdict.measured)
-        return [f"the file '{file}' was changed after it was written: {damaged}"], ""
+        data = world.files.get(file)
     except PipelineError as lost:
         return (), str(lost)
-    same = anew.to_json().encode() == text
-    return () if same else _differences(json.loads(text), anew.to_dict()), ""
+    # It is judged even if it is not what was kept: a number that was changed in it is found by what it changes.
+    changed = "" if hashlib.sha256(data).hexdigest() == verdict.measured else _CHANGED.format(file)
+    try:
+        anew = _anew(usecase, verdict, data, world)
+        same = anew.to_json().encode() == text
+    except Exception as error:
+        if changed:  # then it may hold anything
+            return [f"{changed}: {_said(error)}"], ""
+        if not isinstance(error, PipelineError | ValueError):
+            raise
+        return (), str(error) if isinstance(error, PipelineError) else (
+            f"what was kept of it does not fit this version of the product, the promotion ledger or the store "
+            f"({error}): check out the source that judged ({verdict.code[:12]}), or restore the backup"
+        )
+    found = [] if same else _differences(json.loads(text), anew.to_dict())
+    return [f"{line}: {changed}" if changed and line.startswith("measured was ") else line for line in found], ""
 
 
-def _anew(usecase: Usecase, verdict: Verdict, world: World) -> Verdict:
+_CHANGED = "the file '{}' was changed after it was written"
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, PipelineError | ValueError) else f"{type(error).__name__} {error}"
+
+
+def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verdict:
     """The verdict from what is kept.
 
     Raises:
         ValueError: What was kept is no such file.
         PipelineError: Something is gone.
     """
-    # Not held to its digest here: a number that was changed in it is found by what it changes, and by the digest.
-    data = world.files.get(kept_file(usecase.name, verdict.day, verdict.measured))
     entries = world.ledger.entries(usecase.name)
     if len(entries) < verdict.epoch:
         raise RefusedError(

@@ -17,6 +17,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import ConflictError, UnavailableError
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Files, Progress, Units
 from pipeline.core.records import digest
@@ -148,19 +149,50 @@ class Keeper:
         learnt, asked = list(self.contents[begin : fit.day]), list(self.contents[first:end])
         return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt, asked])}.npy"
 
-    def get(self, fit: Fit, first: int, end: int) -> tuple[bool, Floats | None]:
-        """Whether it is kept, and the predictions."""
+    def get(self, fit: Fit, first: int, end: int, shape: tuple[int, ...]) -> tuple[bool, Floats | None]:
+        """Whether it is kept, and the predictions.
+
+        Args:
+            fit: Which one.
+            first: The first day asked for.
+            end: The day after the last.
+            shape: Of its predictions. A file that holds others, or is not whole, is as if it were not there.
+        """
         name = self._name(fit, first, end)
         if not self.files.exists(name):
             return False, None
-        kept = np.load(io.BytesIO(self.files.get(name)), allow_pickle=False)
-        return True, None if kept.ndim == 0 else kept
+        try:
+            return True, _read(self.files.get(name), shape)
+        except (ValueError, EOFError) as damaged:
+            log.warning(
+                "the kept fit '%s' is damaged and is made again each time until it is deleted: %s", name, damaged
+            )
+            return False, None
 
     def put(self, fit: Fit, first: int, end: int, said: Floats | None) -> None:
-        """Keep it."""
+        """Keep it, unless something is kept under its name already."""
         data = io.BytesIO()
         np.save(data, np.array(np.nan) if said is None else said, allow_pickle=False)
-        self.files.put(self._name(fit, first, end), data.getvalue())
+        whole = data.getvalue()
+        # Of two replays that fit at once the first keeps its own; and a file never changes, not even a damaged one.
+        with suppress(ConflictError):
+            self.files.put(self._name(fit, first, end), whole + hashlib.sha256(whole).digest())
+
+
+def _read(data: bytes, shape: tuple[int, ...]) -> Floats | None:
+    """What a kept file says.
+
+    Raises:
+        ValueError: It is damaged. Files from before they ended in their digest are held to their form only.
+    """
+    source = io.BytesIO(data)
+    kept = np.load(source, allow_pickle=False)
+    end = source.tell()
+    if end < len(data) and hashlib.sha256(data[:end]).digest() != data[end:]:
+        raise ValueError("its digest is another")
+    if kept.dtype != np.float64 or kept.shape not in ((), shape):
+        raise ValueError(f"it holds {kept.dtype} of shape {kept.shape}, and {shape} are asked for")
+    return None if kept.ndim == 0 else kept
 
 
 def make_reel(
@@ -187,8 +219,16 @@ def make_reel(
     units = source.units
     stretch = Stretch(calendar, source.day, units.labels, units.blocks, units.slices)
 
+    edges = np.searchsorted(source.day, np.arange(len(days) + 1))
+
+    def held(fit: Fit, begin: int, end: int) -> tuple[bool, Floats | None]:
+        if keeper is None:
+            return False, None
+        asked = int(edges[end] - edges[begin])
+        return keeper.get(fit, begin, end, (asked, source.kind.width) if source.kind.width else (asked,))
+
     def predict(fit: Fit, begin: int, end: int) -> Floats | None:
-        there, said = keeper.get(fit, begin, end) if keeper is not None else (False, None)
+        there, said = held(fit, begin, end)
         if not there:
             said = source.predict(fit, begin, end)
             if keeper is not None:
@@ -202,7 +242,7 @@ def make_reel(
     with progress(f"fit and predict, {len(names)} recipes on {len(days) - start} days", len(jobs)) as done:
         todo = []
         for job in jobs:
-            there, said = keeper.get(*job) if keeper is not None else (False, None)
+            there, said = held(*job)
             if there:
                 reel.put(*job, said)
                 done()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from pipeline.core.assess import Assessment, against, assess
 from pipeline.core.better import Better
-from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.evidence import Stage
 from pipeline.core.policy import Policy, changed, habits, varied, windows
 from pipeline.core.ports import World
@@ -24,6 +23,7 @@ from pipeline.core.windows import Days
 from pipeline.steps import scores
 from pipeline.steps.ingest import ingest
 from pipeline.steps.reels import Keeper, Source, make_reel
+from pipeline.steps.refuse import refusal
 from pipeline.steps.unseen import with_new_keys_daily
 from pipeline.steps.validate import validate
 
@@ -258,9 +258,12 @@ def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[
     without: set[date] = set()
     with world.progress("ingest", len(stops)) as done:
         for day in stops:
-            # The days that are not there, or not sound, are told by what follows.
-            with suppress(RefusedError, UnavailableError):
+            try:
                 ingest(usecase, day, world)
+            except PipelineError as error:
+                # The days that are not there, or not sound, are told by what follows; a full disk is none of them.
+                if refusal(error) is None:
+                    raise
             done()
     versions = _versions(usecase, world)
     if len(versions) < len(usecase.tables):

@@ -22,6 +22,8 @@ from pipeline.steps.replay import replay
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 150
+
 
 def replay_and_keep(
     usecase: Usecase,
@@ -47,30 +49,41 @@ def replay_and_keep(
     Returns:
         What came of it, in sentences, and the run's id.
     """
-    days = [date.fromisoformat(first), date.fromisoformat(last)]
+    try:
+        days = [date.fromisoformat(first), date.fromisoformat(last)]
+    except (TypeError, ValueError):
+        raise UsageError(f"'{first}' to '{last}' are no days; a day is written 2013-03-08") from None
+    for day in days:
+        if not 1900 <= day.year <= 2200:
+            raise UsageError(f"there is no data of {day}; name days such as 2013-03-08")
     if days[1] < days[0]:
         raise UsageError(f"the last day {last} lies before the first, {first}")
     asked = [text.strip() for text in policies if text.strip()]
     made = replay(usecase, Days(*days), world, asked, search=search, workers=workers)
-    run, _ = keep(made, world)
-    for line in as_text(made).splitlines():
+    for line in as_text(made).splitlines():  # first, so that it is told even if the registry is down
         log.info("%s", line.rstrip())
+    run = keep(made, replay_page(made), world)
     log.info("MLflow: experiment %s, run %s; replay.html is among its artifacts", usecase.name, run)
     return {"run": run, "said": made.sentence(), "proposed": made.proposed()}
 
 
-def keep(made: Replayed, world: World) -> tuple[str, bytes]:
-    """Record the replay; the same replay again is the same run.
+def _short(policy: str) -> str:
+    """A policy's name as the end of a metric's, of which registries take 250 letters."""
+    return policy if len(policy) <= _LONGEST else f"{policy[: _LONGEST - 9]}_{digest([policy])[:8]}"
+
+
+def keep(made: Replayed, page: bytes, world: World) -> str:
+    """Record the replay with its page; the same replay again is the same run.
 
     Returns:
-        The run's id, and the page.
+        The run's id.
     """
     told = made.to_dict()
-    page, key = replay_page(made), digest(["replay", told])
+    key = digest(["replay", told])
     name = made.usecase.kind.loss_name
     metrics: dict[str, float] = {}
     for one in made.played:
-        figures, policy = one.figures, slug(one.name)
+        figures, policy = one.figures, _short(slug(one.name))
         metrics |= {
             f"{name}.{policy}": figures.loss,
             f"promotions.{policy}": float(figures.promotions),
@@ -109,4 +122,4 @@ def keep(made: Replayed, world: World) -> tuple[str, bytes]:
             "replay.json": json.dumps(told, indent=1, sort_keys=True, allow_nan=False).encode(),
         },
     )
-    return world.registry.record(made.usecase.name, recorded), page
+    return world.registry.record(made.usecase.name, recorded)

@@ -78,6 +78,8 @@ def test_a_case_may_be_like_one_that_is_like_another():
         ({"inputs": {"size": [1]}}, "a value is a number, a word, or null"),
         ({"inputs": 3}, "must give inputs as an object"),
         ({"inputs": {"size": float("inf")}}, "what is unknown is null"),
+        ({"inputs": {"size": 10**400}}, "what is unknown is null"),
+        ({"low": 10**400}, "above its high end"),
         ({"low": 0.7}, "has its low end of 0.7 above its high end of 0.5"),
         ({"high": "much"}, "must say 'high' as a number"),
         ({"high": float("nan")}, "must say 'high' as a number"),
@@ -121,7 +123,9 @@ def test_a_pair_of_predictions_that_is_nonsense_is_refused_by_name(more, why):
     assert why in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"owner": "x"}]', '[{"name": ""}]'])
+@pytest.mark.parametrize(
+    "text", ["{", "{}", "[1]", '[{"owner": "x"}]', '[{"name": ""}]', '[{"low": ' + "9" * 5000 + "}]", "[" * 100_000]
+)
 def test_a_file_that_is_no_list_of_named_cases_is_refused(text):
     with pytest.raises(ValueError, match="golden case"):
         cases(text, INPUTS)

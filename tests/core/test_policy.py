@@ -55,6 +55,8 @@ def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
         ("recipes=", "no recipe ''"),
         ("window.tall=3", "no recipe 'tall'"),
         ("window.long=0", "whole number of at least 1"),
+        ("window.long=3654", "window.long is at most 3,653 days, got 3,654"),
+        ("window.long=" + "9" * 5000, "below a thousand million, got '9{40}'"),
         ("recipes=short,window.long=3", "window.long changes a recipe that is not among recipes=short"),
         ("gates=sound", "without the gate better nothing decides"),
         ("gates=latency+better", "no gate 'latency' to replay; there are sound, better, every_slice"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -318,6 +319,39 @@ def test_labels_that_take_as_long_as_the_newer_days_leave_an_exam_of_days_that_h
         assert usecase.label_delay == 7
         assert usecase.lookback == 14
         assert any("asked about the 180 labelled rows" in note.text for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    "yes",
+    [
+        'y"""\nimport os\nos.abort()\n"""',
+        "a\\N{BULLET}\\",
+        "a\x00b",
+        "<img src=x onerror=alert(1)>",
+        "it's\u2028\u202e",
+    ],
+)
+def test_words_of_the_data_reach_the_python_and_the_page_as_words_only(tmp_path: Path, yes: str) -> None:
+    frame = customers().assign(churned=lambda f: np.where(f["churned"] == "yes", "no", yes))
+    with begun(tmp_path, frame, "history.parquet") as (made, usecase):
+        assert usecase.kind.target == "churned"
+        doc = ast.get_docstring(ast.parse((made.folder / "__init__.py").read_text()), clean=False)
+        assert doc is not None
+        assert doc.startswith(usecase.question)
+        assert yes in usecase.question
+        assert "<img" not in (made.folder / "REVIEW.md").read_text()
+
+
+def test_columns_with_the_oddest_names_and_numbers_are_still_columns(tmp_path: Path) -> None:
+    names = {"calls": "../../etc/passwd", "usage": "[x]", "plan": "user.plan", "code": "<script>", "channel": "lambda"}
+    frame = customers().rename(columns=names).rename(columns={"churned": "ﬁnal"})
+    frame.loc[frame.index % 50 == 0, "[x]"] = 1e300
+    with begun(tmp_path, frame, "history.csv", target="ﬁnal") as (made, usecase):
+        assert usecase.inputs == ("etc_passwd", "x", "weekday", "user.plan", "<script>")
+        assert usecase.kind.target == "ﬁnal"
+        assert "<script>" not in (made.folder / "REVIEW.md").read_text()
+        assert any("numbers beyond 1e+30, which are taken as missing" in note.text for note in made.notes)
+        assert run(made, usecase, tmp_path, 1) == ["started"]
 
 
 def test_days_of_the_week_without_rows_are_left_out_of_the_schedule(tmp_path: Path) -> None:

@@ -72,16 +72,20 @@ def deadly(world: World, at: int | None, after: bool) -> tuple[World, list[str]]
 
 
 def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
-    """What must be the same: the score ledger, the promotion ledger, versions, aliases, runs, day lines."""
+    """What must be the same: the score ledger, its sums, the promotion ledger, versions, aliases, runs, day lines."""
     from pipeline.core.windows import Days
-    from pipeline.steps.scores import table
+    from pipeline.steps import scores, sums
 
     name = small.SMALL.name
-    version = world.store.version(table(name))
     days = Days(small.FIRST, small.days(40)[-1])
-    rows = [] if version is None else world.store.read(table(name), version, days).to_pylist()
+
+    def rows(table: str) -> list[str]:
+        version = world.store.version(table)
+        return [] if version is None else sorted(map(repr, world.store.read(table, version, days).to_pylist()))
+
     return {
-        "scores": sorted(map(repr, rows)),
+        "scores": rows(scores.table(name)),
+        "sums": rows(sums.table(name)),
         # The verdict's digest holds the measured latency, so it differs between two runs of the same day.
         "promotions": [dataclasses.replace(e, verdict="") for e in world.ledger.entries(name)],
         "versions": [(key, sha256) for key, sha256, *_ in registry.versions],
@@ -129,11 +133,15 @@ def test_every_method_of_a_writing_port_is_known_to_read_or_to_write() -> None:
         assert methods == READS[name] | set(WRITES[name]), name
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("after", "whole"),
+    [(False, False), (True, False), (True, True)],
+    ids=["before, from the step", "after, from the step", "after, from the start"],
+)
 def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
-    clean: tuple[dict[str, Any], list[str]], tmp_path: Path, after: bool
+    clean: tuple[dict[str, Any], list[str]], tmp_path: Path, after: bool, whole: bool
 ) -> None:
-    """The run's steps are tried as Airflow would: the step that died, from its start, with the same input."""
+    """Tried as Airflow would, the step that died with the same input; or as a person would, the day from its start."""
     expected, writes = clean
     template = tmp_path / "template"
     world, memory = prepared(template)
@@ -150,6 +158,9 @@ def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
                 made = step(made)
             except Killed:
                 fresh = small.world_in(home, registry)
+                if whole:
+                    small.run_day(small.SMALL, LAST, fresh)
+                    break
                 made = small.steps_of(small.SMALL, LAST, fresh)[number][1](made)
                 rest = small.steps_of(small.SMALL, LAST, fresh)[number + 1 :]
                 for _, again in rest:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -313,3 +315,33 @@ def test_all_that_a_gate_may_read_is_kept() -> None:
 
     read = {getattr(gate, "reads", "") for gate in GATES} - {""}
     assert read == set(PARTS)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there are values in what was kept, of lists the first two items."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, held in inner:
+        yield from _places(held, (*path, key))
+
+
+def test_whatever_is_written_into_what_was_kept_it_is_found_and_the_file_is_said_to_be_changed(home: Path) -> None:
+    digest = named(ASKED, PROMOTED, reading(home))[0]
+    verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
+    file = home / "store" / "files" / kept_file("small", PROMOTED, verdict["measured"])
+    file.chmod(0o600)
+    text = file.read_text()
+    nonsense = itertools.cycle([None, -1, 10**30, "x", [], {}, True])
+    for path in list(_places(json.loads(text)))[1:]:
+        changed = json.loads(text)
+        at = changed
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = next(nonsense)
+        if json.dumps(changed) == json.dumps(json.loads(text)):
+            continue
+        file.write_text(json.dumps(changed))
+        found = again(home)
+        assert not found.same, (path, at[path[-1]])
+        assert not found.missing, (path, at[path[-1]], found.missing)
+        assert any("was changed after it was written" in line for line in found.differs), (path, at[path[-1]])

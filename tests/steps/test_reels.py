@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 
 from pipeline.core.errors import UnavailableError
 from pipeline.core.reel import Fit
+from pipeline.core.windows import Days
 from pipeline.steps import reels
 from pipeline.steps.replay import replay
 from tests import small
@@ -118,6 +121,32 @@ def test_a_worker_that_is_killed_ends_the_replay_with_a_sentence_and_the_next_go
     assert told.value.code == "KILLED"
     assert kept(tmp_path)
     assert np.isfinite(replay(USECASE, STRETCH, world, workers=1).played[0].figures.loss)
+
+
+def test_a_damaged_fit_is_made_again_and_one_of_before_digests_is_taken(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "landing").symlink_to(home / "landing")
+    usecase, stretch = small.SMALL, Days(STRETCH.first, STRETCH.first + timedelta(9))
+    whole = replay(usecase, stretch, small.world_in(tmp_path), workers=1)
+    files = kept(tmp_path)[::4]
+    flipped = bytearray(files[3].read_bytes())
+    flipped[-40] ^= 1  # in the last number, of which the form says nothing
+    others = io.BytesIO()
+    np.save(others, np.zeros(3))
+    damaged = [b"", files[1].read_bytes()[:60], b"garbage" * 40, bytes(flipped), others.getvalue()]
+    for file, data in zip(files, damaged, strict=False):
+        file.chmod(0o600)
+        file.write_bytes(data)
+    older = files[len(damaged)]
+    older.chmod(0o600)
+    older.write_bytes(older.read_bytes()[:-32])
+    again = replay(usecase, stretch, small.world_in(tmp_path), workers=1)
+    assert again.to_dict() == whole.to_dict()
+    told = [record.message for record in caplog.records if "is damaged and is made again" in record.message]
+    assert len(told) == len(damaged)
+    assert older.name not in " ".join(told)
+    assert files[0].read_bytes() == b"", "a file that is there never changes"
 
 
 def test_recipes_that_no_other_process_can_find_are_fitted_by_this_one() -> None:

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.gates import BeatsBaseline, NotWorse, Sound
 from pipeline.core.policy import changed
 from pipeline.core.ports import World
@@ -19,6 +20,7 @@ from pipeline.core.replay import Replayer, Timeline
 from pipeline.core.replayed import Replayed
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
+from pipeline.report.replay import replay_page
 from pipeline.steps import scores, timing
 from pipeline.steps.replay import declared_policy, replay
 from pipeline.steps.replay_kept import keep, replay_and_keep
@@ -215,11 +217,14 @@ def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(live
 def test_the_run_in_the_registry_has_the_figures_and_the_page_and_is_one_run_however_often(
     lived: World, replayed: Replayed
 ) -> None:
-    run, page = keep(replayed, lived)
+    page = replay_page(replayed)
+    run = keep(replayed, page, lived)
     registry = lived.registry
     assert isinstance(registry, small.MemoryRegistry)
     before = len(registry.runs)
-    assert keep(replay(USECASE, Days(START, LAST), lived, workers=1), lived) == (run, page)
+    again = replay(USECASE, Days(START, LAST), lived, workers=1)
+    assert replay_page(again) == page
+    assert keep(again, page, lived) == run
     assert len(registry.runs) == before
     kept = next(page for key, page in registry.runs.items() if key.startswith(run))
     assert kept.title == f"replay {START} to {LAST} small"
@@ -229,6 +234,23 @@ def test_the_run_in_the_registry_has_the_figures_and_the_page_and_is_one_run_how
     assert kept.metrics["promotions.declared"] == replayed.played[0].figures.promotions
     assert told["policies"][0]["promotions"] == len(told["policies"][0]["changes"])
     assert kept.params["not_replayed"] == "refitted"
+
+
+def test_a_policy_of_many_words_is_recorded_under_names_that_registries_take(lived: World) -> None:
+    long = ",".join(["price=0.05"] * 60)
+    made = replay(USECASE, Days(START, LAST), lived, [long, f"{long},price=0.06"], workers=1)
+    run = keep(made, b"", lived)
+    registry = lived.registry
+    assert isinstance(registry, small.MemoryRegistry)
+    metrics = next(page for key, page in registry.runs.items() if key.startswith(run)).metrics
+    assert max(map(len, metrics)) <= 200
+    assert len([name for name in metrics if name.startswith("promotions.price")]) == 2
+
+
+@pytest.mark.parametrize(("first", "last"), [("", ""), ("2020-02-30", "2020-03-01"), ("0001-01-01", "0001-01-02")])
+def test_the_form_s_nonsense_is_a_sentence(lived: World, first: str, last: str) -> None:
+    with pytest.raises(UsageError, match="days"):
+        replay_and_keep(USECASE, first, last, lived)
 
 
 def test_a_refused_day_is_named_and_nobody_sat_it(tmp_path: Path) -> None:
@@ -279,3 +301,20 @@ def test_the_form_in_airflow_has_the_table_in_its_log_and_the_run_in_the_registr
     assert "the declared policy served a loss" in told["said"]
     with pytest.raises(UsageError, match="the last day 2020-01-01 lies before the first, 2020-01-02"):
         replay_and_keep(USECASE, "2020-01-02", "2020-01-01", lived)
+
+
+def test_a_store_that_can_not_be_written_is_no_day_that_was_not_delivered(tmp_path: Path) -> None:
+    world = delivered(tmp_path, 12)
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.store, name)
+
+        def write_day(self, table: str, day: date, *rest: Any, **more: Any) -> Any:
+            if day > small.FIRST + timedelta(5):
+                raise UnavailableError(f"{table}: {day} could not be written to the store: make room", "STORE")
+            return world.store.write_day(table, day, *rest, **more)
+
+    full = dataclasses.replace(world, store=Full())
+    with pytest.raises(UnavailableError, match="could not be written to the store"):
+        replay(USECASE, Days(START, small.FIRST + timedelta(11)), full, workers=1)
