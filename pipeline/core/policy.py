@@ -88,6 +88,18 @@ def varied(recipe: str, days: int) -> str:
     return f"{recipe}_on_{days}"
 
 
+def _parts(text: str) -> list[str]:
+    """What a text says, one by one."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ValueError(f"a changed policy changes something: {_WAYS}")
+    names = [part.partition("=")[0].strip() for part in parts]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"'{text}' says {twice[0]} more than once: say it once")
+    return parts
+
+
 def changed(policy: Policy, text: str) -> Policy:
     """The policy with some of its numbers changed: ``price=0.05,ship=exam,recipes=linear_14+linear_60``.
 
@@ -101,9 +113,7 @@ def changed(policy: Policy, text: str) -> Policy:
     Raises:
         ValueError: In a sentence that says what there is.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
-        raise ValueError(f"a changed policy changes something: {_WAYS}")
+    parts = _parts(text)
     ours: dict[str, Any] = {}
     gates, other = policy.gates, windows(text)
     for part in parts:

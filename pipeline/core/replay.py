@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.core import lifecycle
 from pipeline.core.better import Better
 from pipeline.core.evidence import Evidence, Paired
-from pipeline.core.gates import judge
+from pipeline.core.gates import Gate, judge
 from pipeline.core.policy import Policy
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.reel import Fit, Reel
@@ -86,6 +86,7 @@ class Replayer:
         self.usecase, self.reel, self.start, self.first, self.delay = usecase, reel, start, first, delay
         self.baseline, self.window, self.waivers = baseline, window, tuple(waivers)
         self.scenes = Scenes(reel, start.day, baseline, window)
+        self._asked: dict[tuple[object, ...], tuple[Gate, tuple[Finding, ...]]] = {}
 
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
@@ -197,11 +198,22 @@ class Replayer:
             simpler=self._simpler(policy, reign, recipe, exam, paired, found),
         )
         data_day: date = self.reel.stretch.days[exam].astype(object) + timedelta(self.delay)
+        asked = (reign.champion, reign.since, recipe, exam, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
-            findings += waived(judge([gate], evidence), self.waivers, data_day, recipe)
+            findings += waived(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
             if joint(findings) is not Outcome.PASS:
                 break
         return findings
+
+    def _found(self, gate: Gate, asked: tuple[object, ...], evidence: Evidence) -> tuple[Finding, ...]:
+        """What a gate finds, asked once for all policies: the same contestants on the same days are the same evidence.
+
+        Not for the gate that decides, whose numbers policies differ by.
+        """
+        key = (id(gate), asked)
+        if key not in self._asked:
+            self._asked[key] = (gate, judge([gate], evidence))  # held with it, so that nothing else has its address
+        return self._asked[key][1]
 
     def _simpler(
         self,

@@ -90,7 +90,12 @@ class Floor:
             return NoInterval(
                 f"the measure '{measure.name}' says neither how it is made per unit nor of all", few=False
             )
-        return statistic_interval(lambda rows: whole(labels[rows], said[rows]), paired.clusters, **how)
+        clusters = paired.clusters
+        if said.ndim == 1:
+            # What ranks the units finds them ranked, whichever of them are left out.
+            order = np.argsort(said, kind="stable")
+            labels, said, clusters = labels[order], said[order], clusters.where(order)
+        return statistic_interval(lambda rows: whole(labels[rows], said[rows]), clusters, **how)
 
 
 #: Labels, and decisions (or predictions) to the cost of each unit.

@@ -62,6 +62,7 @@ def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
         ("gates=latency+better", "no gate 'latency' to replay; there are sound, better, every_slice"),
         ("latency.p95_ratio=1", "no gate 'latency' to replay"),
         ("every_slice.size=1", "has no number 'size'; it has margin"),
+        ("price=0.1,ship=exam,price=0.2", "says price more than once"),
         ("every_slice.margin=wide", "every_slice.margin is a number"),
     ],
 )

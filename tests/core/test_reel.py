@@ -73,6 +73,19 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
     assert {Outcome.PASS, Outcome.UNKNOWN} <= set(asked)
 
 
+def test_what_policies_share_changes_none_of_them(reel: Reel) -> None:
+    """What a gate found is kept for the next policy: each does what it would do as the only one."""
+    declared = Policy("declared", "gates", RECIPES, GATES)
+    texts = ["price=0.2", "recipes=deep", "recipes=deep+short,every=2", "price=0.5,switch_price=1"]
+    policies = [declared, *(changed(declared, text) for text in texts)]
+    shared = Replayer("drawn", reel, Fit("usual", 0), 0, "usual")
+    together = [shared.run(policy) for policy in policies]
+    assert any(made.changes for made in together)
+    for policy, made in zip(policies, together, strict=True):
+        alone = Replayer("drawn", reel, Fit("usual", 0), 0, "usual").run(policy)
+        assert (made.served, made.changes) == (alone.served, alone.changes)
+
+
 def test_blocks_are_numbered_as_from_their_names(reel: Reel) -> None:
     scenes = Scenes(reel, 0, "usual", 14)
     for exam in (5, 20, 25, 33):

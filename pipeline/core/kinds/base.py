@@ -210,9 +210,20 @@ def area_under_curve(label: Floats, score: Floats) -> float:
     n, m = int(positive.sum()), int(len(label) - positive.sum())
     if not n or not m:
         return float("nan")
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
+    order, place = _ranked(score)
+    counts = np.bincount(place)
     middle_rank = np.cumsum(counts) - (counts - 1) / 2
-    return float((middle_rank[place][positive].sum() - n * (n + 1) / 2) / (n * m))
+    return float((middle_rank[place][positive[order]].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def _ranked(score: Floats) -> tuple[Ints, Ints]:
+    """The units in order of their score, and the number of each one's score among the distinct ones.
+
+    The order is cheap where the units come in it already: a jackknife asks hundreds of times.
+    """
+    order = np.argsort(score, kind="stable")
+    held = score[order]
+    return order, np.concatenate([[0], np.cumsum(held[1:] != held[:-1])])
 
 
 def average_precision(label: Floats, score: Floats) -> float:
@@ -223,7 +234,7 @@ def average_precision(label: Floats, score: Floats) -> float:
     positive = (label >= 0.5).astype(np.float64)
     if not positive.sum():
         return float("nan")
-    distinct, place = np.unique(-score, return_inverse=True)
-    hits = np.bincount(place, positive, len(distinct))
-    found, listed = np.cumsum(hits), np.cumsum(np.bincount(place, minlength=len(distinct)))
+    order, place = _ranked(score)
+    hits, listed = np.bincount(place, positive[order])[::-1], np.cumsum(np.bincount(place)[::-1])
+    found = np.cumsum(hits)
     return float(np.sum(hits * found / listed) / positive.sum())
