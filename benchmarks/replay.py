@@ -110,17 +110,18 @@ def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS)
 def sweep(policies: int = POLICIES) -> tuple[float, float]:
     """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
     from pipeline.core.assess import assess
-    from pipeline.core.gates import BeatsBaseline, Better, EverySlice, SimplerPreferred, Sound
+    from pipeline.core.evidence import Stage
     from pipeline.core.policy import Policy, changed
     from pipeline.core.reel import Fit
     from pipeline.core.replay import Replayer
+    from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
     reel = drawn_reel()
     for n in range(len(reel)):
         for recipe in reel.recipes:
             reel.losses(Fit(recipe, n), n)
     recipes = tuple(recipe for recipe in reel.recipes if recipe != "usual")
-    gates = (Sound(), Better(), BeatsBaseline(), EverySlice(margin=0.1), SimplerPreferred(margin=0.005))
+    gates = tuple(gate for gate in FLIGHT_DELAY.gates if gate.stage is Stage.SCORES)
     declared = Policy("declared", "gates", recipes, gates)
     player = Replayer("benchmark", reel, Fit("short", 0), 0, "usual")
     rng = np.random.default_rng(2)
