@@ -19,7 +19,7 @@ import pytest
 
 from pipeline import __main__ as cli
 from pipeline.adapters.checker import GxChecker
-from pipeline.core import kinds
+from pipeline.core import golden, kinds
 from pipeline.core.checks import excused
 from pipeline.core.errors import UsageError
 from pipeline.core.usecase import Usecase
@@ -195,7 +195,6 @@ def test_drafts_of_golden_cases_are_the_formats_own_and_true(kept: tuple[Path, M
     drafts = json.loads((made.folder / "golden.json").read_text())
     assert {draft["owner"] for draft in drafts} == {"unreviewed"}
     assert all(draft["low"] < draft["high"] and draft["reason"] for draft in drafts)
-    golden = pytest.importorskip("pipeline.core.golden")
     with loaded(made.name, made.folder) as usecase:
         assert len(golden.cases(json.dumps(drafts), usecase.inputs)) == len(drafts) == 3
         assert len(usecase.golden) == 3
