@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.core.accuracy import EverySlice
-from pipeline.core.evidence import Evidence, Paired
+from pipeline.core.evidence.candidate import Evidence, Paired
+from pipeline.core.gates.loss import EverySlice
 from pipeline.core.kinds import Floats, Ints, Regression
 from pipeline.core.stats import (
     Clusters,

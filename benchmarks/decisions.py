@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.coverage import coverage, share, slices
-from pipeline.core.better import Better
-from pipeline.core.evidence import Evidence
+from pipeline.core.evidence.candidate import Evidence
+from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, Day, Track
+from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary, Floats, Ints
-from pipeline.core.track import AGES, LONG_MEMORY, MEMORY, Day, Track
 from pipeline.core.verdict import Outcome
 
 QUICK = bool(os.environ.get("QUICK"))

@@ -25,9 +25,9 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from pipeline.adapters.files import LocalFiles
-from pipeline.adapters.landing import FolderLanding
-from pipeline.adapters.store import DeltaStore
+from pipeline.adapters.files.local import LocalFiles
+from pipeline.adapters.landing.folder import FolderLanding
+from pipeline.adapters.store.delta import DeltaStore
 from pipeline.core.kinds import Binary
 from pipeline.core.ports import World
 from pipeline.core.tables import Column, Feed, Reference

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.core.accuracy import EverySlice, slices
-from pipeline.core.evidence import Evidence, Paired
+from pipeline.core.evidence.candidate import Evidence, Paired
+from pipeline.core.gates.loss import EverySlice, slices
 from pipeline.core.kinds import Binary, Floats
 from pipeline.core.stats import Interval, NoInterval, bootstrap_difference, relative_difference
 

@@ -26,9 +26,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from demo.upstream import FIRST, deliver
-from rehearsal import ports
-from rehearsal.client import Rehearsal, missing
-from rehearsal.project import copy, variables
+from tests.rehearsal import ports
+from tests.rehearsal.client import Rehearsal, missing
+from tests.rehearsal.project import copy, variables
 
 DAY = date(2013, 1, 15)
 AGAIN = 3

@@ -21,16 +21,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import streams
-from pipeline.core.assess import Assessment, assess
-from pipeline.core.better import Better
+from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
-from pipeline.core.policy import Policy, habits
-from pipeline.core.reel import Fit, Reel
-from pipeline.core.replay import Replayer
+from pipeline.core.replay.figures import Assessment, assess
+from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.player import Replayer
+from pipeline.core.replay.policy import Policy, habits
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
-from pipeline.steps.reels import Source, make_reel
 from pipeline.steps.replay import ageing
+from pipeline.steps.replaying.fits import Source, make_reel
 
 PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.

@@ -35,7 +35,8 @@ def overhead(home: Path) -> tuple[float, float, int]:
     os.environ["PIPELINE_HOME"] = str(home)
     from pipeline.adapters.world import world
     from pipeline.core.windows import Days
-    from pipeline.steps import reels, replay
+    from pipeline.steps import replay
+    from pipeline.steps.replaying import fits as reels
     from pipeline.usecases import find
 
     usecase, ports, taken = find("flight_delay"), world(), []
@@ -84,7 +85,7 @@ def _bare(source: Any, fit: Any, begin: int, end: int) -> float:
 def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
     """A reel of four recipes that age and a plain rule, whose predictions are drawn."""
     from pipeline.core.kinds import Binary
-    from pipeline.core.reel import Fit, Reel, Stretch
+    from pipeline.core.replay.history import Fit, Reel, Stretch
 
     rng = np.random.default_rng(1)
     count = days * units
@@ -109,11 +110,11 @@ def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS)
 
 def sweep(policies: int = POLICIES) -> tuple[float, float]:
     """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
-    from pipeline.core.assess import assess
-    from pipeline.core.evidence import Stage
-    from pipeline.core.policy import Policy, changed
-    from pipeline.core.reel import Fit
-    from pipeline.core.replay import Replayer
+    from pipeline.core.evidence.candidate import Stage
+    from pipeline.core.replay.figures import assess
+    from pipeline.core.replay.history import Fit
+    from pipeline.core.replay.player import Replayer
+    from pipeline.core.replay.policy import Policy, changed
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
     reel = drawn_reel()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.faults import FAULTS, Plant, clean
 from demo.upstream import FIRST
-from pipeline.adapters.checker import GxChecker
+from pipeline.adapters.checker.suites import GxChecker
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import World
 from pipeline.core.records import Snapshot

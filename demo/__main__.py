@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from demo.story import STORY, Outcomes, Story, Upstream
-from pipeline.adapters.ledger import SqlLedger
+from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
-from pipeline.report.terminal import days_table, outcome_line
+from pipeline.report.terminal.tables import days_table, outcome_line
 from pipeline.usecases.flight_delay import FLIGHT_DELAY
 from pipeline.usecases.flight_minutes import FLIGHT_MINUTES
 from stack import signin

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.adapters.content import content_of, timeless
+from pipeline.adapters.row_digests import content_of, timeless
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.ports import Checked, Commit, World
 from pipeline.core.tables import Table

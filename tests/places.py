@@ -6,11 +6,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from pipeline.adapters.files import LocalFiles
-from pipeline.adapters.files_s3 import BucketFiles
-from pipeline.adapters.s3 import Bucket
-from pipeline.adapters.s3_address import Address
-from pipeline.adapters.store import DeltaStore
+from pipeline.adapters.files.bucket import BucketFiles
+from pipeline.adapters.files.local import LocalFiles
+from pipeline.adapters.s3.address import Address
+from pipeline.adapters.s3.bucket import Bucket
+from pipeline.adapters.store.delta import DeltaStore
 from tests.s3 import Storage
 
 #: What another process needs to open the same place.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.adapters.s3_address import Address
+from pipeline.adapters.s3.address import Address
 
 KEY, SECRET = "key-of-the-tests-1", "secret-of-the-tests-1"
 _NUMBERS = itertools.count()

@@ -15,10 +15,10 @@ import narwhals as nw
 import numpy as np
 
 from pipeline.adapters.engine import DuckEngine
-from pipeline.adapters.landing import FolderLanding
-from pipeline.adapters.ledger import SqlLedger
-from pipeline.adapters.models import SkopsModels
-from pipeline.core.evidence import Evidence, Stage
+from pipeline.adapters.landing.folder import FolderLanding
+from pipeline.adapters.ledger.sql import SqlLedger
+from pipeline.adapters.models.skops_models import SkopsModels
+from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.ports import Checked, Page, World

@@ -47,7 +47,7 @@ def test_what_the_readme_links_to_is_there(path: str) -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    from pipeline.__main__ import parser
+    from pipeline.cli.main import parser
 
     known = parser().format_help()
     for command in ("run", "days", "history", "rollback", "lift", "new"):

@@ -29,14 +29,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from pipeline.adapters.models import SkopsModels
+from pipeline.adapters.models.skops_models import SkopsModels
 from pipeline.core.errors import RefusedError
 from stack.settings import Settings
 from tests.fakes import MemoryFiles
 from tools import passwords
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("pipeline", "dags", "stack", "demo", "rehearsal", "tools", "benchmarks")
+ROOMS = ("pipeline", "dags", "stack", "demo", "tests/rehearsal", "tools", "benchmarks")
 Raw = dict[str, Any]
 
 LINES = {
@@ -300,7 +300,7 @@ def test_a_planted_unpickling_is_found(line: str) -> None:
 EXECUTES = {"execute", "executemany", "executescript", "exec_driver_sql", "sql", "scalar", "scalars"}
 # Names of tables and settings, which can be no parameters: each of them stands in the code, or is quoted by the server.
 OUR_OWN = {
-    "pipeline/adapters/ledger_schema.py": {"schema", "name", "event", "table_name", "each", "function", "body"},
+    "pipeline/adapters/ledger/schema.py": {"schema", "name", "event", "table_name", "each", "function", "body"},
     "pipeline/adapters/engine.py": {"setting", "value", "spill"},
 }
 

@@ -12,13 +12,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.sources import source
+from pipeline.adapters.code_digest import source
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
 
 if TYPE_CHECKING:
-    from pipeline.adapters.s3 import Bucket
+    from pipeline.adapters.s3.bucket import Bucket
 
 
 def home() -> Path:
@@ -48,8 +48,8 @@ def store() -> Path | Bucket:
     place = os.environ.get("PIPELINE_STORE") or str(home() / "store")
     if ":" not in place.partition("/")[0]:
         return Path(place).resolve()
-    from pipeline.adapters.s3 import Bucket
-    from pipeline.adapters.s3_address import address_of
+    from pipeline.adapters.s3.address import address_of
+    from pipeline.adapters.s3.bucket import Bucket
 
     address = address_of(place, os.environ)
     if not address.token:
@@ -139,19 +139,19 @@ def alone(usecase: str) -> Iterator[None]:
 
 def world(progress: Progress | None = None) -> World:
     """Build the ports. Vendors are imported when a port is first used, not here where it can be helped."""
-    from pipeline.adapters.checker import GxChecker
+    from pipeline.adapters.checker.suites import GxChecker
     from pipeline.adapters.engine import DuckEngine
-    from pipeline.adapters.files import LocalFiles
-    from pipeline.adapters.files_s3 import BucketFiles
-    from pipeline.adapters.landing import FolderLanding
-    from pipeline.adapters.ledger import SqlLedger
-    from pipeline.adapters.models import SkopsModels
-    from pipeline.adapters.registry import MlflowRegistry
-    from pipeline.adapters.store import DeltaStore
+    from pipeline.adapters.files.bucket import BucketFiles
+    from pipeline.adapters.files.local import LocalFiles
+    from pipeline.adapters.landing.folder import FolderLanding
+    from pipeline.adapters.ledger.sql import SqlLedger
+    from pipeline.adapters.models.skops_models import SkopsModels
+    from pipeline.adapters.registry.mlflow_registry import MlflowRegistry
+    from pipeline.adapters.store.delta import DeltaStore
     from pipeline.report.progress import silent
 
     # A single row is not slowed by waking threads, and two processes on a busy machine do not wait for one another.
-    # (That fits are the same to the last bit is seen to in steps/threads.py.)
+    # (That fits are the same to the last bit is seen to in steps/models/threads.py.)
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
     root, kept = home(), store()

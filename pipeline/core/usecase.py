@@ -141,7 +141,7 @@ class Usecase:
         inputs: The feature columns that reach the estimator, in order.
         history: How many days before a unit's own day the features look back.
         recipes: The candidates' recipes; at least one. In the order of their simplicity, the simplest first: what
-            :class:`~pipeline.core.simplicity.SimplerPreferred` means by simpler.
+            :class:`~pipeline.core.gates.simplicity.SimplerPreferred` means by simpler.
         baseline: A plain rule, as a team had before it had a model; it is the first champion.
         block: Columns that name the units that fail together within a day; the resampling unit of intervals.
         slices: Columns whose every value with enough rows must hold up by itself.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.core import lifecycle
 from pipeline.core.errors import ConflictError
 from pipeline.core.ports import World
+from pipeline.core.promotion import decision
 from pipeline.core.records import Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
-from pipeline.steps import champion
-from pipeline.steps.kept import kept_file
-from pipeline.steps.live import Live
-from pipeline.steps.panel import Panel
+from pipeline.steps.judging.fresh import Live
+from pipeline.steps.judging.judge import Panel
+from pipeline.steps.judging.recorded import kept_file
+from pipeline.steps.models import champion
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.train import made
 
@@ -36,7 +36,7 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     if settled is not None:
         verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
         return _judged(verdict, trained, allowed, world)
-    head = lifecycle.champion(entries)
+    head = decision.champion(entries)
     if (0 if head is None else head.epoch) != scored.epoch:
         raise ConflictError(
             f"{usecase.name} {trained.day}: the champion changed after the day was scored (epoch {scored.epoch}, "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from pipeline.core.errors import ConflictError
-from pipeline.core.lifecycle import champion, may_promote, promotion
 from pipeline.core.ports import World
+from pipeline.core.promotion.decision import champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
-from pipeline.steps.champion import newest_judged
-from pipeline.steps.project import project
+from pipeline.steps.models.champion import newest_judged
+from pipeline.steps.reconcile import project
 from pipeline.steps.register import read_verdict
 
 GATES = "the gates"

@@ -13,8 +13,8 @@ from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
-from pipeline.steps.kept import Kept, kept_file
-from pipeline.steps.panel import Panel
+from pipeline.steps.judging.judge import Panel
+from pipeline.steps.judging.recorded import Kept, kept_file
 from pipeline.steps.register import verdict_file
 
 #: In this order differences are told: what a change did is clearer from what the gates found than from a digest.

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
-from pipeline.core.lifecycle import champion
 from pipeline.core.ports import Page, World
+from pipeline.core.promotion.decision import champion
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
@@ -70,8 +70,8 @@ def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) 
 
 
 def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str], world: World) -> Page:
-    from pipeline.report.note import refusal_note
-    from pipeline.report.page import refusal_page
+    from pipeline.report.verdict.note import refusal_note
+    from pipeline.report.verdict.page import refusal_page
 
     findings = [finding.to_dict() for finding in error.findings]
     return Page(

@@ -10,8 +10,8 @@ from pipeline.core.ports import Page, World
 from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
-from pipeline.report.note import run_note, version_note
-from pipeline.steps.project import project
+from pipeline.report.verdict.note import run_note, version_note
+from pipeline.steps.reconcile import project
 from pipeline.steps.validate import pages
 
 NO_LINKS: Mapping[str, str] = {}

@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.assess import Assessment, against, assess
-from pipeline.core.better import Better
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
-from pipeline.core.evidence import Stage
-from pipeline.core.policy import Policy, changed, habits, varied, windows
+from pipeline.core.evidence.candidate import Stage
+from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
-from pipeline.core.reel import Fit, Reel
-from pipeline.core.replay import Replayer, Timeline
-from pipeline.core.replayed import Played, Proposal, Replayed
+from pipeline.core.replay.figures import Assessment, against, assess
+from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.player import Replayer, Timeline
+from pipeline.core.replay.policy import Policy, changed, habits, varied, windows
+from pipeline.core.replay.result import Played, Proposal, Replayed
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
-from pipeline.steps import scores
 from pipeline.steps.ingest import ingest
-from pipeline.steps.reels import Keeper, Source, make_reel
 from pipeline.steps.refuse import refusal
-from pipeline.steps.unseen import with_new_keys_daily
+from pipeline.steps.replaying.fits import Keeper, Source, make_reel
+from pipeline.steps.tables import score_ledger
+from pipeline.steps.tables.new_keys import with_new_keys_daily
 from pipeline.steps.validate import validate
 
 #: The part of the history on which a search chooses.
@@ -48,7 +48,8 @@ def replay(
         usecase: The use case.
         days: The days to count.
         world: The ports.
-        policies: Changes to the declared policy, as :func:`~pipeline.core.policy.changed` reads them; each is one more.
+        policies: Changes to the declared policy, as :func:`~pipeline.core.replay.policy.changed` reads
+            them; each is one more.
         start: The recipe that reigns on the first day; empty: the first declared that can be fitted on it.
         search: Whether to propose a policy.
         workers: Processes for the fits; None: one a processor.
@@ -241,7 +242,9 @@ def _history(
         files=world.files,
         folder=f"replays/{usecase.name}",
         contents=source.contents(len(whole)),
-        made_of=source.made_of({recipe.name: scores.definition(usecase, recipe.name, world) for recipe in recipes}),
+        made_of=source.made_of(
+            {recipe.name: score_ledger.definition(usecase, recipe.name, world) for recipe in recipes}
+        ),
         windows={recipe.name: recipe.window for recipe in recipes},
     )
     begin = max(days.first, whole.first)

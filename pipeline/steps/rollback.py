@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import date, datetime
 
-from pipeline.core import lifecycle
 from pipeline.core.errors import UnavailableError
 from pipeline.core.ports import World
+from pipeline.core.promotion import decision
 from pipeline.core.records import Entry
 from pipeline.core.usecase import Usecase
-from pipeline.steps import champion
-from pipeline.steps.project import project
+from pipeline.steps.models import champion
+from pipeline.steps.reconcile import project
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
     """
     entries = world.ledger.entries(usecase.name)
     moment = at.isoformat(timespec="seconds")
-    head = lifecycle.champion(entries)
+    head = decision.champion(entries)
     if head is not None and (head.action, head.at, head.by, head.why) == ("rollback", moment, by, why):
         _follow(usecase, world)  # a second try of this very request: the ledger's line is there already
         return head
-    target = lifecycle.target(entries, to)
+    target = decision.target(entries, to)
     champion.load(usecase, target, world)
-    entry = lifecycle.rollback(
+    entry = decision.rollback(
         entries,
         to,
         day=_today(usecase, world),
@@ -66,7 +66,7 @@ def lift(usecase: Usecase, world: World, recipe: str, why: str, by: str, at: dat
     """
     entries = world.ledger.entries(usecase.name)
     day = _today(usecase, world)
-    entry = lifecycle.lift(entries, recipe, day=day, why=why, by=by, at=at.isoformat(timespec="seconds"))
+    entry = decision.lift(entries, recipe, day=day, why=why, by=by, at=at.isoformat(timespec="seconds"))
     world.ledger.append(entry)
     return entry
 

@@ -9,15 +9,16 @@ from datetime import date, timedelta
 import numpy as np
 
 from pipeline.core.errors import RefusedError
+from pipeline.core.evidence.paired_days import AGES
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import Entry, Scored, Trained
-from pipeline.core.track import AGES
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps import champion, scores, sums
-from pipeline.steps.predictions import answered, predictions
+from pipeline.steps.models import champion
+from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.tables import block_losses, score_ledger
+from pipeline.steps.tables.new_keys import with_new_keys
 from pipeline.steps.train import made
-from pipeline.steps.unseen import with_new_keys
 
 log = logging.getLogger(__name__)
 
@@ -58,36 +59,36 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
                     "UNSOUND",
                 )
             through = date.fromisoformat(head.trained_through)
-            sittings.append(scores.Sitting(scores.CHAMPION, head.model, head.recipe, through, said))
+            sittings.append(score_ledger.Sitting(score_ledger.CHAMPION, head.model, head.recipe, through, said))
         done()
         for candidate in trained.models:
             model = world.models.load(candidate.file, candidate.sha256)
             through = date.fromisoformat(candidate.trained_through)
             said = predictions(usecase.kind, model, units.inputs, candidate.recipe)
-            declared = scores.definition(usecase, candidate.recipe, world)
+            declared = score_ledger.definition(usecase, candidate.recipe, world)
             sittings.append(
-                scores.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, said, declared)
+                score_ledger.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, said, declared)
             )
             done()
         older = _older(usecase, trained, world, units)
         done()
     if not sittings:
         return _nobody_sat(usecase, trained, world, head)
-    data = scores.data_of(usecase, versions, world, Days(day, day)).get(day, "")
+    data = score_ledger.data_of(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((sitting, 0) for sitting in sittings), *older]
     added = _write(
-        sums.table(usecase.name),
+        block_losses.table(usecase.name),
         world,
         day,
-        sums.rows_of(day, usecase.kind, units, data, all_of_them),
-        sums.keep_others,
+        block_losses.rows_of(day, usecase.kind, units, data, all_of_them),
+        block_losses.keep_others,
     )
     ledger = _write(
-        scores.table(usecase.name),
+        score_ledger.table(usecase.name),
         world,
         day,
-        scores.rows_of(day, usecase.kind, units, data, sittings),
-        scores.keep_others,
+        score_ledger.rows_of(day, usecase.kind, units, data, sittings),
+        score_ledger.keep_others,
     )
     return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
 
@@ -95,8 +96,8 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
 def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
     """The score ledger as it is."""
     ledger, added = (
-        scores.NOTHING if version is None else version
-        for version in (world.store.version(of.table(usecase.name)) for of in (scores, sums))
+        score_ledger.NOTHING if version is None else version
+        for version in (world.store.version(of.table(usecase.name)) for of in (score_ledger, block_losses))
     )
     return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
 
@@ -105,13 +106,13 @@ def _epoch(head: Entry | None) -> int:
     return 0 if head is None else head.epoch
 
 
-def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[scores.Sitting, int]]:
+def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[score_ledger.Sitting, int]]:
     """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
     day = date.fromisoformat(trained.scored)
-    before = sums.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
-    found: list[tuple[scores.Sitting, int]] = []
+    before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
+    found: list[tuple[score_ledger.Sitting, int]] = []
     for recipe in usecase.recipes:
-        declared = scores.definition(usecase, recipe.name, world)
+        declared = score_ledger.definition(usecase, recipe.name, world)
         for age in AGES:
             name = before.model_of(recipe.name, day - timedelta(age), declared)
             fit = made(usecase.name, name, world) if name is not None else None
@@ -124,7 +125,7 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
                 continue
             said = predictions(usecase.kind, model, units.inputs, f"{recipe.name} of {age} days ago")
             through = date.fromisoformat(fit.trained_through)
-            found.append((scores.Sitting(recipe.name, fit.model, recipe.name, through, said, declared), age))
+            found.append((score_ledger.Sitting(recipe.name, fit.model, recipe.name, through, said, declared), age))
     return found
 
 
@@ -132,4 +133,4 @@ def _write(table: str, world: World, day: date, rows: Rows, keep_others: Callabl
     version = world.store.version(table)
     if version is not None and day in world.store.marks(table, version, Days(day, day)):
         rows = keep_others(world.store.read(table, version, Days(day, day)), rows)
-    return world.store.write_day(table, day, rows, sha256=scores.digest_of(rows)).version
+    return world.store.write_day(table, day, rows, sha256=score_ledger.digest_of(rows)).version

@@ -18,7 +18,7 @@ from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Trained, Validated, digest
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days, scored_day, training_days
-from pipeline.steps.threads import one_thread
+from pipeline.steps.models.threads import one_thread
 
 log = logging.getLogger(__name__)
 

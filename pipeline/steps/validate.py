@@ -15,17 +15,17 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.core.checks import RULES, excused, judge
+from pipeline.core.checks.day import RULES, excused, judge
+from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.facts import Columns
 from pipeline.core.ports import Files, World
-from pipeline.core.profiles import MEMORY, KeyBook, Profile
 from pipeline.core.records import Snapshot, Validated, digest
 from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.windows import Days
-from pipeline.steps.columns import DayTables
+from pipeline.steps.tables.columns import DayTables
 
 #: So many past days are read and given to their suites at once.
 _CHUNK = 28

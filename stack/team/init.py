@@ -78,7 +78,7 @@ def airflow_users() -> str:
 @_step("the promotion ledger")
 def ledger() -> str:
     """Its tables, and what the pipeline's user may do with them: read and append, nothing else."""
-    from pipeline.adapters.ledger_schema import prepare
+    from pipeline.adapters.ledger.schema import prepare
 
     prepare(os.environ["LEDGER_OWNER_URL"], os.environ["LEDGER_WRITER"])
     return "is up to date"

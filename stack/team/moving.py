@@ -19,8 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.adapters.ledger_connecting import opened
-from pipeline.adapters.ledger_errors import address_of
+from pipeline.adapters.ledger.connecting import opened
+from pipeline.adapters.ledger.errors import address_of
 from pipeline.core.errors import PipelineError
 from stack.errors import StackError
 from stack.team import moving_files as files

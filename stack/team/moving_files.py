@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.adapters.s3 import Bucket
-from pipeline.adapters.s3_address import address_of
+from pipeline.adapters.s3.address import address_of
+from pipeline.adapters.s3.bucket import Bucket
 from stack.errors import StackError
 
 Tick = Callable[[str], None]

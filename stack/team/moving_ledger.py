@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.adapters.ledger_connecting import opened, transaction
-from pipeline.adapters.ledger_errors import address_of
-from pipeline.adapters.ledger_schema import prepare
-from pipeline.adapters.ledger_tables import OUTCOMES, PROMOTIONS
+from pipeline.adapters.ledger.connecting import opened, transaction
+from pipeline.adapters.ledger.errors import address_of
+from pipeline.adapters.ledger.schema import prepare
+from pipeline.adapters.ledger.tables import OUTCOMES, PROMOTIONS
 from stack.errors import StackError
 
 Line = dict[str, Any]

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.landing import FolderLanding
+from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.verdict import Bound
-from tests.adapters.ledgers import Place, PostgresPlace, SqlitePlace
+from tests.adapters.ledger.ledgers import Place, PostgresPlace, SqlitePlace
 from tests.places import Disk, OnStorage
 from tests.postgres import Postgres, running
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
-from pipeline.adapters.checker import GxChecker
+from pipeline.adapters.checker.suites import GxChecker
 from pipeline.core.errors import RefusedError
 from pipeline.core.verdict import Finding, Outcome
 from tests import small

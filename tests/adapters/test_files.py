@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.files import LocalFiles
-from pipeline.adapters.files_s3 import BucketFiles
+from pipeline.adapters.files.bucket import BucketFiles
+from pipeline.adapters.files.local import LocalFiles
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
 from tests.places import Disk, OnStorage, Where, files_at
 

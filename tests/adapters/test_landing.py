@@ -26,10 +26,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.adapters.conforming import conform, read_cell
-from pipeline.adapters.fetching import _SameManners
-from pipeline.adapters.landing import FolderLanding
-from pipeline.adapters.sheet import Sheet
+from pipeline.adapters.landing.cells import Sheet
+from pipeline.adapters.landing.conforming import conform, read_cell
+from pipeline.adapters.landing.fetching import _SameManners
+from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.tables import Column, Feed
 

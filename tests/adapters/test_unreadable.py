@@ -18,8 +18,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.adapters.files import LocalFiles
-from pipeline.adapters.store import DeltaStore
+from pipeline.adapters.files.local import LocalFiles
+from pipeline.adapters.store.delta import DeltaStore
 from pipeline.adapters.world import alone
 from pipeline.core.errors import UsageError
 
@@ -49,8 +49,8 @@ def told(root: Path, calls: str) -> list[str]:
     from datetime import date
     from pathlib import Path
     import pyarrow as pa
-    from pipeline.adapters.files import LocalFiles
-    from pipeline.adapters.store import DeltaStore
+    from pipeline.adapters.files.local import LocalFiles
+    from pipeline.adapters.store.delta import DeltaStore
     from pipeline.adapters.world import alone
     root = Path(sys.argv[1])
     for call in sys.argv[2].strip().splitlines():

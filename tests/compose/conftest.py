@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from demo.upstream import deliver
-from rehearsal import ports
-from rehearsal.client import Rehearsal
-from rehearsal.project import copy, variables
 from tests.compose.signed_in import Client
 from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal
+from tests.rehearsal import ports
+from tests.rehearsal.client import Rehearsal
+from tests.rehearsal.project import copy, variables
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import ports
-from rehearsal.client import ROOT, Rehearsal
-from rehearsal.project import copy, variables
 from tests.compose.team import needs_rehearsal
+from tests.rehearsal import ports
+from tests.rehearsal.client import ROOT, Rehearsal
+from tests.rehearsal.project import copy, variables
 
 LAST = date(2013, 1, 11)
 """The last day that upstream has delivered."""

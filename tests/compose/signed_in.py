@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rehearsal.client import Rehearsal
+from tests.rehearsal.client import Rehearsal
 
 SECRET = re.compile(r"PASSWORD|SECRET|KEY")
 ZEROS = "00000000-0000-0000-0000-000000000000"

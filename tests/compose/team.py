@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.client import missing
+from tests.rehearsal.client import missing
 
 HISTORY, FIRST, LAST = date(2013, 1, 1), date(2013, 1, 15), date(2013, 1, 25)
 """From when on upstream has delivered, and the days that the schedule walks: to a promotion of both use cases."""

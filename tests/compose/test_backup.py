@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.adapters.store import DeltaStore
-from rehearsal.client import Rehearsal
+from pipeline.adapters.store.delta import DeltaStore
 from stack.team import backup as backup_program
 from tests.compose.moved import Homes, Moved, in_worker, rehearsed
+from tests.rehearsal.client import Rehearsal
 
 pytest_plugins = ["tests.compose.moved_once"]
 pytestmark = pytest.mark.live

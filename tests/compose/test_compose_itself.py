@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.composefile import Compose, dotenv, read, seconds
+from tests.rehearsal.composefile import Compose, dotenv, read, seconds
 from tools import passwords
 
 FILE = Path(__file__).parents[2] / "docker-compose.yaml"

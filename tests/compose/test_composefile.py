@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rehearsal.composefile import ComposeError, dotenv, read, seconds
-from rehearsal.images import image_of
 from stack.settings import Settings
+from tests.rehearsal.composefile import ComposeError, dotenv, read, seconds
+from tests.rehearsal.images import image_of
 from tools import passwords
 
 ROOT = Path(__file__).parents[2]

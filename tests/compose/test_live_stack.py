@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from rehearsal.client import Rehearsal
 from tests.compose.team import ASKED, FIRST, LAST, NAMES, Person, Refused, days, wait_for
+from tests.rehearsal.client import Rehearsal
 
 pytestmark = pytest.mark.live
 
@@ -24,7 +24,7 @@ STATE = """
 import dataclasses, hashlib, json, sys
 from pipeline.adapters.world import store, world
 from pipeline.core.windows import Days
-from pipeline.steps.scores import table
+from pipeline.steps.tables.score_ledger import table
 from datetime import date
 ports, name = world(), sys.argv[1]
 version = ports.store.version(table(name))

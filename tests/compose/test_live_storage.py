@@ -11,11 +11,11 @@ import boto3
 import pytest
 
 from demo.upstream import deliver
-from rehearsal import ports
-from rehearsal.client import Rehearsal
-from rehearsal.project import copy, variables
 from tests.compose.signed_in import Client
 from tests.compose.team import HISTORY, Person, days, needs_rehearsal, wait_for
+from tests.rehearsal import ports
+from tests.rehearsal.client import Rehearsal
+from tests.rehearsal.project import copy, variables
 
 pytestmark = pytest.mark.live
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.adapters.ledger_schema import prepare
-from rehearsal.client import ROOT
+from pipeline.adapters.ledger.schema import prepare
 from stack.team import moving
 from tests.compose.moved import Homes, Moved, in_worker
 from tests.places import store_at
 from tests.postgres import Postgres, running
+from tests.rehearsal.client import ROOT
 from tests.s3 import Storage
 
 pytest_plugins = ["tests.compose.moved_once"]

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.client import Rehearsal
 from tests.compose.signed_in import ZEROS, Answer, Client, python, told
+from tests.rehearsal.client import Rehearsal
 
 pytestmark = pytest.mark.live
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from rehearsal.client import Rehearsal
 from tests.compose.signed_in import Client, holds, secrets_of
 from tests.compose.team import wait_for
+from tests.rehearsal.client import Rehearsal
 
 pytestmark = pytest.mark.live
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.client import Rehearsal
 from tests.compose.signed_in import WORKER, holds, instances, python, secrets_of, told
 from tests.compose.team import wait_for
+from tests.rehearsal.client import Rehearsal
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.live

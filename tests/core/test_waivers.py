@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.change import what_would
 from pipeline.core.gates import Better, Churn, Latency, Sound, judge, question
+from pipeline.core.gates.what_would_change import what_would
 from pipeline.core.verdict import Bound, Finding, Outcome, joint
 from pipeline.core.waivers import Waiver, waived
 from tests import small
-from tests.core import test_gates as asked
+from tests.core.gates import test_gates as asked
 from tests.core.worlds import worlds
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN

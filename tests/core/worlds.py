@@ -6,12 +6,12 @@ from datetime import date
 import numpy as np
 from hypothesis import strategies as st
 
-from pipeline.core.evidence import Evidence, Exam, Paired
+from pipeline.core.evidence.candidate import Evidence, Exam, Paired
+from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
+from pipeline.core.evidence.paired_days import Day, Track
 from pipeline.core.golden import Case, Waiver
 from pipeline.core.kinds import Binary, Multiclass, Regression
-from pipeline.core.measured import Answers, Audited, Footprint, Repeated, Shared, Timing
 from pipeline.core.stats import Clusters, numbered
-from pipeline.core.track import Day, Track
 from pipeline.core.verdict import Bound
 
 BINARY, REGRESSION = Binary("late"), Regression("minutes", acts_at=15, tolerance=10)

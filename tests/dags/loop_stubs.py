@@ -207,7 +207,7 @@ def delivered() -> date:
 
 
 def world(progress=None):
-    from pipeline.adapters.ledger import SqlLedger
+    from pipeline.adapters.ledger.sql import SqlLedger
 
     return SimpleNamespace(
         ledger=SqlLedger(f"sqlite:///{home() / 'ledger.db'}"),

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import verdict_samples as samples
 
-from pipeline.core.measured import Timing
+from pipeline.core.evidence.measurements import Timing
 from pipeline.core.verdict import Bound, Contestant, Finding, Outcome
 from pipeline.report.canvas import Scale, number, ticks
-from pipeline.report.note import refusal_note, run_note, version_note
-from pipeline.report.page import refusal_page, verdict_page
-from pipeline.report.plots import spread
+from pipeline.report.verdict.note import refusal_note, run_note, version_note
+from pipeline.report.verdict.page import refusal_page, verdict_page
+from pipeline.report.verdict.plots import spread
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from benchmarks.replay import drawn_reel
-from pipeline.core.assess import against, assess
-from pipeline.core.better import Better
-from pipeline.core.policy import Policy, changed, habits
-from pipeline.core.reel import Fit
-from pipeline.core.replay import Change, Replayer
-from pipeline.core.replayed import Played, Proposal, Replayed, told
+from pipeline.core.gates.better import Better
+from pipeline.core.replay.figures import against, assess
+from pipeline.core.replay.history import Fit
+from pipeline.core.replay.player import Change, Replayer
+from pipeline.core.replay.policy import Policy, changed, habits
+from pipeline.core.replay.result import Played, Proposal, Replayed, told
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.waivers import Waiver
 from pipeline.core.windows import Days
-from pipeline.report.replay import replay_page
-from pipeline.report.replay_table import as_text, remarks
+from pipeline.report.replay.page import replay_page
+from pipeline.report.replay.table import as_text, remarks
 from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
 

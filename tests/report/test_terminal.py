@@ -9,7 +9,14 @@ from rich.console import Console
 
 from pipeline.core.records import DayOutcome, Entry
 from pipeline.report.progress import bars, silent
-from pipeline.report.terminal import days_table, findings_table, history_table, outcome_line, show, verdict_view
+from pipeline.report.terminal.tables import (
+    days_table,
+    findings_table,
+    history_table,
+    outcome_line,
+    show,
+    verdict_view,
+)
 
 LONG = "boosted_60 is not shown to be no worse: 3 days of evidence, at least 5 are needed; " * 3
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import gates as g
-from pipeline.core.evidence import Evidence, Exam, Paired
+from pipeline.core.evidence.candidate import Evidence, Exam, Paired
+from pipeline.core.evidence.measurements import Timing
 from pipeline.core.kinds import Binary, Regression
-from pipeline.core.measured import Timing
 from pipeline.core.tables import Column, Feed
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.verdict import Contestant, Outcome, Verdict, joint

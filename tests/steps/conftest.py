@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.ports import World
-from pipeline.steps import timing
+from pipeline.steps.judging import timing
 from tests import small
 
 

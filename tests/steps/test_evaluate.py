@@ -128,7 +128,7 @@ def test_a_recipe_that_can_not_be_fitted_takes_nobody_else_down_and_is_named(tmp
 def test_a_recipe_that_can_not_answer_takes_nobody_else_down_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.steps.predictions import predictions
+    from pipeline.steps.models.predictions import predictions
 
     def moody(kind: Kind, model: Any, inputs: Any, who: str) -> Any:
         found = predictions(kind, model, inputs, who)
@@ -136,7 +136,7 @@ def test_a_recipe_that_can_not_answer_takes_nobody_else_down_and_is_named(
         return found
 
     monkeypatch.setattr("pipeline.steps.score.predictions", moody)
-    monkeypatch.setattr("pipeline.steps.live.predictions", moody)
+    monkeypatch.setattr("pipeline.steps.judging.fresh.predictions", moody)
     outcome, verdict = eight_days(small.SMALL, tmp_path)
     assert outcome.outcome == "promoted"
     assert outcome.recipe != "forest"
@@ -146,7 +146,7 @@ def test_a_recipe_that_can_not_answer_takes_nobody_else_down_and_is_named(
 
 @pytest.mark.parametrize("answer", [lambda model, x: 1 / 0, lambda model, x: np.array([0.5, 7.0, np.nan])])
 def test_what_is_no_prediction_is_nan_and_said_in_the_log(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from pipeline.steps.predictions import predictions
+    from pipeline.steps.models.predictions import predictions
 
     class Odd(Binary):
         def predict(self, model: Any, inputs: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
-from pipeline.core.evidence import Evidence, Stage
+from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion
 from pipeline.core.verdict import Bound, Finding, Outcome

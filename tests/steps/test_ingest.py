@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.landing import FolderLanding
-from pipeline.adapters.store import DeltaStore
+from pipeline.adapters.landing.folder import FolderLanding
+from pipeline.adapters.store.delta import DeltaStore
 from pipeline.core.errors import RefusedError, UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.records import Snapshot

@@ -74,7 +74,7 @@ def deadly(world: World, at: int | None, after: bool) -> tuple[World, list[str]]
 def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
     """What must be the same: the score ledger, its sums, the promotion ledger, versions, aliases, runs, day lines."""
     from pipeline.core.windows import Days
-    from pipeline.steps import scores, sums
+    from pipeline.steps.tables import block_losses, score_ledger
 
     name = small.SMALL.name
     days = Days(small.FIRST, small.days(40)[-1])
@@ -84,8 +84,8 @@ def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
         return [] if version is None else sorted(map(repr, world.store.read(table, version, days).to_pylist()))
 
     return {
-        "scores": rows(scores.table(name)),
-        "sums": rows(sums.table(name)),
+        "scores": rows(score_ledger.table(name)),
+        "sums": rows(block_losses.table(name)),
         # The verdict's digest holds the measured latency, so it differs between two runs of the same day.
         "promotions": [dataclasses.replace(e, verdict="") for e in world.ledger.entries(name)],
         "versions": [(key, sha256) for key, sha256, *_ in registry.versions],

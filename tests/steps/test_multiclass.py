@@ -13,7 +13,7 @@ from pipeline.core.errors import RefusedError
 from pipeline.core.gates import BeatsBaseline, Better, Calibration, EverySlice, Floor, SimplerPreferred, Sound, Value
 from pipeline.core.ports import World
 from pipeline.core.windows import Days
-from pipeline.steps import scores
+from pipeline.steps.tables import score_ledger
 from tests import small
 
 
@@ -71,7 +71,7 @@ def test_what_was_scored_is_read_back_as_it_was_said(worded: World) -> None:
         made = step(made)
         if name == "score":
             break
-    ledger = scores.Ledger.read(worded.store, "small_words", made.ledger, Days(day, day))
+    ledger = score_ledger.Ledger.read(worded.store, "small_words", made.ledger, Days(day, day))
     of = ledger.contestants == "linear_short"
     assert ledger.predictions[of].shape == (30, 3)
     assert np.isfinite(ledger.daily_losses(WORDS.kind)["linear_short"][str(day)])
@@ -108,7 +108,7 @@ def test_a_class_that_the_features_make_up_is_refused_too(worded: World) -> None
 def test_a_recipe_that_answers_with_one_number_is_stopped_and_nobody_else(worded: World) -> None:
     from sklearn.base import BaseEstimator
 
-    from pipeline.steps.predictions import predictions
+    from pipeline.steps.models.predictions import predictions
 
     class Halves(BaseEstimator):
         classes_ = np.array([0.0, 1.0, 2.0])
@@ -135,6 +135,6 @@ def test_a_day_of_rows_scored_again_writes_nothing_and_one_recipe_alone_keeps_th
     first = score()
     assert score() == first
     again = score(("forest",))
-    ledger = scores.Ledger.read(worded.store, "small_words", again, Days(day, day))
+    ledger = score_ledger.Ledger.read(worded.store, "small_words", again, Days(day, day))
     assert set(ledger.contestants) == {"linear_short", "linear_long", "forest", "constant"}
     assert ledger.predictions.shape == (120, 3)

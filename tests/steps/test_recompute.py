@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pipeline.core import gates
-from pipeline.core.evidence import Evidence, Stage
+from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
-from pipeline.steps.kept import PARTS, kept_file, packed, same, unpacked
+from pipeline.steps.judging.recorded import PARTS, kept_file, packed, same, unpacked
 from pipeline.steps.recompute import Recomputed, named, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
@@ -102,7 +102,7 @@ def run(home: Path, usecase: Usecase = ASKED, days: int = 9) -> list[Any]:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days to a promotion and beyond, all gates asked."""
-    from pipeline.steps import timing
+    from pipeline.steps.judging import timing
 
     home = tmp_path_factory.mktemp("lived")
     with pytest.MonkeyPatch.context() as patch:
@@ -311,7 +311,7 @@ def test_other_kinds_come_out_to_the_same_bytes(tmp_path: Path, kind: str) -> No
 
 
 def test_all_that_a_gate_may_read_is_kept() -> None:
-    from tests.core.test_gates import GATES
+    from tests.core.gates.test_gates import GATES
 
     read = {getattr(gate, "reads", "") for gate in GATES} - {""}
     assert read == set(PARTS)

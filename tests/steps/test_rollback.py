@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.core.errors import RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
-from pipeline.steps.champion import file_of
-from pipeline.steps.project import project
+from pipeline.steps.models.champion import file_of
+from pipeline.steps.reconcile import project
 from pipeline.steps.rollback import lift, rollback
 from tests import small
 

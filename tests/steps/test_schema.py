@@ -49,7 +49,7 @@ def described(schema: Any, path: str = "") -> Iterator[str]:
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the pipeline really writes: a start, days held, a promotion."""
-    from pipeline.steps import timing
+    from pipeline.steps.judging import timing
 
     home = tmp_path_factory.mktemp("schema")
     usecase = dataclasses.replace(

@@ -18,8 +18,8 @@ from pipeline.core.records import Snapshot, Validated
 from pipeline.core.verdict import Bound, Outcome
 from pipeline.steps.validate import pages, read_report, validate
 from tests import fakes
-from tests.core import visits
-from tests.core.visits import FIRST, SHOPS, USECASE, VISITS
+from tests.core.checks import visits
+from tests.core.checks.visits import FIRST, SHOPS, USECASE, VISITS
 
 #: Longest window 10, history 2, evidence 5: what downstream may look at.
 REACH = 17

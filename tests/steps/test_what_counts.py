@@ -13,9 +13,9 @@ import pytest
 from pipeline.core.ports import World
 from pipeline.core.records import Scored, Trained
 from pipeline.core.verdict import Finding, Outcome
-from pipeline.steps import champion
-from pipeline.steps.panel import Panel
-from pipeline.steps.scores import Ledger
+from pipeline.steps.judging.judge import Panel
+from pipeline.steps.models import champion
+from pipeline.steps.tables.score_ledger import Ledger
 from tests import small
 
 DAYS = small.days(8)

@@ -19,8 +19,8 @@ from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
-from pipeline.steps.audit import audit, cut
-from pipeline.steps.requests import Requests, as_requests
+from pipeline.steps.judging.point_in_time import audit, cut
+from pipeline.steps.judging.single_requests import Requests, as_requests
 from pipeline.usecases import find
 from pipeline.usecases.nycflights.features import INPUTS
 from tests.flights import LAST, flights, newest, units

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.steps.frames import frame_of
+from pipeline.steps.models.frames import frame_of
 from pipeline.usecases import find
 from tests.flights import fitted, labelled
 

@@ -1,12 +1,12 @@
 """Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
 
-from pipeline.core.stats.alone import removed_alone, so_many_by_chance
 from pipeline.core.stats.bootstrap import bootstrap_difference
 from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, numbered, t_quantile
 from pipeline.core.stats.losses import relative_difference
 from pipeline.core.stats.means import mean_difference, statistic_interval
 from pipeline.core.stats.shares import mean_interval
 from pipeline.core.stats.shift import shift_excess, wasserstein
+from pipeline.core.stats.single_column import removed_alone, so_many_by_chance
 from pipeline.core.stats.timings import quantile_ratio
 from pipeline.core.stats.top import changed_top, on_top, top_excess
 

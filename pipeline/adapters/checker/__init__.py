@@ -1,0 +1,1 @@
+"""Great Expectations: suites held as data, asked of a day, and its page."""

@@ -1,0 +1,1 @@
+"""Immutable files, in a local folder or on S3-compatible storage."""

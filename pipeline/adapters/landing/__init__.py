@@ -1,0 +1,1 @@
+"""Where upstream delivers: files fetched, unpacked, parsed to cells and brought to the declared types."""

@@ -1,0 +1,244 @@
+"""Text and Parquet to cells. Nothing is guessed: no type, no delimiter, no encoding, no end of a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, Sheet, check_header
+from pipeline.adapters.landing.refusals import Subject, quoted
+from pipeline.core.tables import Column, Table
+
+_BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_HTML = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
+_INT64 = range(-(2**63), 2**63)
+
+
+def checked_text(data: bytes, subject: Subject, whole: bool) -> bytes:
+    """The bytes of a text file without a byte order mark, if it is UTF-8, is data, and ends where a line ends.
+
+    A file that was cut at the end of a line looks whole. Only a manifest can tell; ``whole`` says that one did, and
+    then a missing last line's end is no sign of anything.
+    """
+    for mark, name in _OTHER_BOMS.items():
+        if data.startswith(mark):
+            raise subject.refused("ENCODING", f"is written in {name}, not in UTF-8", "ask upstream to write UTF-8")
+    if data.startswith(_BOM):
+        data = data[len(_BOM) :]
+    if not data.strip():
+        raise subject.refused("EMPTY", f"is empty ({len(data):,} bytes)")
+    if b"\0" in data:
+        at = data.index(b"\0")
+        raise subject.refused(
+            "ENCODING",
+            f"has a zero byte at byte {at:,} (line {_line_at(data, at):,}): it is no UTF-8 text, or was padded",
+            "ask upstream to write UTF-8",
+        )
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise subject.refused(
+            "ENCODING",
+            f"is not UTF-8: byte {error.start:,} (line {_line_at(data, error.start):,}) is 0x{data[error.start]:02x}",
+            "ask upstream to write UTF-8 (Latin-1 is not guessed)",
+        ) from None
+    if data.lstrip()[:9].lower().startswith(_HTML):
+        raise subject.refused("HTML", "is a web page, not data: perhaps an error page of the upstream server")
+    if not whole and data[-1:] not in (b"\n", b"\r"):
+        raise subject.refused(
+            "TRUNCATED",
+            f"is half written: its last line ({_line_at(data, len(data)):,}) does not end",
+            "ask upstream to deliver it again, whole, with a line's end or with a manifest",
+        )
+    return data
+
+
+def _line_at(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1
+
+
+def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> Sheet:
+    """Comma-separated values with a header, quoted as in RFC 4180. Blank lines are no rows."""
+    names = _csv_header(table, data, subject)
+    check_header(table, names, subject)
+    broken: dict[int, tuple[int, str]] = {}
+
+    def note(row: Any) -> str:
+        broken[row.number - 1] = (row.actual_columns, f"{row.actual_columns} cells in place of {row.expected_columns}")
+        return "skip"
+
+    declared = [column.name for column in table.columns]
+    try:
+        read = pacsv.read_csv(
+            pa.BufferReader(data),
+            read_options=pacsv.ReadOptions(use_threads=False, block_size=max(len(data) + 1, 1 << 16)),
+            parse_options=pacsv.ParseOptions(newlines_in_values=b'"' in data, invalid_row_handler=note),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=declared,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise subject.refused("UNREADABLE_CSV", f"can't be split into rows ({error})") from None
+    total = read.num_rows + len(broken)
+    records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
+    _check_last(total, broken, data, subject, whole, len(names))
+    return Sheet(
+        columns={name: _one(read[name]) for name in declared},
+        records=records,
+        total=total,
+        locate=_csv_locator(data),
+        broken={number: reason for number, (_, reason) in broken.items()},
+    )
+
+
+def _check_last(
+    total: int, broken: dict[int, tuple[int, str]], data: bytes, subject: Subject, whole: bool, width: int
+) -> None:
+    cells = broken.get(total, (width, ""))[0]
+    if cells < width and not whole:
+        raise subject.refused("TRUNCATED", f"is half written: its last row ({total:,}) has {cells} of {width} cells")
+    if data.count(b'"') % 2:
+        try:
+            for _ in csv.reader(io.StringIO(data.decode(), newline=""), strict=True):
+                pass
+        except csv.Error:
+            raise subject.refused("TRUNCATED", "is half written: a quoted cell is opened and never closed") from None
+
+
+def _csv_header(table: Table, data: bytes, subject: Subject) -> list[str]:
+    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
+    try:
+        names = next(csv.reader([first], strict=True), [])
+    except csv.Error as error:
+        raise subject.refused("UNREADABLE_CSV", f"has a header that can't be read ({error})") from None
+    declared = {column.name for column in table.columns}
+    for sign, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        parts = {part.strip().strip('"') for part in first.split(sign)}
+        if len(names) < len(declared) and len(parts) > 1 and len(parts & declared) > len(set(names) & declared):
+            raise subject.refused(
+                "DELIMITER", f"is separated by {word}, not by commas", "ask upstream to separate by commas"
+            )
+    return names
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _csv_locator(data: bytes) -> Locate:
+    found: dict[int, tuple[int, str]] = {}
+
+    def locate(number: int) -> tuple[int, str]:
+        if not found:
+            text = data.decode()
+            csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+            lines = list(io.StringIO(text, newline=""))
+            reader = csv.reader(lines)
+            begin, record = 0, 0
+            for cells in reader:
+                if cells:
+                    found[record] = (begin + 1, "".join(itertools.islice(lines, begin, reader.line_num)))
+                    record += 1
+                begin = reader.line_num
+        line, row = found.get(number, (number + 1, ""))
+        return line, row.rstrip("\r\n")[:LONGEST_TEXT]
+
+    return locate
+
+
+def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Sheet:
+    """One JSON object per line. A key that is absent is an empty cell; values must have the declared JSON type."""
+    declared = {column.name: column for column in table.columns}
+    lines: list[tuple[int, str]] = []
+    names: dict[str, None] = {}
+    rows: list[dict[str, Any]] = []
+    records: list[int] = []
+    broken: dict[int, str] = {}
+    for number, text in _json_lines(data):
+        lines.append((number, text))
+        try:
+            row = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+            if not isinstance(row, dict):
+                raise ValueError("no JSON object")
+        except (ValueError, RecursionError) as error:
+            broken[len(lines)] = f"no JSON object of one line ({error})"
+            continue
+        names.update(dict.fromkeys(row))
+        rows.append(row)
+        records.append(len(lines))
+    if not whole and len(lines) in broken:
+        raise subject.refused("TRUNCATED", f"is half written: its last line ({lines[-1][0]:,}) is no whole JSON object")
+    if rows:
+        # A column of nothing but empty cells may be left out by the writer.
+        check_header(table, [*names, *(n for n, c in declared.items() if c.empty and n not in names)], subject)
+    misfits: dict[str, dict[int, str]] = {name: {} for name in declared}
+    columns = {
+        name: _json_column(column, [row.get(name) for row in rows], records, misfits[name])
+        for name, column in declared.items()
+    }
+    return Sheet(
+        columns=columns,
+        records=np.asarray(records, np.int64),
+        total=len(lines),
+        locate=lambda number: (lines[number - 1][0], lines[number - 1][1][:LONGEST_TEXT]),
+        misfits=misfits,
+        broken=broken,
+    )
+
+
+def _json_lines(data: bytes) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(data.decode().split("\n"), start=1):
+        if line.strip():
+            yield number, line.rstrip("\r")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _json_column(column: Column, values: list[Any], records: list[int], misfits: dict[int, str]) -> pa.Array:
+    def fits(value: Any) -> bool:
+        if column.type == "integer":
+            return type(value) is int and value in _INT64
+        if column.type == "number":
+            # An integer beyond 2**53 would be rounded.
+            return type(value) is float or (type(value) is int and value in _INT64 and int(float(value)) == value)
+        return type(value) is str and _encodes(value)
+
+    kept = []
+    for record, value in zip(records, values, strict=True):
+        good = value is None or value == "" or fits(value)
+        if not good:
+            misfits[record] = f"{quoted(json.dumps(value))} is no {column.type}"
+        kept.append(value if good and value != "" else None)
+    if column.type == "number":
+        return pa.array([None if v is None else float(v) for v in kept], pa.float64())
+    return pa.array(kept, pa.int64() if column.type == "integer" else pa.string())
+
+
+def _encodes(value: str) -> bool:
+    """Whether a string is text: JSON can spell halves of characters, which are none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The promotion ledger, and the outcomes of days, in SQLite or PostgreSQL."""

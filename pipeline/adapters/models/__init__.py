@@ -1,0 +1,1 @@
+"""Fitted estimators as skops files, and how much memory they need."""

@@ -1,0 +1,78 @@
+"""``python -m pipeline explain`` and ``recompute``: why a day ended as it did, and the proof of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.core.usecase import Usecase
+
+
+def add_explain(command: argparse.ArgumentParser, day: Callable[[str], date]) -> None:
+    """What may be asked of an explanation."""
+    command.add_argument("day", type=day, help="the data day")
+    command.add_argument("--recipe", default="", metavar="NAME", help="about this recipe; default: the challenger")
+    command.add_argument("--digest", default="", help="another verdict of that day; default: its newest")
+
+
+def add_recompute(command: argparse.ArgumentParser, day: Callable[[str], date]) -> None:
+    """What may be asked of a recomputation."""
+    command.add_argument("day", type=day, help="the data day")
+    command.add_argument("--digest", default="", help="another verdict of that day; default: its newest")
+
+
+def explain(args: argparse.Namespace, usecase: Usecase) -> int:
+    """Print why the day ended as it did."""
+    from pipeline.adapters.world import world
+    from pipeline.report.terminal.explanation import refusal_explained, verdict_explained
+    from pipeline.report.terminal.tables import show
+    from pipeline.steps import explain as step
+
+    day = args.day.isoformat()
+    found = step.explain(usecase, day, world(), args.digest)
+    run = found.line.run if found.line is not None else ""
+    where = [("MLflow run", f"{run} ({day} {usecase.name})")] if run else []
+    if found.verdict is None:
+        if found.line is None or found.line.outcome not in ("refused", "failed"):
+            raise UsageError(f"{usecase.name} {day}: {found.gone}", "MISSING")
+        if found.report:
+            where.insert(0, ("validation report", _place(found.report)))
+        show(refusal_explained(found.line, found.findings, found.gone, where))
+        return 0
+    if args.recipe and args.recipe not in found.verdict.findings:
+        judged = ", ".join(found.verdict.findings) or "nobody"
+        raise UsageError(f"{usecase.name} {day}: '{args.recipe}' was not judged that day; judged: {judged}", "RECIPE")
+    if found.page:
+        where.insert(0, ("page", _place(found.page)))
+    where += [("validation report", _place(found.report))] if found.report else []
+    where += [("verdict", found.digest)]
+    if found.verdict.measured:
+        where += [("to reach it again", f"python -m pipeline recompute {usecase.name} {day} --digest {found.digest}")]
+    show(verdict_explained(found.verdict, found.line, args.recipe, where))
+    return 0
+
+
+def recompute(args: argparse.Namespace, usecase: Usecase) -> int:
+    """Reach the verdict again: 0 the same bytes, 1 something differs, 2 something is missing."""
+    from pipeline.adapters.world import world
+    from pipeline.steps import recompute as step
+
+    made = step.recompute(usecase, args.day.isoformat(), world(), args.digest)
+    print(f"{usecase.name} {args.day}: {made.sentence}")
+    for line in made.differs[1:10]:
+        print(f"  {line}")
+    return 2 if made.missing else 0 if made.same else 1
+
+
+def _place(name: str) -> str:
+    """Where a file of the file store lies, as far as it lies on this machine."""
+    from pipeline.adapters.world import store
+
+    kept = store()
+    return str(kept / "files" / name) if isinstance(kept, Path) else f"{name} in the store"

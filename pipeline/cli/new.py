@@ -1,0 +1,80 @@
+"""``python -m pipeline new``: the request, the places, and what is said at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Group
+from rich.text import Text
+
+from pipeline import usecases
+from pipeline.adapters import world
+from pipeline.core.errors import UsageError
+from pipeline.core.words import count
+from pipeline.onboarding.history.rows import Request
+from pipeline.onboarding.new import Made, Places, make
+from pipeline.report.progress import bars
+from pipeline.report.terminal.assumptions import assumptions_view
+from pipeline.report.terminal.tables import show
+
+
+def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
+    """Make the use case and say what was assumed. Nothing is written unless all of it can be."""
+    if args.window is not None and not 8 <= args.window <= 730:
+        raise UsageError(f"--window {args.window}: a window of 8 to 730 days leaves room for a shorter one beside it")
+    request = Request(
+        name=args.name,
+        file=args.file,
+        target=args.target,
+        time=args.time,
+        unit=args.unit,
+        kind=args.kind,
+        label_delay=args.label_delay,
+        zone=args.zone,
+        window=args.window,
+        overwrite=args.overwrite,
+    )
+    places = Places(
+        usecases=usecases_in or Path(usecases.__file__).parent,
+        expectations=world.expectations(),
+        landing=world.landing(),
+        replaced=world.home() / "replaced",
+    )
+    try:
+        with bars() as progress:
+            made = make(request, places, usecases.ALL, progress)
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        raise UsageError(
+            f"there is no room or no access to work ({error.strerror or error}{where}); give it, or name another "
+            f"folder in TMPDIR, and try again",
+            "PLACE",
+        ) from None
+    show(told(made))
+    return 0
+
+
+def told(made: Made) -> Group:
+    """What was assumed, what was written, what to do next."""
+    review = sum(note.review for note in made.notes)
+    command = f"{_near(Path(sys.executable))} -m pipeline"
+    lines = [
+        f"\n{made.name}: written to {_near(made.folder)}, {', '.join(str(_near(file)) for file in made.files)} "
+        f"({count(made.deliveries, 'day')} delivered); it is in ALL of pipeline/usecases/__init__.py.",
+        *(f"Put aside: {_near(path)}" for path in made.aside),
+        f"{count(review, 'line')} to review, kept in {_near(made.folder / 'REVIEW.md')}.",
+        "\nNext:",
+        f"  {command} run {made.name} --from {made.first} --to {made.last}",
+        f"  {command} history {made.name}",
+        f"  {command} replay {made.name} --from {made.soonest} --to {made.last}    # what the gates would have done",
+    ]
+    lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
+    return Group(assumptions_view(made.notes), Text("\n".join(lines)))
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from the working folder, where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,194 @@
+"""Questions about a feed's day: is it of that day, is it whole, is it new, and does it speak the same language?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from statistics import median
+
+import numpy as np
+
+from pipeline.core.checks.profiles import FeedProfile, Profile, between
+from pipeline.core.checks.wording import ENOUGH, About, some
+from pipeline.core.facts import Columns, missing, texts
+from pipeline.core.tables import Feed
+from pipeline.core.verdict import Bound, Finding
+
+_RECENT, _USUAL = 14, 5
+_LONG = 12  # days: the longest dry stretch of 2013 in New York was eleven
+
+
+def check_feed(
+    feed: Feed, day: date, columns: Columns, now: FeedProfile, past: Sequence[Profile], late: Sequence[str] = ()
+) -> list[Finding]:
+    """All questions about a feed's day that need no further declaration; ``late`` columns may be blank at first."""
+    about = About(feed.name)
+    history = {kept.day: kept.feeds[feed.name] for kept in past if feed.name in kept.feeds}
+    recent = [kept.feeds[feed.name] for kept in between(past, day, _RECENT, 1) if feed.name in kept.feeds]
+    found = [_dates(about, feed, day, columns), _keys(about, feed, columns), _varies(about, feed, now)]
+    found += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
+    found.append(_rows(about, feed, day, now, history))
+    learned: list[tuple[str, Callable[[], Finding]]] = [
+        ("values gone", lambda: _gone(about, now, recent, late)),
+        ("scale", lambda: _scale(about, now, list(history.values()))),
+        ("frozen hours", lambda: _repeated(about, now, recent)),
+        ("stuck columns", lambda: _stuck(about, now, list(history.values()))),
+    ]
+    for question, answer in learned:
+        have = len(recent) if question in ("values gone", "frozen hours") else len(history)
+        found.append(answer() if have >= ENOUGH else about.too_early(question, have))
+    found.append(_resent(about, now, {d: kept for d, kept in history.items() if (day - d).days <= _RECENT}))
+    return found
+
+
+def _dates(about: About, feed: Feed, day: date, columns: Columns) -> Finding:
+    wrong = int(np.sum(columns[feed.day] != np.datetime64(day)))
+    text = f"{wrong} of {len(columns[feed.day])} rows are not of {day} by their column '{feed.day}'"
+    if feed.time is not None:
+        off = np.abs(columns[feed.time] - np.datetime64(day) - np.timedelta64(12, "h")) > np.timedelta64(36, "h")
+        far = int(np.sum(off | missing(columns[feed.time])))
+        text += f", {far} lie more than a day off by '{feed.time}'"
+        wrong += far
+    return about.finding("dates", wrong == 0, f"{text} (allowed: none)", wrong, Bound(0, 0))
+
+
+def _keys(about: About, feed: Feed, columns: Columns) -> Finding:
+    keys = texts(columns, feed.key)
+    present = [key for key in keys if key is not None]
+    doubled = len(present) - len(set(present))
+    empty = len(keys) - len(present)
+    text = f"{doubled} rows repeat a key ({', '.join(feed.key)}) and {empty} have none, of {len(keys)} (allowed: none)"
+    return about.finding("keys", doubled + empty == 0, text, doubled + empty, Bound(0, 0))
+
+
+def _varies(about: About, feed: Feed, now: FeedProfile) -> Finding:
+    must = [column.name for column in feed.columns if column.varies]
+    still = [name for name in must if now.distinct[name] < 2]
+    text = (
+        f"{some(still)} hold one value or none in all {now.rows} rows; they must vary within a day"
+        if still
+        else f"{len(must)} columns that must vary do"
+    )
+    return about.finding("varies", not still, text, len(still), Bound(0, 0))
+
+
+def _steps(about: About, feed: Feed, columns: Columns) -> Finding:
+    """Values off a declared scale: one broken cell is no change of unit, one value in twenty is."""
+    worst, text = 0.0, "all values lie on their declared scales"
+    for column in feed.columns:
+        if column.step:
+            values = columns[column.name]
+            values = values[np.isfinite(values) & (values != 0)]
+            steps = values / column.step
+            off = np.abs(steps - np.round(steps)) > 0.02
+            share = float(off.mean()) if len(off) else 0.0
+            if share > worst:
+                worst = share
+                shown = ", ".join(f"{value:g}" for value in np.unique(values[off])[:3])
+                text = (
+                    f"{off.sum()} of {len(off)} values of '{column.name}' are off the scale of {column.step:g}: {shown}"
+                )
+    return about.finding("unit", worst <= 0.05, f"{text} (allowed: 5 %)", worst, Bound(0, 0.05))
+
+
+def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
+    same = [kept.rows for before, kept in history.items() if before.weekday() == day.weekday()][-4:]
+    if len(same) < 2:
+        return about.too_early("rows", len(same), 2, f"accepted {day:%A}s")
+    ratio = now.rows / median(same)
+    text = (
+        f"{now.rows} rows, {ratio:.2f} of the median {median(same):g} of the last {len(same)} {day:%A}s "
+        f"(allowed: {feed.rows})"
+    )
+    return about.finding("rows", ratio in feed.rows, text, ratio, feed.rows)
+
+
+def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile], late: Sequence[str]) -> Finding:
+    """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day."""
+    lost: list[str] = []
+    asked = 0
+    for column in now.values:
+        days = [kept.values.get(column, {}) for kept in recent]
+        for value in set.intersection(*(set(counts) for counts in days)):
+            usual = min(counts[value] for counts in days)
+            asked += usual >= _USUAL
+            if usual >= _USUAL and now.values[column].get(value, 0) == 0:
+                lost.append(f"{column} {value} (at least {usual} a day)")
+    for column, filled in now.filled.items():
+        if column in late:
+            continue
+        # A column that is blank more often than not (gusts of wind) may stay blank on a calm day.
+        share = min(kept.filled.get(column, 0) / max(kept.rows, 1) for kept in recent)
+        asked += share >= 0.5
+        if share >= 0.5 and filled == 0:
+            lost.append(f"any '{column}' (in at least {share:.0%} of the rows a day)")
+    text = (
+        f"missing on this day, though there on each of the last {len(recent)}: {some(sorted(lost))}"
+        if lost
+        else f"{asked} values and columns that came on each of the last {len(recent)} days came again"
+    )
+    return about.finding("values gone", not lost, text, len(lost), Bound(0, 0))
+
+
+def _scale(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+    """Fractional parts never seen: degrees or miles in another unit land between the marks of the old scale.
+
+    How many unseen ones to expect is what Good and Turing say: the share of values seen exactly once. A column that
+    has no scale has many of those, and is then never blamed. Good, Biometrika 40 (1953), 237-264.
+    """
+    worst, limit, text = 0.0, 0.3, "no column shows values between the marks of its scale"
+    for column, counts in now.residues.items():
+        known: dict[str, int] = {}
+        for kept in history:
+            for part, n in kept.residues.get(column, {}).items():
+                known[part] = known.get(part, 0) + n
+        total, today = sum(known.values()), sum(counts.values())
+        if total < 1000 or today < 10:
+            continue
+        fresh = sum(n == 1 for n in known.values()) / total
+        allowed = 0.3 + 10 * fresh
+        share = sum(n for part, n in counts.items() if part not in known) / today
+        if share > allowed and share > worst:
+            worst, limit = share, min(allowed, 1.0)
+            text = (
+                f"{share:.0%} of {today} values of '{column}' have a fractional part that none of {total} values of "
+                f"the last {len(history)} days had; was its unit changed? (allowed: {allowed:.0%})"
+            )
+    return about.finding("scale", worst == 0, text, worst, Bound(0, limit))
+
+
+def _repeated(about: About, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
+    allowed = max(0.05, 2 * max(kept.repeated for kept in recent))
+    text = f"{now.repeated:.1%} of the rows say what another row of the day says (allowed: {allowed:.1%})"
+    return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
+
+
+def _stuck(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+    """Columns that may hold one value all day (no rain), but not on ever so many days in a row."""
+    stuck: list[str] = []
+    for column, value in now.constant.items():
+        flags = [kept.constant.get(column) == value for kept in history]
+        *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
+        longest = max(earlier, default=0)
+        # A column that has never been anything else has nothing to be stuck at.
+        if not all(flags) and last + 1 > max(_LONG, 2 * longest):
+            stuck.append(f"{column} = {value} all day, for {last + 1} days now (longest before: {longest})")
+    text = some(stuck) if stuck else "no column stands still for longer than it used to"
+    return about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
+
+
+def _resent(about: About, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
+    worst, when = 0.0, None
+    for before, kept in history.items():
+        there = set(kept.sketch)
+        # A full sketch holds every digest up to its last one, and is silent about those above.
+        ours = [row for row in now.sketch if len(there) < 512 or row <= kept.sketch[-1]]
+        share = sum(row in there for row in ours) / len(ours) if ours else 0.0
+        if share > worst:
+            worst, when = share, before
+    text = (
+        f"{worst:.0%} of the rows say what {when} said (allowed: 20 %)"
+        if when
+        else f"no row says what a row of the last {len(history)} days said"
+    )
+    return about.finding("sent before", worst <= 0.2, text, worst, Bound(0, 0.2))

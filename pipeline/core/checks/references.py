@@ -1,0 +1,189 @@
+"""Questions about a reference table: is it fresh, is it whole, and does it still serve the units that need it?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from math import exp, lgamma, sqrt
+from statistics import median, stdev
+
+import numpy as np
+
+from pipeline.core.checks.profiles import KeyBook, ReferenceProfile
+from pipeline.core.checks.wording import ENOUGH, About, some
+from pipeline.core.facts import Columns, missing, texts
+from pipeline.core.tables import Reference
+from pipeline.core.verdict import Bound, Finding
+
+#: Windows of days over which newly seen keys are pooled: a freeze shows within days where many keys are new each
+#: day, and within two weeks where few are.
+_WINDOWS = (1, 2, 3, 5, 7, 10, 14)
+#: So unlikely a handful of newcomers is an alarm. On the 336 clean days of 2013 the least likely had 7e-4.
+_CHANCE = 1e-4
+
+
+class ReferenceCheck:
+    """The questions about one snapshot as of its day; ``units`` is the day of the feed that is joined to it."""
+
+    def __init__(self, reference: Reference, day: date, columns: Columns, units: Columns) -> None:
+        self.reference, self.day = reference, day
+        self.columns, self.units, self.about = columns, units, About(reference.name)
+
+    def age(self) -> Finding:
+        """By the newest date in the table itself, not by the file's: touching a file does not freshen it."""
+        day, dates = self.day, self.columns[self.reference.refreshed]
+        dates = dates[~missing(dates)]
+        if not len(dates):
+            return self.about.unknown("age", f"no row says in '{self.reference.refreshed}' when it was refreshed")
+        newest = dates.max().astype("datetime64[D]").astype(object)
+        age, wanted = (day - newest).days, Bound(0, self.reference.max_age)
+        text = f"refreshed on {newest}, age {age} on {day} (allowed: {wanted} days)"
+        return self.about.finding("age", age in wanted, text, age, wanted)
+
+    def unchanged(self, contents: Mapping[date, str]) -> Finding:
+        """The content's digest on all stored days: the date of refreshing may move on while nothing else does."""
+        day, most = self.day, self.reference.max_unchanged
+        if most is None:
+            return self.about.unknown("unchanged", "the table rarely changes, so its content may stand still", False)
+        if not contents.get(day):
+            return self.about.unknown("unchanged", "the store has no digest of its content")
+        same = day
+        earlier = sorted((before for before in contents if before < day), reverse=True)
+        for before in earlier:
+            if contents[before] != contents[day]:
+                break
+            same = before
+        days, wanted = (day - same).days, Bound(0, most)
+        if days <= most and same == min([*earlier, day]) and len(earlier) < most:
+            return self.about.too_early("unchanged", len(earlier), most)
+        text = f"content the same for {days} days, since {same} (allowed: {most})"
+        return self.about.finding("unchanged", days in wanted, text, days, wanted)
+
+    def duplicates(self) -> Finding:
+        """A doubled key doubles the units that are joined to it."""
+        counts = Counter(key for key in texts(self.columns, self.reference.key) if key is not None)
+        empty = len(self.columns[self.reference.refreshed]) - counts.total()
+        doubled = {key: n for key, n in counts.items() if n > 1}
+        used = [key for key in texts(self.units, self.reference.joined_by[1]) if key is not None]
+        extra = sum(doubled.get(key, 1) - 1 for key in used)
+        text = (
+            f"{len(doubled)} keys stand more than once and {empty} rows have none (allowed: none); "
+            f"a join would make {len(used) + extra} rows of {len(used)}"
+        )
+        return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
+
+    def kept(self, previous: Columns | None) -> list[Finding]:
+        """What vanished from the snapshot, and what it now says otherwise, since the last accepted one."""
+        if previous is None:
+            return [self.about.too_early(question, 0, 1) for question in ("shrinkage", "rewritten")]
+        old, new = self._rows(previous), self._rows(self.columns)
+        used = {key for key in texts(self.units, self.reference.joined_by[1]) if key is not None} & set(old)
+        gone, gone_used = len(set(old) - set(new)), len(used - set(new))
+        share = max(gone / max(len(old), 1), gone_used / max(len(used), 1))
+        wanted = Bound(0, self.reference.shrinkage)
+        text = (
+            f"{gone} of {len(old)} keys vanished, {gone_used} of the {len(used)} that this day uses "
+            f"(allowed: {wanted.high:.1%} of either)"
+        )
+        shrinkage = self.about.finding("shrinkage", share in wanted, text, share, wanted)
+        common = [key for key in old if key in new]
+        if not common:
+            return [shrinkage, self.about.unknown("rewritten", "no key is left to compare")]
+        changed = sum(old[key] != new[key] for key in common)
+        wanted = Bound(0, self.reference.rewritten)
+        text = f"{changed} of {len(common)} rows say something else than before (allowed: {wanted.high:.0%})"
+        return [
+            shrinkage,
+            self.about.finding("rewritten", changed / len(common) in wanted, text, changed / len(common), wanted),
+        ]
+
+    def _rows(self, columns: Columns) -> dict[str, str]:
+        names = [c.name for c in self.reference.columns if c.name != self.reference.refreshed]
+        keys = texts(columns, self.reference.key)
+        rows = zip(*(columns[name].tolist() for name in names), strict=True)
+        return {key: repr(row) for key, row in zip(keys, rows, strict=True) if key is not None}
+
+    def matched(self, now: ReferenceProfile) -> Finding:
+        """Over the units that have a key: a storm cancels flights, and a cancelled flight has no aircraft."""
+        wanted = self.reference.matched
+        if not now.units:
+            return self.about.unknown("matched", "not one unit has a key to look up")
+        share = now.hits / now.units
+        text = f"{now.hits} of {now.units} units with a key find it, {share:.1%} (wanted: {_percent(wanted)})"
+        return self.about.finding("matched", share in wanted, text, share, wanted)
+
+    def matched_drop(self, now: ReferenceProfile, before: Sequence[tuple[date, ReferenceProfile]]) -> Finding:
+        """Against its own recent past: a limit that is wide enough for every season is too wide for any day."""
+        recent = [kept.hits / kept.units for then, kept in before if (self.day - then).days <= 28 and kept.units]
+        if len(recent) < ENOUGH or not now.units:
+            return self.about.too_early("matched drop", min(len(recent), ENOUGH))
+        usual, share = median(recent), now.hits / now.units
+        # A share of few units moves by chance; four of its own standard deviations are no news.
+        noise = 4 * max(stdev(recent), sqrt(usual * (1 - usual) / now.units))
+        drop, wanted = usual - share, Bound(high=max(self.reference.matched_drop, noise))
+        text = (
+            f"{share:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} days "
+            f"(a drop of at most {100 * wanted.high:.2g} points is allowed)"
+        )
+        return self.about.finding("matched drop", drop in wanted, text, drop, wanted)
+
+    def lost_keys(self, now: KeyBook, before: KeyBook | None) -> Finding:
+        """Keys that matched when they were last used; what never matched is not this question's business."""
+        if before is None:
+            return self.about.too_early("lost keys", 0, 1)
+        served = {
+            key: sight.found_last
+            for key, sight in now.known.items()
+            if sight.last == 0 and key in before.known and before.known[key].found_last
+        }
+        lost = sorted(key for key, found in served.items() if not found)
+        share, wanted = len(lost) / max(len(served), 1), Bound(0, self.reference.shrinkage)
+        shown = f": {some(lost)}" if lost else ""
+        text = (
+            f"{len(lost)} of {len(served)} keys that matched when they were last used match no longer{shown} "
+            f"(allowed: {wanted.high:.1%})"
+        )
+        return self.about.finding("lost keys", share in wanted, text, share, wanted)
+
+    def new_keys(self, now: KeyBook) -> Finding:
+        """Keys first seen of late, against keys first seen before: a table that stopped growing starves the new.
+
+        The overall share of matches hardly moves in a month of it. The chance is the tail of the beta-binomial
+        distribution: how few of the newcomers match, given how many of the older ones did when they were new.
+        """
+        need = 2 * ENOUGH + max(_WINDOWS)
+        if now.days < need:
+            return self.about.too_early("new keys", now.days, need)
+        first = [(sight.first, sight.found_first) for sight in now.known.values()]
+        old = [found for seen, found in first if seen >= max(_WINDOWS)]
+        worst = 1.0
+        text = "no key was seen for the first time in the last two weeks"
+        for window in _WINDOWS:
+            young = [found for seen, found in first if seen < window]
+            chance = few(sum(young), len(young), sum(old), len(old))
+            if young and chance < worst:
+                worst = chance
+                text = (
+                    f"{sum(young)} of {len(young)} keys first seen in the last {window} days match, against "
+                    f"{sum(old)} of {len(old)} before; so few have a chance of {chance:.1g} (wanted: {_CHANCE:g})"
+                )
+        return self.about.finding("new keys", worst >= _CHANCE, text, worst, Bound(_CHANCE, 1))
+
+
+def few(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
+    """The chance that at most ``hits`` of ``of`` match, after ``earlier_hits`` of ``earlier`` did (flat prior)."""
+    a, b = earlier_hits + 1, earlier - earlier_hits + 1
+
+    def beta(x: float, y: float) -> float:
+        return lgamma(x) + lgamma(y) - lgamma(x + y)
+
+    terms = [
+        lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1) + beta(k + a, of - k + b) - beta(a, b)
+        for k in range(hits + 1)
+    ]
+    return min(1.0, float(np.sum([exp(term) for term in terms])))
+
+
+def _percent(bound: Bound) -> str:
+    return f"{bound.low:.0%} to {min(bound.high, 1):.0%}"

@@ -1,0 +1,104 @@
+"""The gates: each is one question about a candidate, and answers it with findings. Declared per use case.
+
+Write a new gate as a frozen dataclass in the module of its family, name it here, and add an example of it to
+``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from pipeline.core.evidence.candidate import Evidence, Stage
+from pipeline.core.gates.better import Better
+from pipeline.core.gates.calibration import Calibration
+from pipeline.core.gates.latency import Latency
+from pipeline.core.gates.leakage import NoLeak, NothingShared, SameAlone
+from pipeline.core.gates.loss import BeatsBaseline, EverySlice, NotWorse
+from pipeline.core.gates.resources import Resources
+from pipeline.core.gates.simplicity import SimplerPreferred
+from pipeline.core.gates.soundness import Golden, Repeatable
+from pipeline.core.gates.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
+from pipeline.core.gates.top_of_list import TopOfList
+from pipeline.core.gates.what_would_change import what_would
+from pipeline.core.gates.worth import Floor, Value
+from pipeline.core.verdict import Finding, Outcome
+
+__all__ = [
+    "BeatsBaseline",
+    "Better",
+    "Calibration",
+    "Churn",
+    "DecisionMix",
+    "EverySlice",
+    "Floor",
+    "Gate",
+    "Golden",
+    "Latency",
+    "NoLeak",
+    "NotWorse",
+    "NothingShared",
+    "Repeatable",
+    "Resources",
+    "RightToWrong",
+    "SameAlone",
+    "ScoreShift",
+    "SimplerPreferred",
+    "Sound",
+    "TopOfList",
+    "Value",
+    "judge",
+    "question",
+]
+
+
+class Gate(Protocol):
+    """One question. The constructor refuses nonsense; ``judge`` never raises on evidence that is poor or missing.
+
+    A gate that reads more than scores has a class variable ``reads`` beside these, the name of the evidence's field
+    that is measured for it (``timing``, ``footprint``, ``repeated``, ``answers``, ``audited``, ``shared``).
+    """
+
+    @property
+    def name(self) -> str:
+        """The question in a few words."""
+
+    @property
+    def stage(self) -> Stage:
+        """What must be made for it: it is asked of a candidate that passed every earlier stage."""
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """At least one finding that can stop the candidate; further ones may only inform."""
+
+
+def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
+    """What all gates found, with the gate's name and what would change each answer.
+
+    A gate that found nothing which can stop the candidate did not answer: UNKNOWN.
+    """
+    findings: list[Finding] = []
+    for gate in gates:
+        found = gate.judge(evidence)
+        if not any(finding.required for finding in found):
+            found = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *found)
+        findings += [
+            replace(one, gate=gate.name, change=one.change or what_would(one, evidence.window)) for one in found
+        ]
+    return tuple(findings)
+
+
+def question(gate: Gate) -> str:
+    """What a gate asks, in plain words: the first sentence of its docstring with its own limits, else its name."""
+    kind = type(gate)
+    text = " ".join((kind.__doc__ or "").split())
+    if not text or text.startswith(f"{kind.__name__}("):  # what a dataclass says of itself is no question
+        return gate.name
+    first = re.match(r".*?[.?!](?= |$)", text)
+
+    def spelt(named: re.Match[str]) -> str:
+        limit = getattr(gate, named[1], None)
+        return f"{limit:g}" if isinstance(limit, int | float) else named[1]
+
+    return re.sub(r"``(\w+)``", spelt, first.group() if first else text)

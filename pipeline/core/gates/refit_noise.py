@@ -1,0 +1,70 @@
+"""What every gate on stability shares: credit for refitting noise, and the finding about an excess over it.
+
+A recipe refitted with another seed on a resample of its units also changes decisions, and what a candidate changes
+within that noise says little about it. (The resample parts units that fail together, so the noise is understated, on
+the strict side.) The credit for it is at most the limit itself: a recipe that changes wildly from fit to fit must not
+buy itself room by that. One scored day is read, so the intervals know how blocks differ, not how days do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.core.evidence.candidate import Evidence, Exam
+from pipeline.core.gates.loss import check_confidence, check_share
+from pipeline.core.kinds import Floats
+from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.verdict import Bound, Finding, Outcome
+from pipeline.core.words import beyond, count, sureness
+
+
+def check_limit(gate: str, limit: float, at_least: int, confidence: float) -> None:
+    """Refuse a limit that no retrained model could keep to, or numbers that prove nothing."""
+    check_share(gate, "limit", limit, high=float("inf"))
+    check_confidence(gate, confidence)
+    if not limit > 0:
+        raise ValueError(f"gate '{gate}': the limit must be above 0, or no retrained model could ever pass")
+    if at_least < 2:
+        raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
+
+
+def sat_exam(evidence: Evidence, at_least: int) -> tuple[Exam, Floats] | str:
+    """The exam and the twin's predictions, if they can be judged; else why not."""
+    exam = evidence.exam
+    if exam is None or not len(exam):
+        return "no unit of the scored day was predicted"
+    if exam.twin is None:
+        return "the recipe was not refitted, so nothing tells change from refitting noise"
+    for who, predictions in (("champion", exam.champion), ("candidate", exam.candidate), ("twin", exam.twin)):
+        bad = len(exam) - int(np.count_nonzero(evidence.valid(predictions)))
+        if bad:
+            return f"{bad:,} of {count(len(exam), 'prediction')} of the {who} are not valid"
+    if len(exam) < at_least:
+        return f"{count(len(exam), 'unit')} on the scored day, at least {at_least} are needed"
+    return exam, exam.twin
+
+
+def settle(
+    name: str, found: Interval | NoInterval, limit: float, told: str, number: Callable[[float], str] = beyond
+) -> Finding:
+    """The finding about an excess over refitting noise that should stay below ``limit``."""
+    bound = Bound(high=limit)
+    if isinstance(found, NoInterval):
+        return Finding(name, Outcome.UNKNOWN, found.why, wanted=bound)
+    refuted, proven = found.low > limit, found.high <= limit
+    outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
+    end = found.low if refuted else found.high
+    text = (
+        f"{told}: {number(found.estimate)} beyond it "
+        f"({sureness(found)}: at {'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
+        f"{count(found.units, 'unit')} in {count(found.blocks, 'block')} of one day"
+    )
+    counts = {"days": 1, "units": found.units, "blocks": found.blocks}
+    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
+
+
+def credit(noise: Floats, limit: float) -> Floats:
+    """What is taken off for refitting noise, per unit: the noise itself, but on average the limit at most."""
+    return noise if float(noise.mean()) <= limit else np.full(len(noise), limit)

@@ -1,0 +1,271 @@
+"""Gates on the artifact itself: are its predictions sound, and does it change no more than it has to?
+
+What counts as change is told in :mod:`pipeline.core.gates.refit_noise`: what goes beyond refitting noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.gates.loss import slices
+from pipeline.core.gates.refit_noise import check_limit, credit, sat_exam, settle
+from pipeline.core.kinds import Floats, Ints, Kind
+from pipeline.core.stats import ROUNDING, Interval, NoInterval, mean_interval, numbered, shift_excess
+from pipeline.core.verdict import Bound, Finding, Outcome
+from pipeline.core.words import count, percent, some
+
+
+def _spreads(shift: float) -> str:
+    return f"{shift:.2f}" if shift > 0 else "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Is every prediction of the candidate on the scored day a number its kind can have, and are they not all one?"""
+
+    name: ClassVar[str] = "sound"
+    stage: ClassVar[Stage] = Stage.SCORES
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """One finding; its value is the number of invalid predictions."""
+        exam = evidence.exam
+        if exam is None or not len(exam):
+            return (Finding(self.name, Outcome.UNKNOWN, "no unit of the scored day was predicted"),)
+        scores, units = exam.candidate, len(exam)
+        bad = units - int(np.count_nonzero(evidence.valid(scores)))
+        if bad:
+            outcome, text = Outcome.FAIL, f"{bad:,} of {count(units, 'prediction')} are not valid numbers"
+        elif units < 2:
+            outcome, text = Outcome.UNKNOWN, "1 prediction does not show whether the model tells units apart"
+        elif (scores != scores[0]).any():
+            text = f"{count(units, 'prediction')}, all valid, from {scores.min():.3g} to {scores.max():.3g}"
+            outcome = Outcome.PASS
+        else:
+            one = " ".join(f"{number:.3g}" for number in np.atleast_1d(scores[0])[:10])
+            outcome, text = Outcome.FAIL, f"all {count(units, 'prediction')} are {one}: the model tells nothing apart"
+        return (Finding(self.name, outcome, text, float(bad), Bound(0, 0), counts={"units": units}),)
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """Does the candidate change at most a share ``limit`` of the decisions, beyond what refitting changes?
+
+    Attributes:
+        limit: Above 0; ``0.10`` is one decision in ten.
+        at_least: Units of the scored day below which the answer is UNKNOWN.
+        confidence: Of the one-sided interval.
+    """
+
+    limit: float
+    at_least: int = 100
+    confidence: float = 0.95
+    name: ClassVar[str] = "churn"
+    stage: ClassVar[Stage] = Stage.REFIT
+
+    def __post_init__(self) -> None:
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """One finding; its value is the share changed less the share that the twin changes."""
+        sat = sat_exam(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
+        exam, twin = sat
+        decided = evidence.kind.decision(exam.candidate)
+        changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
+        noise = (decided != evidence.kind.decision(twin)).astype(np.float64)
+        found = mean_interval(changed - credit(noise, self.limit), exam.clusters, confidence=self.confidence)
+        told = (
+            f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
+        )
+        return (settle(self.name, found, self.limit, told),)
+
+
+@dataclass(frozen=True, slots=True)
+class RightToWrong:
+    """Does the candidate spoil at most a share ``limit`` of what the champion got right, beyond what refitting spoils?
+
+    Attributes:
+        limit: Above 0, as a share of the labelled units of the scored day.
+        at_least: Labelled units below which the answer is UNKNOWN.
+        confidence: Of the one-sided interval.
+    """
+
+    limit: float
+    at_least: int = 100
+    confidence: float = 0.95
+    name: ClassVar[str] = "right to wrong"
+    stage: ClassVar[Stage] = Stage.REFIT
+
+    def __post_init__(self) -> None:
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
+        bound = Bound(high=self.limit)
+        sat = sat_exam(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
+        exam, twin = sat
+        known = np.isfinite(exam.labels)
+        labels, n = exam.labels[known], int(known.sum())
+        if n < self.at_least:
+            text = f"{count(n, 'labelled unit')} on the scored day, at least {self.at_least} are needed"
+            return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
+        champion, candidate, again = (
+            evidence.kind.right(labels, scores[known]) for scores in (exam.champion, exam.candidate, twin)
+        )
+        spoilt, mended = champion & ~candidate, ~champion & candidate
+        noise = candidate & ~again
+        excess = spoilt - credit(noise.astype(np.float64), self.limit)
+        found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
+        told = (
+            f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
+            f"refitting on a resample spoils {percent(noise.mean())}"
+        )
+        return (settle(self.name, found, self.limit, told),)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreShift:
+    """Does the distribution of scores move by at most ``limit`` of its spread, beyond what refitting moves it?
+
+    Where a prediction is a row of probabilities, each class is looked at by itself, in its own spread, and the one
+    that moves most is judged: two classes can change places behind a third, or behind any one number made of them all.
+    To pass, every class must be shown to stay within the limit; the error allowed is split among them all the same
+    (Bonferroni), so that many classes refuse no more often than one.
+
+    Attributes:
+        limit: Above 0; in pooled standard deviations of champion and candidate.
+        at_least: Units of the scored day below which the answer is UNKNOWN.
+        confidence: Of the one-sided interval.
+    """
+
+    limit: float
+    at_least: int = 100
+    confidence: float = 0.95
+    name: ClassVar[str] = "score shift"
+    stage: ClassVar[Stage] = Stage.REFIT
+
+    def __post_init__(self) -> None:
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """One finding; its value is the Wasserstein distance less the twin's, in spreads."""
+        bound = Bound(high=self.limit)
+        sat = sat_exam(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
+        columns = _columns(evidence.kind, *sat)
+        level = 1 - (1 - self.confidence) / max(len(columns), 1)
+        judged: list[tuple[str, tuple[float, float, Interval]]] = []
+        for what, scores in columns:
+            found = shift_excess(*scores, sat[0].clusters, confidence=level, credit=self.limit)
+            if isinstance(found, NoInterval):
+                return (Finding(self.name, Outcome.UNKNOWN, f"{what}: {found.why}", wanted=bound),)
+            judged.append((what, found))
+        if not judged:
+            return (Finding(self.name, Outcome.UNKNOWN, "all scores are constant", wanted=bound),)
+        # Whoever is shown to leave the limit comes first; else all hangs on the highest upper end.
+        what, (shift, noise, interval) = max(judged, key=lambda one: (one[1][2].low > self.limit, one[1][2].high))
+        told = f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
+        return (settle(self.name, interval, self.limit, told, _spreads),)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMix:
+    """Does the mix of decisions, on the whole and in each slice, move by at most ``limit``, beyond refitting noise?
+
+    The mix moves by half the sum of the changes of all decisions' shares (total variation). The whole must be shown
+    to stay within the limit; a slice, which has fewer rows, must not be shown to leave it (Bonferroni over slices).
+
+    Attributes:
+        limit: Above 0; ``0.05`` is five of a hundred units decided otherwise, on balance.
+        at_least: Units below which the whole is UNKNOWN and a slice is called too few.
+        confidence: Of the whole, and of all slices together.
+    """
+
+    limit: float
+    at_least: int = 100
+    confidence: float = 0.95
+    name: ClassVar[str] = "decision mix"
+    stage: ClassVar[Stage] = Stage.REFIT
+
+    def __post_init__(self) -> None:
+        check_limit(self.name, self.limit, self.at_least, self.confidence)
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
+        sat = sat_exam(evidence, self.at_least)
+        if isinstance(sat, str):
+            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
+        exam, twin = sat
+        decisions = [evidence.kind.decision(scores) for scores in (exam.champion, exam.candidate, twin)]
+        whole = self._part(decisions, exam.clusters, self.confidence, self.name)
+        parts = [(name, rows) for name, rows in slices(exam.slices) if len(rows) >= self.at_least]
+        if not exam.slices:
+            return (whole,)
+        if not parts:
+            return (whole, self._summary(()))
+        level = 1 - (1 - self.confidence) / len(parts)
+        each = tuple(
+            self._part([d[rows] for d in decisions], exam.clusters[rows], level, "slice mix", about=name)
+            for name, rows in parts
+        )
+        return (whole, self._summary(each), *each)
+
+    def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
+        champion, candidate, twin = decisions
+        shift, noise = _mix(champion, candidate), _mix(candidate, twin)
+        found = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
+        told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
+        told = f"{about}: {told}" if about else told
+        finding = settle(name, found, self.limit, told)
+        if not about:
+            return finding
+        values = (finding.value, finding.wanted, finding.low, finding.high, finding.counts)
+        return Finding(name, finding.outcome, finding.text, *values, about=about, required=False)
+
+    def _summary(self, each: tuple[Finding, ...]) -> Finding:
+        name = f"{self.name} per slice"
+        moved = [finding.about for finding in each if finding.outcome is Outcome.FAIL]
+        judged = [finding for finding in each if finding.value is not None]
+        silent = [finding.about for finding in each if finding.value is None]
+        if not judged:
+            return Finding(name, Outcome.UNKNOWN, f"no slice has {self.at_least} units in enough blocks")
+        worst = max(judged, key=lambda finding: (finding.value or 0.0, finding.about))
+        if moved:
+            text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {some(moved)}"
+        else:
+            text = f"none of {count(len(judged), 'slice')} is shown to move by more than allowed"
+        if silent:
+            text += f"; cannot judge {some(silent)}"
+        outcome = Outcome.FAIL if moved else Outcome.UNKNOWN if silent else Outcome.PASS
+        counts = {"slices": len(judged)}
+        values = (worst.value, Bound(high=self.limit), worst.low, worst.high, counts)
+        return Finding(name, outcome, f"{text}; most: {worst.text}", *values)
+
+
+def _columns(kind: Kind, exam: Exam, twin: Floats) -> list[tuple[str, tuple[Floats, Floats, Floats]]]:
+    """The scores in words, and those of champion, candidate and twin; a class that nobody ever expects is left out."""
+    sides = (exam.champion, exam.candidate, twin)
+    if not kind.width:
+        return [("scores", sides)]
+    columns = [
+        (f"probabilities of '{word}'", (sides[0][:, n], sides[1][:, n], sides[2][:, n]))
+        for n, word in enumerate(kind.classes)
+    ]
+    return [(what, of) for what, of in columns if np.ptp(np.concatenate(of)) > ROUNDING]
+
+
+def _mix(before: Ints, after: Ints) -> Floats:
+    """Marks per unit whose mean is the total variation between the two mixes of decisions."""
+    units = len(before)
+    place, n = numbered(np.concatenate([before, after]))
+    change = np.bincount(place[units:], minlength=n) - np.bincount(place[:units], minlength=n)
+    sign = np.sign(change) / 2
+    return np.asarray(sign[place[units:]] - sign[place[:units]], dtype=np.float64)

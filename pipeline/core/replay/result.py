@@ -1,0 +1,216 @@
+"""What a replay came to, for whoever shows it: policies beside each other, and what a search proposes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.core.replay.figures import AFTER, Assessment, churned, harm
+from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.player import Change, Timeline
+from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.usecase import Usecase
+from pipeline.core.windows import Days
+from pipeline.core.words import at_best, at_worst, change, count
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One policy, replayed.
+
+    Attributes:
+        timeline: What it did.
+        figures: What it came to.
+        difference: Its served loss relative to the best recipe shipped daily.
+    """
+
+    timeline: Timeline
+    figures: Assessment
+    difference: Interval | NoInterval
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self.timeline.policy.name
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a search found.
+
+    Attributes:
+        name: The policy, as a change of the declared one; chosen on the first part of the history.
+        split: Number of the first day of the rest.
+        chosen, judged: Its figures on the first part, and on the rest.
+        declared_chosen, declared_judged: Those of the declared policy.
+        daily: The recipe that shipped daily was best on the first part.
+        daily_chosen, daily_judged: Its figures.
+        difference: On the rest, the proposal's served loss relative to the declared policy's.
+        tried: How many policies were tried.
+    """
+
+    name: str
+    split: int
+    chosen: Assessment
+    judged: Assessment
+    declared_chosen: Assessment
+    declared_judged: Assessment
+    daily: str
+    daily_chosen: Assessment
+    daily_judged: Assessment
+    difference: Interval | NoInterval
+    tried: int
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """A replay.
+
+    Attributes:
+        usecase: Whose.
+        days: The counted days.
+        reel: The history.
+        played: The policies; the declared one and those that were asked for come first, then the habits.
+        asked: How many of them are no habits.
+        best: The best recipe shipped daily, among them.
+        left_out: Gates that can't be replayed, as they judge what is measured on the day.
+        without: Refused days, which nobody saw.
+        ageing: Recipe to its loss by age relative to its fresh fits', in order of the age; NaN where nothing is known.
+        searched: The policies that a search tried, as points: name, loss, promotions.
+        proposal: What it found; None: not asked.
+    """
+
+    usecase: Usecase
+    days: Days
+    reel: Reel
+    played: tuple[Played, ...]
+    asked: int
+    best: Played
+    left_out: tuple[str, ...]
+    without: tuple[date, ...]
+    ageing: Mapping[str, Sequence[float]]
+    searched: tuple[tuple[str, float, int], ...] = ()
+    proposal: Proposal | None = None
+
+    def day(self, number: int) -> str:
+        """The date of a day's number, ISO format."""
+        return str(self.reel.stretch.days[number])
+
+    def model(self, fit: Fit) -> str:
+        """A fit as people name it."""
+        return f"{fit.recipe} of {self.day(fit.day)}"
+
+    def harm(self, change: Change) -> float:
+        """What a change did to the loss over the next days, relative to what it replaced; NaN where none is left."""
+        days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.reel))) if self.reel.units(n)]
+        before = sum(self.reel.loss(change.replaced, n) * self.reel.units(n) for n in days)
+        units = sum(self.reel.units(n) for n in days)
+        return harm(change, self.reel) * units / before if days and before > 0 else math.nan
+
+    def sentence(self) -> str:
+        """What the declared policy came to, beside shipping every day."""
+        mine, best = self.played[0], self.best
+        harmful = f", {mine.figures.harmful} of them harmful" if mine.figures.promotions else ""
+        return (
+            f"the declared policy served a loss {told(mine.difference)} that of {best.name}, with "
+            f"{count(mine.figures.promotions, 'promotion')}{harmful}, in place of {best.figures.promotions}"
+        )
+
+    def proposed(self) -> str:
+        """The search's proposal in a sentence; empty where none was asked."""
+        found = self.proposal
+        if found is None:
+            return ""
+        split = self.day(found.split)
+        return (
+            f"of {found.tried} policies '{found.name}' had the least loss on the days before {split}: "
+            f"{_beside(found.chosen, found.declared_chosen, found.daily, found.daily_chosen)}; on the days from then "
+            f"on, which had no part in the choice: "
+            f"{_beside(found.judged, found.declared_judged, found.daily, found.daily_judged)}; there its loss is "
+            f"{told(found.difference)} that of the declared policy"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the history itself, as plain JSON values."""
+        found = self.proposal
+        return {
+            "usecase": self.usecase.name,
+            "loss": self.usecase.kind.loss_name,
+            "days": [self.days.first.isoformat(), self.days.last.isoformat()],
+            "policies": [self._played(one) for one in self.played],
+            "best": self.best.name,
+            "left_out": list(self.left_out),
+            "without": [day.isoformat() for day in self.without],
+            "ageing": {recipe: [_number(value) for value in curve] for recipe, curve in self.ageing.items()},
+            "searched": [[name, _number(loss), promotions] for name, loss, promotions in self.searched],
+            "proposal": None if found is None else self._proposal(found),
+        }
+
+    def _played(self, one: Played) -> dict[str, Any]:
+        reigns: list[list[str]] = []
+        for n, fit in enumerate(one.timeline.served):
+            if not n or fit != one.timeline.served[n - 1]:
+                reigns.append([self.day(one.timeline.first + n), fit.recipe, self.day(fit.day)])
+        return {
+            "name": one.name,
+            **_figures(one.figures),
+            "daily": [_number(loss) for loss in one.figures.daily.tolist()],
+            "difference": _interval(one.difference),
+            "reigns": reigns,
+            "changes": [
+                {
+                    "decided": self.day(change.decided),
+                    "serves": self.day(change.serves),
+                    "winner": self.model(change.winner),
+                    "replaced": self.model(change.replaced),
+                    "reason": change.reason,
+                    "harm": _number(self.harm(change)),
+                    "churn": _number(churned(change, self.reel)),
+                }
+                for change in one.timeline.changes
+            ],
+        }
+
+    def _proposal(self, found: Proposal) -> dict[str, Any]:
+        parts = ("chosen", "judged", "declared_chosen", "declared_judged", "daily_chosen", "daily_judged")
+        return {
+            "policy": found.name,
+            "split": self.day(found.split),
+            "daily": found.daily,
+            "tried": found.tried,
+            "difference": _interval(found.difference),
+            **{part: _figures(getattr(found, part)) for part in parts},
+        }
+
+
+def told(difference: Interval | NoInterval) -> str:
+    """A relative difference of losses with its ends, to go before ``that of …``."""
+    if isinstance(difference, NoInterval):
+        return f"of which it is not known how it compares ({difference.why}) with"
+    if difference.estimate == difference.low == difference.high == 0:
+        return "the same as"
+    ends = f"{at_best(difference.low)}, {at_worst(difference.high)}"
+    return f"{change(difference.estimate)} ({100 * difference.confidence:.4g} %: {ends}) than"
+
+
+def _beside(mine: Assessment, declared: Assessment, daily: str, best: Assessment) -> str:
+    others = f"declared {declared.loss:.4f} with {declared.promotions}, {daily} {best.loss:.4f} with {best.promotions}"
+    return f"{mine.loss:.4f} with {count(mine.promotions, 'promotion')} ({others})"
+
+
+def _figures(figures: Assessment) -> dict[str, Any]:
+    return {name: _number(value) for name, value in asdict(figures).items() if name != "daily"}
+
+
+def _interval(found: Interval | NoInterval) -> dict[str, Any]:
+    if isinstance(found, NoInterval):
+        return {"why": found.why}
+    ends = {name: _number(getattr(found, name)) for name in ("estimate", "low", "high")}
+    return {**ends, "confidence": found.confidence}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,39 @@
+"""The history as deliveries: a Parquet file a day below the landing folder, as upstream would leave them there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pipeline.onboarding.history.rows import History
+
+
+def deliver(history: History, folder: Path) -> None:
+    """Write one file a day into the folder."""
+    from pyarrow import parquet
+
+    for day in history.calendar:
+        rows = history.of(day).combine_chunks()
+        parquet.write_table(rows, folder / f"{day}.parquet", compression="zstd", write_page_checksum=True)
+
+
+def put_aside(path: Path, replaced: Path) -> Path | None:
+    """Move a file or folder below ``replaced``, under a number that nobody has; where it went, or None."""
+    if not os.path.lexists(path):
+        return None
+    replaced.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while os.path.lexists(replaced / f"{path.name}.{number}"):
+        number += 1
+    target = replaced / f"{path.name}.{number}"
+    shutil.move(path, target)
+    return target
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole: nobody sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.new")
+    made.write_text(text, encoding="utf-8")
+    made.replace(path)

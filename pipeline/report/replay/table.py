@@ -1,0 +1,107 @@
+"""A replay in the terminal: the policies beside each other, and what a search proposes."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.core.replay.result import Played, Replayed
+from pipeline.core.stats import Interval, NoInterval
+from pipeline.core.words import some
+from pipeline.report.terminal.tables import plain_table, show
+
+HEAD = (
+    "policy",
+    "served loss",
+    "against the best daily",
+    "promotions",
+    "harmful",
+    "days of harm",
+    "churn",
+    "age",
+    "fits",
+)
+
+
+def replay_view(made: Replayed) -> RenderableType:
+    """The sentence, the table, what was left out, and the proposal."""
+    parts: list[RenderableType] = [
+        Text(f"{made.usecase.name}, {made.days}: {made.sentence()}", "bold", overflow="fold"),
+        _table(made),
+        Text(
+            "against the best daily: served loss relative to that of the recipe that shipped daily was best, with its "
+            "95 % interval, in which weeks fail together, or eighths of the days where that is wider. harmful: worse "
+            "than what it replaced over the next seven days. churn: share of decisions changed by promotions, added "
+            "up. age: of what served, mean and oldest, in days",
+            "dim",
+        ),
+    ]
+    parts += [Text(line, "dim") for line in remarks(made)]
+    if made.proposal is not None:
+        parts.append(Text(f"\nproposed: {made.proposed()}", "bold", overflow="fold"))
+    return Group(*parts)
+
+
+def as_text(made: Replayed) -> str:
+    """The same as plain text, for a log."""
+    written = StringIO()
+    show(replay_view(made), written)
+    return written.getvalue()
+
+
+def remarks(made: Replayed) -> list[str]:
+    """What the figures leave out."""
+    said = []
+    if made.left_out:
+        said.append(
+            f"not replayed: {', '.join(made.left_out)}; they judge what is measured on the day, of which history "
+            f"keeps nothing, so fewer may be promoted in earnest"
+        )
+    policies = [one.timeline.policy for one in made.played[: made.asked]]
+    if any(policy.rule == "gates" and policy.ship == "refit" for policy in policies):
+        said.append(
+            "not replayed either: with ship=refit a refit that changes too many decisions is withheld in earnest, and "
+            "the fit that sat the exam ships in its place; here every refit ships"
+        )
+    given = [f"{one.gate} is {one}" for one in made.usecase.waivers if one.gate not in made.left_out]
+    if given:
+        said.append(f"waived in the replay too, on the days it covers: {some(given)}")
+    if made.without:
+        days = some([day.isoformat() for day in made.without], 7)
+        said.append(f"refused days, from which nobody learns and on which nobody is judged: {days}")
+    return said
+
+
+def _table(made: Replayed) -> RenderableType:
+    shown = plain_table()
+    for n, name in enumerate(HEAD):
+        shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 3, 7, 8))
+    for one in made.played:
+        mine = one in made.played[: made.asked]
+        shown.add_row(*cells(one, made.best), style="bold" if mine else "")
+    return shown
+
+
+def cells(one: Played, best: Played) -> tuple[str, ...]:
+    """A policy's row, in the order of :data:`HEAD`."""
+    figures = one.figures
+    return (
+        one.name,
+        f"{figures.loss:.4f}",
+        "the best daily" if one is best else difference(one.difference),
+        f"{figures.promotions:,}",
+        f"{figures.harmful:,}",
+        f"{figures.harm_days:,}",
+        f"{figures.churn:.2f}",
+        f"{figures.age:.1f}, {figures.oldest}",
+        f"{figures.fits:,}",
+    )
+
+
+def difference(found: Interval | NoInterval) -> str:
+    """A relative difference with its ends, short."""
+    if isinstance(found, NoInterval):
+        return "not known"
+    return f"{100 * found.estimate:+.1f} % ({100 * found.low:+.1f} to {100 * found.high:+.1f})"

@@ -1,0 +1,156 @@
+"""A day explained in the terminal: the decision, what each gate asked, found and wanted, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from pipeline.core.records import DayOutcome
+from pipeline.core.verdict import Finding, Outcome, Verdict
+from pipeline.core.waivers import NEVER
+from pipeline.core.words import count
+from pipeline.report.terminal.tables import ANSWERS, LOOKS
+
+#: What to do about a day whose data was refused.
+_REFUSED = "correct the delivery and run the day again; the champion serves on meanwhile"
+
+
+def verdict_explained(
+    verdict: Verdict, line: DayOutcome | None, recipe: str = "", where: Sequence[tuple[str, str]] = ()
+) -> RenderableType:
+    """A judged day.
+
+    Args:
+        verdict: What was decided.
+        line: How the day ended; None: not known.
+        recipe: About this recipe; empty: the challenger in full, the others as far as they were stopped.
+        where: What lies where, such as ``("page", "/…/verdict.html")``.
+    """
+    first = recipe or (verdict.challenger.recipe if verdict.challenger is not None else "")
+    parts: list[RenderableType] = [*_head(verdict, line), *_contestants(verdict)]
+    if not verdict.findings:
+        parts.append(Text("\nNo gate was asked.", "dim"))
+    for name in sorted(verdict.findings, key=lambda one: one != first):
+        if recipe and name != recipe:
+            continue
+        parts += _about(name, verdict, whole=name == first)
+    parts.append(Text(""))
+    parts += [Text.assemble((f"{what}: ", "dim"), there, overflow="fold") for what, there in where]
+    return Group(*parts)
+
+
+def refusal_explained(
+    line: DayOutcome, findings: Sequence[Finding], gone: str, where: Sequence[tuple[str, str]] = ()
+) -> RenderableType:
+    """A day that ended without a verdict: its data was refused, or it failed.
+
+    Args:
+        line: How it ended.
+        findings: What was found about the data.
+        gone: What can't be read of it, as a sentence.
+        where: What lies where.
+    """
+    sign, style = LOOKS.get(line.outcome, ("·", ""))
+    parts: list[RenderableType] = [
+        Text.assemble((f"{sign} {line.usecase} {line.day}: {line.outcome}", style), "  ", line.reason, overflow="fold")
+    ]
+    broken = [one for one in findings if one.required and one.outcome is not Outcome.PASS]
+    if broken:
+        sound = count(len(findings) - len(broken), "other finding")
+        parts.append(Text(f"\nWhat stopped it ({sound} did not):", "bold"))
+        parts += [part for finding in broken for part in _finding(finding, "")]
+    elif gone:
+        parts.append(Text(gone))
+    if line.outcome == "refused":
+        parts.append(Text.assemble(("\nwhat to do: ", "bold"), _REFUSED, overflow="fold"))
+    parts += [Text.assemble((f"{what}: ", "dim"), there, overflow="fold") for what, there in where]
+    return Group(*parts)
+
+
+def _head(verdict: Verdict, line: DayOutcome | None) -> Iterator[RenderableType]:
+    sign, style = LOOKS[verdict.decision]
+    yield Text.assemble(
+        (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision} ({verdict.outcome})", style),
+        "  ",
+        verdict.reason,
+        overflow="fold",
+    )
+    if line is not None and (line.outcome[:4] != verdict.decision[:4] and line.reason != verdict.reason):
+        yield Text(f"the day ended {line.outcome}: {line.reason}", overflow="fold")
+
+
+def _contestants(verdict: Verdict) -> Iterator[RenderableType]:
+    yield Text("\nWho stood before the gates", "bold")
+    champion = verdict.champion
+    if champion is None:
+        yield Text("  champion: none yet")
+    else:
+        through = f"trained through {champion.trained_through}"
+        yield Text(f"  champion: version {champion.version} ({champion.recipe}), {through}{_loss(verdict, 'champion')}")
+    for recipe, fit in verdict.fits.items():
+        if "skipped" in fit:
+            yield Text(f"  {recipe}: not fitted, {fit['skipped']}", overflow="fold")
+            continue
+        made = f"{fit.get('trained_first', '?')} to {fit.get('trained_through', '?')}, {fit.get('rows', 0):,} units"
+        yield Text(f"  {recipe}: {made}{_loss(verdict, recipe)}")
+    counts = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in verdict.counts.items())
+    yield Text(f"  on the scored day: {counts}")
+
+
+def _loss(verdict: Verdict, who: str) -> str:
+    loss = verdict.losses.get(who)
+    return "" if loss is None else f", {verdict.loss_name} {loss:.4f} that day"
+
+
+def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableType]:
+    found = [one for one in verdict.findings[recipe] if one.told]
+    told = found if whole else [one for one in found if one.outcome is not Outcome.PASS]
+    passed = len(found) - len(told)
+    rest = f" (and {count(passed, 'answer')} PASS)" if passed else ""
+    yield Text(f"\n{recipe}{rest}", "bold")
+    asked = ""
+    for finding in told:
+        question = verdict.asked.get(finding.gate, "") if finding.gate != asked else ""
+        asked = finding.gate
+        yield from _finding(finding, question)
+    aside = [one for one in verdict.findings[recipe] if not one.told and one.name == "refit"] if whole else []
+    for finding in aside:
+        yield Text(f"  what ships: {finding.text}", overflow="fold")
+
+
+def _finding(finding: Finding, question: str) -> Iterator[RenderableType]:
+    sign, style = ANSWERS[finding.outcome]
+    look = "yellow" if finding.waived else style
+    answer = f"{sign} {finding.outcome}{' (waived)' if finding.waived else ''}"
+    yield Text.assemble("  ", (answer, look), "  ", (finding.name, "bold"), f"  {question}", overflow="fold")
+    lines = [("found", finding.text), ("numbers", _numbers(finding)), ("on", _evidence(finding))]
+    if finding.outcome is not Outcome.PASS:
+        lines += [("would change it", finding.change), ("waiver", _waiver(finding))]
+    for what, text in lines:
+        if text:
+            yield Padding(Text.assemble((f"{what}: ", "dim"), text, overflow="fold"), (0, 0, 0, 6))
+
+
+def _numbers(finding: Finding) -> str:
+    if finding.value is None or finding.wanted is None:
+        return ""
+    ends = [f"{end:.4g}" for end in (finding.low, finding.high) if end is not None]
+    between = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
+    return f"{finding.value:.4g}{between}, wanted {finding.wanted}"
+
+
+def _evidence(finding: Finding) -> str:
+    return ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in finding.counts.items() if number)
+
+
+def _waiver(finding: Finding) -> str:
+    if finding.waived:
+        return finding.waived
+    if not finding.gate:
+        return ""
+    if finding.gate in NEVER:
+        return "nobody may waive it"
+    return f"none; whoever answers for it may declare Waiver('{finding.gate}', by, why, until) in the use case"

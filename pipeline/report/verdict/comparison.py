@@ -1,0 +1,90 @@
+"""Champion and candidate beside each other on the page: calibration, predictions, decisions, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.core.evidence.candidate import Evidence
+from pipeline.core.kinds import Floats, Kind
+from pipeline.core.verdict import Finding
+from pipeline.core.words import percent
+from pipeline.report.verdict import plots
+
+
+def reliability(evidence: Evidence | None, sides: Sequence[tuple[str, str]]) -> Markup:
+    """Do the predictions mean what they say, on the days of evidence? Empty where there are none."""
+    if evidence is None or evidence.paired is None or not len(evidence.paired):
+        return Markup("")
+    paired = evidence.paired
+    predictions = (paired.champion, paired.candidate)
+    return plots.reliability(
+        [
+            (name, style, evidence.kind.reliability(paired.labels, said, paired.clusters.day))
+            for (name, style), said in zip(sides, predictions, strict=False)
+        ]
+    )
+
+
+def scores(evidence: Evidence | None, recipe: str, kind: Kind) -> Markup:
+    """How the predictions of the scored day are distributed; of several classes, each in a drawing of its own."""
+    if evidence is None or evidence.exam is None:
+        return Markup("")
+    exam = evidence.exam
+    samples = [("champion", "champion", exam.champion), (recipe, "challenger", exam.candidate)]
+    if exam.twin is not None:
+        samples.append(("refitted", "twin", exam.twin))
+    if not kind.width:
+        return plots.distributions(samples, f"predicted '{kind.target}'")
+    drawn = [
+        plots.distributions([(who, style, said[:, n]) for who, style, said in samples], f"probability of '{word}'")
+        for n, word in enumerate(kind.classes)
+    ]
+    return Markup("").join(drawn)
+
+
+def decisions(evidence: Evidence | None) -> dict[str, Any] | None:
+    """How many decisions change, beside how many change by refitting alone (a dash where nothing was refitted)."""
+    if evidence is None or evidence.exam is None or not len(evidence.exam):
+        return None
+    exam, kind = evidence.exam, evidence.kind
+    against = _changes(kind, exam.labels, exam.champion, exam.candidate)
+    noise = dict.fromkeys(against, "–")
+    if exam.twin is not None:
+        # As the gates do: the candidate stands where the champion would, its twin where the candidate would.
+        noise = _changes(kind, exam.labels, exam.candidate, exam.twin)
+    return {"units": len(exam), "rows": [(what, share, noise[what]) for what, share in against.items()]}
+
+
+def _changes(kind: Kind, labels: Floats, before: Floats, after: Floats) -> dict[str, str]:
+    shares = {"changed": percent(float(np.mean(kind.decision(before) != kind.decision(after))))}
+    known = np.isfinite(labels)
+    if known.any():
+        was, now = (kind.right(labels[known], predictions[known]) for predictions in (before, after))
+        shares["right to wrong"] = percent(float(np.mean(was & ~now)))
+        shares["wrong to right"] = percent(float(np.mean(~was & now)))
+    return shares
+
+
+def timings(evidence: Evidence | None, findings: Sequence[Finding], recipe: str) -> list[dict[str, Any]]:
+    """One drawing and one table for single rows, and one for batches."""
+    # Timings that no finding speaks of are not shown: the page would differ where the verdict does not.
+    judged = any(f.name.startswith("latency") and f.value is not None for f in findings)
+    if evidence is None or evidence.timing is None or not judged:
+        return []
+    timing = evidence.timing
+    made = []
+    for name, seconds in (("One row", timing.single), (f"{timing.rows:,} rows at once", timing.batch)):
+        champion, candidate = 1000 * seconds[:, 0], 1000 * seconds[:, 1]
+        rows = []
+        for share in (0.5, 0.95, 0.99):
+            one, other = float(np.quantile(champion, share)), float(np.quantile(candidate, share))
+            rows.append((f"p{100 * share:.0f}", f"{one:.3g}", f"{other:.3g}", f"{other / one:.2f} ×" if one else "–"))
+        drawing = plots.shares_below(
+            [("champion", "champion", champion), (recipe, "challenger", candidate)], name.lower()
+        )
+        made.append({"name": name, "drawing": drawing, "rows": rows})
+    return made

@@ -1,0 +1,69 @@
+"""Descriptions for the registry, in Markdown: what a person reads before opening anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pipeline.core.verdict import Finding, Verdict
+from pipeline.report.verdict.plots import SIGNS
+
+_NONE: Mapping[str, str] = {}
+
+
+def run_note(verdict: Verdict, links: Mapping[str, str] = _NONE) -> str:
+    """The day: what was decided, why, what the gates said of the challenger, where to read on."""
+    champion, challenger = verdict.champion, verdict.challenger
+    reigning = "no champion" if champion is None else f"version {champion.version} ({champion.recipe})"
+    headline = {
+        "promote": f"Promote {challenger.recipe if challenger else 'nobody'} in place of {reigning}",
+        "start": f"Start with {challenger.recipe if challenger else 'nobody'}",
+    }.get(verdict.decision, f"Hold: {reigning} stays")
+    lines = [f"### {_plain(headline)}", _plain(verdict.reason), ""]
+    if links:
+        lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]
+    lines += ["The whole story: **verdict.html** among the artifacts.", ""]
+    for recipe in sorted(verdict.findings, key=lambda name: challenger is None or name != challenger.recipe):
+        lines += [f"**{_plain(recipe)}**", "", *findings_lines(verdict.findings[recipe]), ""]
+    return "\n".join(lines)
+
+
+def version_note(verdict: Verdict) -> str:
+    """The version: why it was made and on what evidence."""
+    challenger = verdict.challenger
+    if challenger is None:
+        return _plain(verdict.reason)
+    findings = verdict.findings.get(challenger.recipe, ())
+    lines = [
+        f"{_plain(challenger.recipe)}, trained through {challenger.trained_through}, judged on {verdict.day}: "
+        f"{_plain(verdict.reason)}",
+        "",
+        *findings_lines(findings),
+    ]
+    return "\n".join(lines)
+
+
+def refusal_note(reason: str, findings: Sequence[Finding], links: Mapping[str, str] = _NONE) -> str:
+    """A day whose data was refused."""
+    lines = ["### Data refused: the champion serves on", _plain(reason), ""]
+    if links:
+        lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]
+    return "\n".join([*lines, *findings_lines([f for f in findings if f.outcome != "PASS"])])
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """A Markdown table of the findings that can stop something; no line where there are none."""
+    rows = [f"| {_plain(f.name)} | {SIGNS[f.outcome]} {f.outcome} | {_plain(f.sentence)} |" for f in findings if f.told]
+    return ["| question | answer | found, and what was wanted |", "|---|---|---|", *rows] if rows else []
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    text = re.sub(r"([\\`*{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # within a word it is no markup
+
+
+def _address(to: str) -> str:
+    return (
+        to.replace(" ", "%20").replace("(", "%28").replace(")", "%29") if to.startswith(("http://", "https://")) else ""
+    )

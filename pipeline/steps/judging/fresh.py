@@ -1,0 +1,157 @@
+"""A day's evidence as it is made: the models are asked, and what can't be read again later is written down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import ConflictError
+from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.kinds import Floats
+from pipeline.core.ports import Units, World
+from pipeline.core.records import Candidate, Entry, Scored, Trained, Validated
+from pipeline.core.usecase import Usecase
+from pipeline.steps.judging.measurements import Measuring, days_read
+from pipeline.steps.judging.recorded import Keeping, Sat, packed, same
+from pipeline.steps.judging.source import Refit
+from pipeline.steps.models import champion
+from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.threads import one_thread
+from pipeline.steps.tables import score_ledger
+from pipeline.steps.tables.new_keys import with_new_keys
+from pipeline.steps.train import BrokenError, Lineage
+
+
+class Live:
+    """A day's evidence made now: :class:`~pipeline.steps.judging.source.Source` with the models at hand."""
+
+    def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
+        self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
+        self.day, self.data_day = date.fromisoformat(trained.scored), date.fromisoformat(trained.day)
+        validated = self._validated = Validated.from_dict(trained.validated)
+        versions: Mapping[str, int] = validated.snapshot["versions"]
+        without = {date.fromisoformat(day) for day in validated.without}
+        self.lineage = Lineage(usecase, validated, world, self.day)
+        self.recent: Units = world.engine.units(usecase, versions, days_read(usecase, self.day), without)
+        units = self.recent.where(self.recent.days == np.datetime64(self.day))
+        self.units: Units = with_new_keys(usecase, units, self.day, versions, without, world.store)
+        self.entries: Sequence[Entry] = tuple(world.ledger.entries(usecase.name)[: scored.epoch])
+        self.newest = champion.newest_judged(usecase, world)
+        self.code = world.code
+        names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
+        words = Counter(str(word) for word in self.units.unlabelled if word)
+        self.counts: Mapping[str, int] = {
+            "units": len(self.units),
+            "labelled": int(np.isfinite(self.units.labels).sum()),
+            **dict(sorted(words.items())),
+        }
+        self._keeping = Keeping(
+            scored=scored.to_dict(),
+            code=world.code,
+            newest=None if self.newest is None else self.newest.isoformat(),
+            definitions={name: score_ledger.definition(usecase, name, world) for name in names},
+            counts=dict(self.counts),
+            order=packed(np.argsort(np.argsort(self.units.keys, kind="stable"), kind="stable")),
+            slices=list(self.units.slices),
+        )
+        self._fresh: tuple[str, Any] = ("", None)
+        self._twins: dict[str, Floats] = {}
+
+    def kept(self) -> bytes:
+        """The file of what can't be read again."""
+        return self._keeping.to_bytes()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of :meth:`kept`."""
+        return hashlib.sha256(self.kept()).hexdigest()
+
+    def definition(self, recipe: str) -> str:
+        """Digest of a recipe's declaration."""
+        return self._keeping.definitions[recipe]
+
+    @cached_property
+    def _champion(self) -> Any:
+        assert self.head is not None  # noqa: S101 - nobody is judged before the first champion
+        model = champion.load(self.usecase, self.head, self.world)
+        one_thread()
+        return model
+
+    @cached_property
+    def _measuring(self) -> Measuring:
+        assert self.head is not None  # noqa: S101
+        contenders = [c for c in self.trained.models if c.recipe != self.usecase.baseline.name]
+        return Measuring(self.lineage, self.recent, self.head, self._champion, self.data_day, contenders)
+
+    def _model(self, candidate: Candidate) -> Any:
+        """The candidate's fit; only the newest one asked for stays in memory."""
+        if self._fresh[0] != candidate.model:
+            self._fresh = (candidate.model, self.world.models.load(candidate.file, candidate.sha256))
+        return self._fresh[1]
+
+    def exam(self, candidate: Candidate, ledger: score_ledger.Ledger) -> Exam:
+        """The scored day as both answer it now; what is not as in the score ledger is kept."""
+        usecase, units, head = self.usecase, self.units, self.head
+        assert head is not None  # noqa: S101
+        exam = Exam(
+            labels=units.labels,
+            blocks=units.blocks,
+            champion=usecase.kind.predict(self._champion, units.inputs),
+            candidate=predictions(usecase.kind, self._model(candidate), units.inputs, candidate.recipe),
+            slices=units.slices,
+        )
+        by_name = np.argsort(units.keys, kind="stable")
+        for side, who, model in (
+            ("champion", score_ledger.CHAMPION, head.model),
+            ("candidate", candidate.recipe, candidate.model),
+        ):
+            sat, said = Sat.of(ledger, self.day, who, model), getattr(exam, side)
+            if sat is None or not same(sat.predictions, said[by_name]):
+                self._keeping.said.setdefault(candidate.recipe, {})[side] = packed(said)
+        return exam
+
+    def twin(self, candidate: Candidate) -> Floats:
+        """What the twin says; it is fitted once."""
+        if candidate.recipe not in self._twins:
+            model = self.world.models.load(*self.lineage.twin(candidate))
+            said = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
+            self._twins[candidate.recipe] = said
+            self._keeping.twins[candidate.recipe] = packed(said)
+        return self._twins[candidate.recipe]
+
+    def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
+        """The evidence with all that gates of this stage read beside scores."""
+        made = self._measuring.parts(stage, evidence, candidate, self._model(candidate))
+        for name, value in made.items():
+            self._keeping.part(candidate.recipe, name, value)
+        return replace(evidence, **made)
+
+    def refit(self, winner: Candidate) -> Refit | str:
+        """The winner fitted once more, or why there is no such fit."""
+        try:
+            found = self._refit(winner)
+        except (BrokenError, ConflictError) as none:
+            found = str(none)
+        self._keeping.refit[winner.recipe] = (
+            found if isinstance(found, str) else {"fresher": found.fresher.to_dict(), "again": packed(found.again)}
+        )
+        return found
+
+    def _refit(self, winner: Candidate) -> Refit | str:
+        tomorrow = Lineage(self.usecase, self._validated, self.world, self.day + timedelta(1))
+        made = tomorrow.fit(self.usecase.recipe(winner.recipe))
+        if isinstance(made, str):
+            return made
+        kind, who = self.usecase.kind, f"{winner.recipe} refitted through {made.trained_through}"
+        again = predictions(kind, self.world.models.load(made.file, made.sha256), self.units.inputs, who)
+        if not answered(again).all():
+            return "its refit leaves units unanswered"
+        self.twin(winner)  # may be refused, and then nothing tells what refitting changes
+        return Refit(made, again)

@@ -1,0 +1,207 @@
+"""What can't be read again of a day's judging, kept as one file beside its verdict; and a verdict's evidence from it.
+
+Timings, answers, audits, twins and refits are made once. With this file, the score ledger, the sums and the promotion
+ledger, the day can be judged again years later without a model, to the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import RefusedError
+from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
+from pipeline.core.kinds import Floats
+from pipeline.core.records import Candidate, Entry, Scored
+from pipeline.core.usecase import Usecase
+from pipeline.steps.judging.source import Refit
+from pipeline.steps.tables.score_ledger import CHAMPION, Ledger
+
+FORMAT = 1
+#: Field of the evidence to what is measured for it.
+PARTS: Mapping[str, Any] = {
+    "answers": Answers,
+    "audited": Audited,
+    "repeated": Repeated,
+    "shared": Shared,
+    "timing": Timing,
+    "footprint": Footprint,
+}
+
+
+def kept_file(usecase: str, day: str, digest: str) -> str:
+    """Name of the file in the file store."""
+    return f"verdicts/{usecase}/{day}/{digest}.measured.json"
+
+
+@dataclass(slots=True)
+class Keeping:
+    """What is to be kept, as it is made; every value is plain JSON, exact to the last bit.
+
+    Attributes:
+        scored: The day, as :meth:`Scored.to_dict`: who was fitted on what, and which versions were read.
+        code: Digest of the product's source.
+        newest: The newest data day that was judged before, ISO format, or None.
+        definitions: Recipe to the digest of its declaration.
+        counts: Units of the scored day, labelled, unlabelled by reason.
+        order: The order of the day's units: place in the order of their names, one per unit.
+        slices: The day's slice columns.
+        said: Recipe to predictions that are not those of the score ledger, by side; usually empty.
+        twins: Recipe to the predictions of its twin.
+        measured: Recipe to what was measured, by part; None where it could not be.
+        refit: Recipe to its refit, or the reason why there is none.
+    """
+
+    scored: Mapping[str, Any]
+    code: str
+    newest: str | None
+    definitions: Mapping[str, str]
+    counts: dict[str, int] = field(default_factory=dict)
+    order: Any = None
+    slices: list[str] = field(default_factory=list)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    twins: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refit: dict[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The file. Keys stay in the order in which they were made: some sentences follow it."""
+        made = {"format": FORMAT, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
+        return json.dumps(made, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+    def part(self, recipe: str, name: str, value: Any) -> None:
+        """Keep what was measured of a recipe."""
+        self.measured.setdefault(recipe, {})[name] = None if value is None else value.to_dict()
+
+
+def packed(values: Any) -> dict[str, Any]:
+    """An array of numbers as JSON that is exact to the bit, NaN too."""
+    array = np.asarray(values)
+    kind = "<i8" if array.dtype.kind in "iu" else "<f8"
+    data = base64.b64encode(np.ascontiguousarray(array, dtype=kind).tobytes()).decode()
+    return {"type": kind, "shape": list(array.shape), "base64": data}
+
+
+def unpacked(data: Mapping[str, Any]) -> NDArray[Any]:
+    """Read back what :func:`packed` wrote."""
+    if data["type"] not in ("<i8", "<f8"):
+        raise ValueError(f"an array of numbers is of type <i8 or <f8, not {data['type']}")
+    array = np.frombuffer(base64.b64decode(data["base64"], validate=True), dtype=data["type"])
+    return array.reshape(data["shape"]).astype(data["type"][1:])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two arrays are the same to the bit, any NaN being like any other."""
+    first, second = np.asarray(one), np.asarray(other)
+    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=first.dtype.kind == "f"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """One contestant's rows of the scored day in the score ledger, in the order of its units' names."""
+
+    predictions: Floats
+    labels: Floats
+    blocks: NDArray[np.str_]
+    slices: Mapping[str, NDArray[np.str_]]
+
+    @classmethod
+    def of(cls, ledger: Ledger, day: date, contestant: str, model: str) -> Sat | None:
+        """The rows; None where there are none."""
+        mine = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
+        at = np.flatnonzero(mine)
+        if not len(at):
+            return None
+        at = at[np.argsort(ledger.units[at], kind="stable")]
+        slices = {name: values[at] for name, values in ledger.slices.items()}
+        return cls(ledger.predictions[at], ledger.labels[at], ledger.blocks[at], slices)
+
+
+class Kept:
+    """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.Source` without a model."""
+
+    def __init__(self, usecase: Usecase, data: bytes, entries: Sequence[Entry]) -> None:
+        """Read what was kept.
+
+        Args:
+            usecase: The use case.
+            data: The file's bytes.
+            entries: The promotion ledger as it is now; the lines after the day was judged are left out.
+
+        Raises:
+            ValueError: These bytes are no such file.
+        """
+        try:
+            read = json.loads(data)
+            if read.pop("format") != FORMAT:
+                raise ValueError("it is of another format")
+            self._read = Keeping(**read)
+            self.scored = Scored.from_dict(self._read.scored)
+            self.newest = None if self._read.newest is None else date.fromisoformat(self._read.newest)
+        except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            raise ValueError(f"it can't be read ({type(error).__name__}: {error})") from error
+        self.digest = hashlib.sha256(data).hexdigest()
+        self.usecase, self.code = usecase, self._read.code
+        self.entries = tuple(entries[: self.scored.epoch])
+        self.counts = self._read.counts
+        self._day = date.fromisoformat(self.scored.trained["scored"])
+
+    def definition(self, recipe: str) -> str:
+        """Digest of the recipe's declaration then; of a recipe that was not declared then, none."""
+        return self._read.definitions.get(recipe, "")
+
+    def exam(self, candidate: Candidate, ledger: Ledger) -> Exam:
+        """The scored day from the score ledger.
+
+        Raises:
+            RefusedError: The ledger has not the rows.
+        """
+        order = unpacked(self._read.order)
+        theirs = self._sat(ledger, CHAMPION, self.entries[-1].model, len(order))
+        mine = self._sat(ledger, candidate.recipe, candidate.model, len(order))
+        other = {side: unpacked(values) for side, values in self._read.said.get(candidate.recipe, {}).items()}
+        return Exam(
+            labels=mine.labels[order],
+            blocks=mine.blocks[order],
+            champion=other.get("champion", theirs.predictions[order]),
+            candidate=other.get("candidate", mine.predictions[order]),
+            slices={name: mine.slices[name][order] for name in self._read.slices},
+        )
+
+    def _sat(self, ledger: Ledger, contestant: str, model: str, units: int) -> Sat:
+        sat = Sat.of(ledger, self._day, contestant, model)
+        if sat is None or len(sat.labels) != units:
+            raise RefusedError(
+                f"the score ledger does not hold all that {contestant} ({model[:12]}) said on {self._day}; restore the "
+                f"store from a backup",
+                "MISSING",
+            )
+        return sat
+
+    def twin(self, candidate: Candidate) -> Floats | None:
+        """What the twin said; None where none was made."""
+        found = self._read.twins.get(candidate.recipe)
+        return None if found is None else unpacked(found)
+
+    def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
+        """The evidence with all that gates of this stage read, as far as it was kept."""
+        read = {getattr(gate, "reads", "") for gate in self.usecase.gates if gate.stage is stage}
+        kept = self._read.measured.get(candidate.recipe, {})
+        parts = {name: kind for name, kind in PARTS.items() if name in read and kept.get(name) is not None}
+        return replace(evidence, **{name: kind.from_dict(kept[name]) for name, kind in parts.items()})
+
+    def refit(self, winner: Candidate) -> Refit | str:
+        """The winner's refit then, or why there was none."""
+        found = self._read.refit.get(winner.recipe, "none was kept")
+        if isinstance(found, str):
+            return found
+        return Refit(Candidate.from_dict(found["fresher"]), unpacked(found["again"]))

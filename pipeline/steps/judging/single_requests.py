@@ -1,0 +1,180 @@
+"""A few of the day's units computed as single requests: the same inputs as on the day's table, and nothing leaks.
+
+A request has its own row, of the reference tables the day's snapshot, and of the past what was known at its moment.
+Features that come out the same from that as from the whole day use nothing else, so one computation answers both
+questions. Where they differ, the point-in-time audit lives the moments again with the whole day's units, and tells
+what leaks from what is merely computed otherwise alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from datetime import date, datetime
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+
+from pipeline.core.ports import Units
+from pipeline.core.tables import Column
+from pipeline.core.usecase import Tables, Usecase
+from pipeline.core.verdict import Outcome
+from pipeline.steps.judging.point_in_time import audit, cut
+from pipeline.steps.models.frames import plain
+
+log = logging.getLogger(__name__)
+
+#: How many units of a day; each costs one computation of the features over the history.
+REQUESTS = 2
+#: Engines may add up numbers in another order; what differs by no more than this share is the same number.
+ROUNDING = 1e-9
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+class Requests(NamedTuple):
+    """What came of them, as :class:`~pipeline.core.evidence.measurements.Audited` says."""
+
+    requests: int = 0
+    differs: tuple[str, ...] = ()
+    lived: int = 0
+    leaks: tuple[str, ...] = ()
+    silent: str = ""
+
+
+def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, requests: int = REQUESTS) -> Requests:
+    """Compute some units of ``day`` alone, at moments spread over it: on other days at other moments.
+
+    Args:
+        usecase: The use case.
+        tables: What the features of the day are computed from, with all that became known later.
+        units: The day's units, as the engine computed them on the day's table.
+        day: The day.
+        requests: How many units.
+    """
+    chosen = _chosen(units, day, requests)
+    if not chosen:
+        return Requests(silent=f"there is no unit on {day} to look at")
+    differs: list[str] = []
+    try:
+        for row in chosen:
+            differs += _differences(usecase, tables, units, row, day)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a use case's own code raises when it sees one row
+        log.exception("%s: the features of a single request can't be computed", usecase.name)
+        silent = f"the features of one request can't be computed: {type(error).__name__}: {error}"
+        return _lived_again(usecase, tables, day, Requests(silent=" ".join(silent.split())))
+    if differs:
+        return _lived_again(usecase, tables, day, Requests(len(chosen), tuple(differs)))
+    return Requests(len(chosen), lived=len(chosen))
+
+
+def _chosen(units: Units, day: date, requests: int) -> list[int]:
+    """Rows of the units to look at: the middle one at each of some moments, one in each part of the day."""
+    moments = np.unique(units.predicted_at)
+    if not len(moments) or requests < 1:
+        return []
+    # Multiples of the golden ratio fill the gap between 0 and 1 more evenly than chance: so do the days their parts.
+    within = day.toordinal() * GOLDEN_RATIO % 1
+    some = sorted({int((part + within) / requests * len(moments)) for part in range(requests)})
+    found = [np.flatnonzero(units.predicted_at == moments[index]) for index in some]
+    return [int(rows[len(rows) // 2]) for rows in found]
+
+
+def _differences(usecase: Usecase, tables: Tables, units: Units, row: int, day: date) -> list[str]:
+    """What comes out otherwise for one unit; looked up by key first, which is cheaper and asks for more."""
+    moment: datetime = units.predicted_at[row].astype("datetime64[us]").item()
+    key = str(units.keys[row])
+    wanted = plain(units.inputs, row)
+    found: list[str] = []
+    for lookups in (True, False):
+        made = _alone(usecase, tables, moment, day, key, lookups)
+        who = f"{key} predicted at {moment:%Y-%m-%d %H:%M} UTC"
+        found = [
+            f"{name} of {who} is {made[name]} alone, {value} on the day's table"
+            for name, value in wanted.items()
+            if not _same(made[name], value)
+        ]
+        if not found:
+            break
+    return found
+
+
+def _alone(usecase: Usecase, tables: Tables, moment: datetime, day: date, key: str, lookups: bool) -> dict[str, Any]:
+    """The inputs of one unit, computed from what a request for it has."""
+    request = _request(usecase, tables, moment, day, key, lookups)
+    made = usecase.features(request).filter(_midnight() == datetime(day.year, day.month, day.day))
+    rows = made.select(*usecase.inputs, _key=_named(usecase)).filter(nw.col("_key") == key).collect().rows(named=True)
+    if len(rows) != 1:
+        raise ValueError(f"{len(rows)} rows come out for the unit {key} of {day} alone, instead of one")
+    return {name: _plain(rows[0][name]) for name in usecase.inputs}
+
+
+def _request(usecase: Usecase, tables: Tables, moment: datetime, day: date, key: str, lookups: bool) -> Tables:
+    """The tables of a request for one unit at its moment.
+
+    Of the first feed, its own row and those of which something was known. With ``lookups`` a reference table that is
+    joined to that feed holds the one row that the unit's key finds.
+    """
+    feed, *_ = usecase.feeds
+    mine = (_midnight() == datetime(day.year, day.month, day.day)) & (_named(usecase) == key)
+    if lookups:
+        own = tables[feed.name].filter(mine).collect()
+        if len(own) != 1:
+            raise ValueError(f"the feed '{feed.name}' has {len(own)} rows of the unit {key} on {day}, instead of one")
+        for reference in usecase.references:
+            about, columns = reference.joined_by
+            if about == feed.name:
+                values = zip(reference.key, (own[column][0] for column in columns), strict=True)
+                hit = [nw.col(name).is_null() if _plain(v) is None else nw.col(name) == v for name, v in values]
+                tables = {**tables, reference.name: tables[reference.name].filter(*hit)}
+    known = cut(usecase, tables, moment, day)
+    clocks = sorted({"known_at", *(column.known for column in feed.columns if column.outcome)})
+    happened = reduce(or_, (~nw.col(clock).is_null() for clock in clocks))
+    return {**known, feed.name: known[feed.name].filter(mine | happened)}
+
+
+def _lived_again(usecase: Usecase, tables: Tables, day: date, found: Requests) -> Requests:
+    """The same with the audit's answer: which of it leaks."""
+    try:
+        audited = audit(usecase, tables, day, moments=REQUESTS)
+    except MemoryError:
+        raise
+    except Exception as error:
+        log.exception("%s: the moments of %s can't be lived again", usecase.name, day)
+        why = found.silent or f"the moments of {day} can't be lived again: {type(error).__name__}: {error}"
+        return found._replace(silent=" ".join(why.split()))
+    leaks = (audited.text,) if audited.outcome is Outcome.FAIL else ()
+    return found._replace(lived=audited.counts["units"], leaks=leaks)
+
+
+def _midnight() -> nw.Expr:
+    return nw.col("day").cast(nw.Datetime("us"))
+
+
+def _named(usecase: Usecase) -> nw.Expr:
+    """The unit's name, as the engine writes it."""
+    columns = {column.name: column for column in usecase.feeds[0].columns}
+    return nw.concat_str(*(_word(columns[name]) for name in usecase.unit), separator=" ")
+
+
+def _word(column: Column) -> nw.Expr:
+    if column.type == "date":
+        return nw.col(column.name).dt.to_string("%Y-%m-%d")
+    return nw.col(column.name).cast(nw.String)
+
+
+def _plain(value: Any) -> Any:
+    """One value for what is absent, whatever the engine calls it; numbers as floats."""
+    if value is None or value != value:  # noqa: PLR0124
+        return None
+    return value if isinstance(value, str) else float(value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+    return bool(one == other)

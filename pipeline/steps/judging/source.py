@@ -1,0 +1,65 @@
+"""Where a day's evidence comes from, beside the score ledger and the sums: made now, or kept from then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.kinds import Floats
+from pipeline.core.records import Candidate, Entry
+from pipeline.steps.tables.score_ledger import Ledger
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """A winner fitted once more.
+
+    Attributes:
+        fresher: The fit.
+        again: What it says of the scored day's units.
+    """
+
+    fresher: Candidate
+    again: Floats
+
+
+class Source(Protocol):
+    """One day's evidence. Made by ``Live`` (asks the models) or read by ``Kept`` (what ``Live`` wrote down)."""
+
+    @property
+    def code(self) -> str:
+        """Digest of the product's source when the day was judged."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is kept of it; complete once everything was asked."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The promotion ledger when the day was judged."""
+
+    @property
+    def newest(self) -> date | None:
+        """The newest data day that was judged before."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Units of the scored day, labelled, unlabelled by reason."""
+
+    def definition(self, recipe: str) -> str:
+        """Digest of a recipe's declaration; see :func:`~pipeline.steps.tables.score_ledger.definition`."""
+
+    def exam(self, candidate: Candidate, ledger: Ledger) -> Exam:
+        """The scored day as the champion and the candidate answered it, without the twin."""
+
+    def twin(self, candidate: Candidate) -> Floats | None:
+        """What the candidate's recipe says of the day's units when it is refitted with another seed on a resample."""
+
+    def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
+        """The evidence with all that gates of this stage read beside scores."""
+
+    def refit(self, winner: Candidate) -> Refit | str:
+        """The winner fitted once more with the scored day learnt from, or why there is no such fit."""

@@ -1,0 +1,1 @@
+"""Fitted models and what they answer: the champion, fits of recipes, predictions."""

@@ -1,0 +1,60 @@
+"""The aliases are a projection of the promotion ledger: this brings them to what the ledger says."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.core.errors import RefusedError, UsageError
+from pipeline.core.ports import World
+from pipeline.core.promotion.decision import champion, previous
+
+log = logging.getLogger(__name__)
+
+
+def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | None]]:
+    """Point ``champion`` and ``previous`` where the promotion ledger says; touches nothing that is right already.
+
+    Raises:
+        RefusedError: With code ``DRIFT`` if the registry knows a champion that the ledger does not: nothing is moved.
+            An empty ledger beside a registry that has had a champion is one that was lost.
+
+    Returns:
+        Alias to (what it was, what it is now) for each that had to be moved.
+    """
+    entries = world.ledger.entries(usecase)
+    head, before = champion(entries), previous(entries)
+    wanted = {
+        "champion": None if head is None else head.version,
+        "previous": None if before is None else before.version,
+    }
+    found = world.registry.aliases(usecase)
+    reigned = [f"version {found[alias]} is {alias}" for alias in wanted if alias in found]
+    if head is None and reigned:
+        # To start over is offered last: whoever does it while a backup lies there loses the history for good.
+        raise RefusedError(
+            f"{usecase}: in the registry {' and '.join(reigned)}, but the promotion ledger is empty and has never "
+            f"heard of it, so the ledger was lost: restore the newest backup of it first (ledger.db, or the database "
+            f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
+            "DRIFT",
+        )
+    if head is not None and "champion" in found and found["champion"] not in {entry.version for entry in entries}:
+        raise RefusedError(
+            f"{usecase}: in the registry version {found['champion']} is champion, but the promotion ledger has never "
+            f"heard of it: either the ledger was restored from an old backup (restore the newest one), or somebody "
+            f"moved the alias by hand (point it back at version {head.version})",
+            "DRIFT",
+        )
+    moved: dict[str, tuple[int | None, int | None]] = {}
+    for alias, version in wanted.items():
+        if found.get(alias) != version:
+            log.info("%s: alias %s moves from version %s to %s", usecase, alias, found.get(alias), version)
+            try:
+                world.registry.point(usecase, alias, version)
+            except UsageError as gone:
+                if gone.code != "MISSING":
+                    raise
+                # The ledger and the model's file are whole; the registry only shows them, and cannot show this.
+                log.error("%s: alias %s can't follow the promotion ledger: %s", usecase, alias, gone)
+                continue
+            moved[alias] = (found.get(alias), version)
+    return moved

@@ -1,0 +1,238 @@
+"""Losses added up by block, one table beside the score ledger: what the daily decision looks back on for a year.
+
+It holds every contestant of the score ledger, and beside them each recipe's fits of some days ago, which tell how the
+recipe ages. They serve nobody, so their predictions are not kept, only what they lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, Day, Track
+from pipeline.core.kinds import Floats, Ints, Kind
+from pipeline.core.ports import Rows, Units, World
+from pipeline.core.stats import numbered
+from pipeline.core.usecase import Usecase
+from pipeline.core.windows import Days, evidence_days
+from pipeline.steps.tables import score_ledger
+from pipeline.steps.tables.score_ledger import CHAMPION, NOTHING, Sitting
+
+
+def table(usecase: str) -> str:
+    """Name of the use case's sums in the store."""
+    return f"sums/{usecase}"
+
+
+def reach(through: date) -> Days:
+    """The days that a decision looks back on."""
+    return evidence_days(through, LONG_MEMORY)
+
+
+def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[tuple[Sitting, int]]) -> Rows:
+    """The rows of one day: a row per contestant and block with a labelled unit.
+
+    Args:
+        day: The scored day.
+        kind: Gives the loss.
+        units: The day's units.
+        data: Digest of the day's data.
+        sittings: The contestants, and how old their fits are on purpose: 0 for the champion and for fresh fits.
+
+    Raises:
+        AssertionError: If a contestant was trained on the scored day or later.
+    """
+    import pyarrow as pa
+
+    known = np.isfinite(units.labels)
+    names = np.unique(units.blocks[known])
+    place, blocks = numbered(units.blocks[known])
+    size = np.bincount(place, minlength=blocks).astype(np.int64)
+    parts = []
+    for sitting, age in sittings:
+        if not sitting.trained_through < day:
+            raise AssertionError(
+                f"lineage: {sitting.contestant} ({sitting.model[:12]}) was trained through {sitting.trained_through}, "
+                f"so it can't be scored on {day}"
+            )
+        losses = np.bincount(place, kind.loss(units.labels[known], sitting.predictions[known]), blocks)
+        columns: dict[str, Any] = {
+            "day": pa.array([day] * blocks, pa.date32()),
+            "contestant": pa.array([sitting.contestant] * blocks, pa.string()),
+            "age": pa.array([age] * blocks, pa.int64()),
+            "model": pa.array([sitting.model] * blocks, pa.string()),
+            "recipe": pa.array([sitting.recipe] * blocks, pa.string()),
+            "definition": pa.array([sitting.definition] * blocks, pa.string()),
+            "data": pa.array([data] * blocks, pa.string()),
+            "block": pa.array(names.tolist(), pa.string()),
+            "units": pa.array(size, pa.int64()),
+            # A block in which somebody answered with no prediction has no loss, and its day is no evidence.
+            "loss": pa.array(losses, pa.float64(), from_pandas=True),
+        }
+        parts.append(pa.table(columns))
+    return pa.concat_tables(parts)
+
+
+def keep_others(existing: Rows, fresh: Rows) -> Rows:
+    """``fresh`` plus those existing rows of the same data whose contestant did not sit again."""
+    import pyarrow as pa
+
+    if not fresh.num_rows:
+        return fresh
+    sat = set(zip(fresh["contestant"].to_pylist(), fresh["age"].to_pylist(), strict=True))
+    data = fresh["data"][0].as_py()
+    who = zip(
+        existing["contestant"].to_pylist(), existing["age"].to_pylist(), existing["data"].to_pylist(), strict=True
+    )
+    stay = pa.array([of == data and (one, age) not in sat for one, age, of in who], pa.bool_())
+    kept = existing.filter(stay)
+    return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
+
+
+def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> Sums:
+    """The newest sums of the days through ``through``, of data that is still as it was."""
+    version = world.store.version(table(usecase.name))
+    sound = score_ledger.data_of(usecase, versions, world, reach(through))
+    return Sums.read(world.store, usecase.name, NOTHING if version is None else version, through, sound)
+
+
+class _Sat(NamedTuple):
+    """One contestant on one day, by block in sorted order."""
+
+    model: str
+    definition: str
+    blocks: NDArray[np.str_]
+    units: Ints
+    losses: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of the last year, through some day.
+
+    Attributes:
+        sat: (contestant, age) to day to what was lost, oldest day first.
+        through: The last day.
+    """
+
+    sat: Mapping[tuple[str, int], Mapping[date, _Sat]]
+    through: date
+
+    @classmethod
+    def read(cls, store: Any, usecase: str, version: int, through: date, sound: Mapping[date, str]) -> Sums:
+        """The days of a year through ``through``, as of a version.
+
+        Args:
+            store: The store.
+            usecase: The use case's name.
+            version: The table's version, or ``NOTHING``.
+            through: The last day.
+            sound: Day to the digest of its data now: what was scored on other data, or on days refused since, is left
+                out.
+        """
+        if version == NOTHING:
+            return cls({}, through)
+        rows = store.read(table(usecase), version, reach(through)).sort_by(
+            [("contestant", "ascending"), ("age", "ascending"), ("day", "ascending"), ("block", "ascending")]
+        )
+        text = {name: rows[name].to_pylist() for name in ("contestant", "model", "definition")}
+        blocks = np.asarray(rows["block"].to_pylist(), dtype=np.str_)
+        data, days, ages = rows["data"].to_pylist(), rows["day"].to_pylist(), rows["age"].to_pylist()
+        units = np.asarray(rows["units"].to_numpy(), dtype=np.int64)
+        losses = np.asarray(rows["loss"].to_numpy(zero_copy_only=False), dtype=np.float64)
+        sat: dict[tuple[str, int], dict[date, _Sat]] = {}
+        for first, end in _groups(text["contestant"], ages, days):
+            if sound.get(days[first]) == data[first]:
+                sat.setdefault((text["contestant"][first], ages[first]), {})[days[first]] = _Sat(
+                    text["model"][first],
+                    text["definition"][first],
+                    blocks[first:end],
+                    units[first:end],
+                    losses[first:end],
+                )
+        return cls(sat, through)
+
+    def model_of(self, recipe: str, day: date, definition: str) -> str | None:
+        """The model that the recipe's fresh fit of a day was; None where none sat, or another declaration of it."""
+        sat = self._of(recipe).get(day)
+        return sat.model if sat is not None and sat.definition == definition else None
+
+    def rivalry(self, champion: str, recipe: str, definition: str, since: date) -> Track:
+        """The champion (a model) and the recipe's fresh fits, on the days after ``since``."""
+        champions, fresh = self._of(CHAMPION), self._of(recipe)
+        return Track.of(
+            _pair(day, champions[day], fresh[day])
+            for day in self._days(since)
+            if day in champions
+            and champions[day].model == champion
+            and day in fresh
+            and fresh[day].definition == definition
+        )
+
+    def served(self, one: tuple[str, str], other: tuple[str, str], since: date) -> Track:
+        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
+
+        Args:
+            one: Name and definition of the recipe in office.
+            other: The same of the one that would take over.
+            since: The day on which the recipe in office took over.
+        """
+        return Track.of(self._served(day, one, other) for day in self._days(since))
+
+    def ageing(self, recipe: str, definition: str) -> tuple[Track, ...]:
+        """The recipe's older fits and its fresh ones, for each age."""
+        fresh = self._of(recipe)
+
+        def days(age: int) -> Iterator[Day | None]:
+            for day, old in self._of(recipe, age).items():
+                if day in fresh and old.definition == fresh[day].definition == definition:
+                    yield _pair(day, old, fresh[day])
+
+        return tuple(Track.of(days(age)) for age in AGES)
+
+    def _served(self, day: date, one: tuple[str, str], other: tuple[str, str]) -> Day | None:
+        sides = []
+        ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (one, other))]
+        for name, definition in (one, other):
+            sat = [self._of(name, age)[day] for age in ages]
+            if not sat or any(of.definition != definition or not _alike(of, sat[0]) for of in sat):
+                return None
+            sides.append(sat[0]._replace(losses=np.mean([of.losses for of in sat], axis=0)))
+        return _pair(day, *sides)
+
+    def _of(self, contestant: str, age: int = 0) -> Mapping[date, _Sat]:
+        return self.sat.get((contestant, age), {})
+
+    def _days(self, since: date) -> list[date]:
+        first = max(since, self.through - timedelta(MEMORY))
+        return [first + timedelta(n) for n in range(1, (self.through - first).days + 1)]
+
+
+def _alike(one: _Sat, other: _Sat) -> bool:
+    """Whether both sat the same units in the same blocks.
+
+    They did, unless the day was run again for some recipes only after the declaration's block or features had changed.
+    """
+    return np.array_equal(one.blocks, other.blocks) and np.array_equal(one.units, other.units)
+
+
+def _pair(day: date, reference: _Sat, candidate: _Sat) -> Day | None:
+    """Both on one day; None where they can't be compared: such a day is no evidence until it is run again whole."""
+    if not _alike(reference, candidate):
+        return None
+    return Day.of(np.datetime64(day), reference.losses, candidate.losses, candidate.units)
+
+
+def _groups(*columns: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """First and end of each run of rows that are equal in all columns."""
+    start = 0
+    for _, group in itertools.groupby(zip(*columns, strict=True)):
+        end = start + sum(1 for _ in group)
+        yield start, end
+        start = end
