@@ -56,7 +56,8 @@ def violations(path: str, source: str) -> list[str]:
             "steps know no adapter": here == "steps" and there == "adapters",
             "adapters know no step": here == "adapters" and there == "steps",
             "a report knows neither steps nor adapters": here == "report" and there in ("steps", "adapters"),
-            "only the command line begins a use case": there == "onboarding" and here not in ("onboarding", "cli", "pipeline"),
+            "only the command line begins a use case": there == "onboarding"
+            and here not in ("onboarding", "cli", "pipeline"),
             "what begins a use case leaves vendors to the adapters": here == "onboarding"
             and top in (HEAVY | {"sqlalchemy"}) - {"pyarrow", "sklearn"},
             # stack/team runs inside the services: it is their own setting up, and speaks to each in its own words.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main as cli
 from pipeline.adapters import world as worlds
+from pipeline.cli import main as cli
 from pipeline.core.errors import UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase

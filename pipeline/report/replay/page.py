@@ -26,7 +26,11 @@ _DRAWN = 4
 def replay_page(made: Replayed) -> bytes:
     """What a policy would have done, beside the habits: the same replay gives the same bytes."""
     environment = Environment(
-        loader=FileSystemLoader([_HERE, _HERE.parent]), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([_HERE, _HERE.parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
     declared = made.played[0]

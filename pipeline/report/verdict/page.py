@@ -130,7 +130,11 @@ def refusal_page(
 def _render(template: str, usecase: str, day: str, question: str, links: Mapping[str, str], **values: Any) -> bytes:
     # The templates' names end in .j2, so autoescape is said, not guessed from the name.
     environment = Environment(
-        loader=FileSystemLoader([_HERE, _HERE.parent]), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([_HERE, _HERE.parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     when = date.fromisoformat(day)
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
