@@ -165,8 +165,8 @@ def top(rng: np.random.Generator, shape: Shape) -> Held:
     blocks = np.repeat(np.arange(60), rng.integers(5, 40, 60))
     shared = rng.normal(size=(3, 60))[:, blocks]
     level = 2 * rng.normal(size=len(blocks))
-    champion, candidate, twin = level + math.sqrt(shape.rho) * shared + rng.normal(size=shared.shape)
-    found = top_excess(champion, candidate, twin, blocks, 0.2, one_sided=False)
+    champion, candidate, resampled = level + math.sqrt(shape.rho) * shared + rng.normal(size=shared.shape)
+    found = top_excess(champion, candidate, resampled, blocks, 0.2, one_sided=False)
     return 0.0, found if isinstance(found, NoInterval) else found[2]
 
 

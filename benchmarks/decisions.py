@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.coverage import coverage, share, slices
 from pipeline.core.evidence.candidate import Evidence
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, Day, Track
+from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary, Floats, Ints
 from pipeline.core.verdict import Outcome
@@ -78,10 +78,12 @@ def day_spread(stream: Stream, units: int) -> float:
     return math.sqrt((stream.days - 1) * by_blocks)
 
 
-def tracks(rng: np.random.Generator, stream: Stream, pairs: int, days: int, level: float, spread: float) -> list[Track]:
+def series(
+    rng: np.random.Generator, stream: Stream, pairs: int, days: int, level: float, spread: float
+) -> list[PairedDays]:
     """So many pairs of contestants over so many days, all on the same units, where none is better."""
     common, whole = day_spread(stream, UNITS), rng.normal(size=pairs)
-    found: list[list[Day | None]] = [[] for _ in range(pairs)]
+    found: list[list[PairedDay | None]] = [[] for _ in range(pairs)]
     for n in range(days):
         sizes = fractions(rng, stream.blocks, UNITS)
         new = rng.standard_t(4, pairs) / math.sqrt(2) if stream.heavy else rng.normal(size=pairs)
@@ -89,8 +91,8 @@ def tracks(rng: np.random.Generator, stream: Stream, pairs: int, days: int, leve
         sums = differences(rng, stream, sizes, spread, common * whole)
         for pair in range(pairs):
             candidate = level * sizes
-            found[pair].append(Day.of(np.datetime64("2020-01-01") + n, candidate + sums[pair], candidate, sizes))
-    return [Track.of(each) for each in found]
+            found[pair].append(PairedDay.of(np.datetime64("2020-01-01") + n, candidate + sums[pair], candidate, sizes))
+    return [PairedDays.of(each) for each in found]
 
 
 #: The first is what was measured on the flights of 2013: two fits of one recipe, trained on resampled days, on 45 days
@@ -106,10 +108,10 @@ STREAMS = (
 )
 
 
-def cut(track: Track, first: int, end: int) -> Track:
+def cut(track: PairedDays, first: int, end: int) -> PairedDays:
     """Some of its days."""
     columns = (track.days, track.units, track.reference, track.candidate, track.error)
-    return Track(*(column[first:end] for column in columns))  # type: ignore[arg-type]
+    return PairedDays(*(column[first:end] for column in columns))  # type: ignore[arg-type]
 
 
 def by_chance(
@@ -117,10 +119,10 @@ def by_chance(
 ) -> tuple[int, int]:
     """Promotions where nothing is better, over so many daily looks; and how often somebody was shown to be worse.
 
-    Every candidate is the champion's twin; the first is of its own recipe. A unit's log losses by two fits differ by
+    Every candidate is the champion's copy; the first is of its own recipe. A unit's log losses by two fits differ by
     0.3 of the level, as on flights. Without ``ageing`` nothing is known of older fits of the champion's recipe.
     """
-    known = tracks(rng, stream, candidates + len(AGES), days, 0.4, 0.3 * 0.4)
+    known = series(rng, stream, candidates + len(AGES), days, 0.4, 0.3 * 0.4)
     rivals, older = known[:candidates], known[candidates:] if ageing else []
     since, recipe_since, promoted, worse = 0, 0, 0, 0
     for now in range(1, days + 1):
@@ -131,7 +133,7 @@ def by_chance(
                 _KIND,
                 "a",
                 "b",
-                rivalry=cut(rival, max(since if refresh else recipe_since, now - MEMORY), now),
+                head_to_head=cut(rival, max(since if refresh else recipe_since, now - MEMORY), now),
                 ageing=aged if refresh else (),
                 refresh=refresh,
                 candidates=candidates,
@@ -194,9 +196,9 @@ def losses(rng: np.random.Generator, units: int, gain: bool) -> tuple[Floats, Fl
     spreads = (CHAMPION, CANDIDATE) if gain else (math.hypot(CHAMPION, CANDIDATE) / math.sqrt(2),) * 2
     own = [spread * rng.normal(size=units) for spread in spreads]
     label = rng.random(units) < 1 / (1 + np.exp(-(both + own[0] + own[1])))
-    said = [(both + own[n]) / math.sqrt(1 + math.pi / 8 * spreads[1 - n] ** 2) for n in (0, 1)]
-    lost = [np.asarray(np.logaddexp(0, np.where(label, -odds, odds)), dtype=np.float64) for odds in said]
-    right = np.asarray(((said[1] > 0) == label).astype(np.float64) - ((said[0] > 0) == label))
+    predicted = [(both + own[n]) / math.sqrt(1 + math.pi / 8 * spreads[1 - n] ** 2) for n in (0, 1)]
+    lost = [np.asarray(np.logaddexp(0, np.where(label, -odds, odds)), dtype=np.float64) for odds in predicted]
+    right = np.asarray(((predicted[1] > 0) == label).astype(np.float64) - ((predicted[0] > 0) == label))
     return lost[0], lost[1], right
 
 
@@ -222,7 +224,7 @@ GAINS = (
 )
 
 
-def gained(rng: np.random.Generator, gain: Gain, days: int, real: bool, start: int = 0) -> list[Day | None]:
+def gained(rng: np.random.Generator, gain: Gain, days: int, real: bool, start: int = 0) -> list[PairedDay | None]:
     """Days of two contestants, of whom the candidate is a point better if ``real``."""
     found = []
     for n in range(start, start + days):
@@ -234,36 +236,36 @@ def gained(rng: np.random.Generator, gain: Gain, days: int, real: bool, start: i
         else:
             below = rng.binomial(sizes, 0.2).astype(np.float64)
             sums = [below + point(rng, sizes, gain.lean, 0.01 if real else 0.0), below]
-        found.append(Day.of(np.datetime64("2020-01-01") + n, sums[0], sums[1], sizes))
+        found.append(PairedDay.of(np.datetime64("2020-01-01") + n, sums[0], sums[1], sizes))
     return found
 
 
-def within_a_week(rng: np.random.Generator, gain: Gain, history: int, crowned: bool) -> list[int]:
+def within_a_week(rng: np.random.Generator, gain: Gain, history: int, promoted: bool) -> list[int]:
     """After how many days of the gain a refresh is promoted, alone and among four; 8 if not within seven.
 
-    The history is without effect. If ``crowned`` the champion reigned through it; else it was crowned on its last day,
+    The history is without effect. If ``promoted`` the champion was so throughout; else it was promoted on its last day,
     and the history is that of its recipe's older fits.
     """
-    rivalry = gained(rng, gain, history, real=False)
-    ageing = tuple(Track.of(gained(rng, gain, history, real=False)) for _ in AGES)
+    head_to_head = gained(rng, gain, history, real=False)
+    ageing = tuple(PairedDays.of(gained(rng, gain, history, real=False)) for _ in AGES)
     week = gained(rng, gain, 7, real=True, start=history)
     found = []
     for candidates in (1, 4):
         days = 8
         for n in range(7, 0, -1):
-            past = Track.of([*(rivalry[-(MEMORY - 7) :] if crowned else []), *week[:n]])
-            evidence = Evidence(_KIND, "a", "b", rivalry=past, ageing=ageing, candidates=candidates)
+            past = PairedDays.of([*(head_to_head[-(MEMORY - 7) :] if promoted else []), *week[:n]])
+            evidence = Evidence(_KIND, "a", "b", head_to_head=past, ageing=ageing, candidates=candidates)
             if Better().judge(evidence)[0].outcome is Outcome.PASS:
                 days = n
         found.append(days)
     return found
 
 
-def _power(number: int, history: int, crowned: bool, runs: int) -> list[str]:
-    rng = np.random.default_rng([3, number, history, crowned])
-    taken = np.array([within_a_week(rng, GAINS[number], history, crowned) for _ in range(runs)])
+def _power(number: int, history: int, promoted: bool, runs: int) -> list[str]:
+    rng = np.random.default_rng([3, number, history, promoted])
+    taken = np.array([within_a_week(rng, GAINS[number], history, promoted) for _ in range(runs)])
     shares = [share(int(np.count_nonzero(taken[:, n] <= 7)), runs) for n in (0, 1)]
-    who = "reigned through it" if crowned else "just crowned"
+    who = "champion throughout" if promoted else "just promoted"
     return [GAINS[number].name, f"{history} days", who, *shares, f"{np.median(taken[:, 0]):.0f}"]
 
 

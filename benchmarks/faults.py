@@ -133,8 +133,8 @@ def frozen_hours(tables: Day, _: date, __: date) -> Day:
     where = np.arange(len(weather))
     noon = len(weather) // 2 // 3 * 3
     where[noon:] = noon + (where[noon:] - noon) % 3
-    said = [name for name in weather.column_names if name not in ("day", "origin", "time_hour")]
-    return {"weather": put(weather, **{name: weather[name].take(pa.array(where)) for name in said})}
+    copied = [name for name in weather.column_names if name not in ("day", "origin", "time_hour")]
+    return {"weather": put(weather, **{name: weather[name].take(pa.array(where)) for name in copied})}
 
 
 def shifted(table: str, hours: int) -> Plant:

@@ -44,7 +44,7 @@ def rows(seed: int = 1, units: int = UNITS) -> Evidence:
     odds = 1.5 * rng.normal(size=units) + 0.5 * rng.normal(size=(DAYS, BLOCKS))[day, block]
     label = (rng.random(units) < 1 / (1 + np.exp(-odds))).astype(np.float64)
 
-    def said(noise: float) -> Floats:
+    def predicted(noise: float) -> Floats:
         common = 0.5 * rng.normal(size=(DAYS, BLOCKS))[day, block] + 0.2 * rng.normal(size=DAYS)[day]
         return np.asarray(1 / (1 + np.exp(-(odds + noise * (common + rng.normal(size=units))))), dtype=np.float64)
 
@@ -54,8 +54,8 @@ def rows(seed: int = 1, units: int = UNITS) -> Evidence:
         days=np.datetime64("2026-01-01") + day,
         blocks=names[block],
         labels=label,
-        champion=said(0.6),
-        candidate=said(0.5),
+        champion=predicted(0.6),
+        candidate=predicted(0.5),
         baseline=np.full(units, label.mean()),
         slices={"kind": kinds[rng.integers(0, SLICES, units)]},
     )
@@ -132,8 +132,8 @@ def mlflow_evaluate(evidence: Evidence) -> Found:
 
     paired = _paired(evidence)
     accuracies = []
-    for said in (paired.champion, paired.candidate):
-        frame = pd.DataFrame({"label": paired.labels.astype(int), "said": (said >= 0.5).astype(int)})
+    for predicted in (paired.champion, paired.candidate):
+        frame = pd.DataFrame({"label": paired.labels.astype(int), "said": (predicted >= 0.5).astype(int)})
         with mlflow.start_run():
             result = mlflow.models.evaluate(
                 data=frame, targets="label", predictions="said", model_type="classifier", evaluators="default"

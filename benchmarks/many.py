@@ -73,7 +73,7 @@ print("PARSED " + json.dumps([loaded - began, time.perf_counter() - loaded]))
 """
 
 
-def project(folder: Path, number: int, faulty: bool) -> list[str]:
+def reconcile(folder: Path, number: int, faulty: bool) -> list[str]:
     """A copy of the project with so many use cases; returns their names, those with a faulty upstream first."""
     copy(folder)
     catalogue = folder / "pipeline" / "usecases" / "__init__.py"
@@ -150,7 +150,7 @@ def main() -> None:
         folder = Path(made)
         folder.chmod(0o755)
         with_faults = os.environ.get("FAULTY", "yes") != "no"
-        names = project(folder, number, with_faults)
+        names = reconcile(folder, number, with_faults)
         known = variables(folder, *ports.free(2), PIPELINE_FIRST_DAY=str(DAY), PIPELINE_LAST_DAY=str(DAY))
         file = folder / "docker-compose.yaml"
         with Rehearsal(known, file=file, scale={"airflow-worker": 2}) as stack:

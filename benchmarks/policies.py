@@ -1,9 +1,9 @@
 """What policies come to: on the field's drift streams, and on the flights of 2013 (``FLIGHTS=1``, half an hour).
 
-Each policy is replayed on the same fits. "price" is the gate ``Better`` at that price; "exam": the fit that sat the
-exam ships; "with its predecessor": the mean of champion and predecessor is served. A promotion is harmful if the
-new model loses more than the old one over the next seven days. ``STREAMS=sea,still`` chooses; ``QUICK=1`` takes a
-quarter of the days.
+Each policy is replayed on the same fits. "price" is the gate ``Better`` at that price; "scored": the fit that was
+scored on the holdout day ships; "with its predecessor": the mean of champion and predecessor is served. A promotion is
+harmful if the new model loses more than the old one over the next seven days. ``STREAMS=sea,still`` chooses;
+``QUICK=1`` takes a quarter of the days.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from rich.table import Table
 from benchmarks import streams
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.figures import Assessment, assess
-from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.figures import PolicyFigures, policy_figures
+from pipeline.core.replay.history import Fit, History
 from pipeline.core.replay.player import Replayer
 from pipeline.core.replay.policy import Policy, habits
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
 from pipeline.steps.replay import ageing
-from pipeline.steps.replaying.fits import Source, make_reel
+from pipeline.steps.replaying.fits import FitMaker, make_history
 
 PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.
@@ -49,31 +49,33 @@ def main() -> None:
             source, whole = streams.source(name, days)
             first = whole.first + timedelta(streams.LEARN)
             began = time.perf_counter()
-            reel = make_reel(source, whole, first, progress)
-            _show(name, reel, source, streams.LEARN, time.perf_counter() - began)
+            history = make_history(source, whole, first, progress)
+            _show(name, history, source, streams.LEARN, time.perf_counter() - began)
         if os.environ.get("FLIGHTS"):
             _flights(60 if quick else 364)
 
 
-def _show(name: str, reel: Reel, source: Source, first: int, seconds: float) -> None:
+def _show(name: str, history: History, source: FitMaker, first: int, seconds: float) -> None:
     recipes = [recipe.name for recipe in source.recipes[:-1]]
     baseline = source.recipes[-1].name
     for chosen in (*([recipe] for recipe in recipes), recipes):
-        title = f"{name}, {len(reel) - first} days, {' + '.join(chosen)}"
-        show(title, reel, chosen, baseline, first)
-    ages(name, reel, recipes, first)
+        title = f"{name}, {len(history) - first} days, {' + '.join(chosen)}"
+        show(title, history, chosen, baseline, first)
+    ages(name, history, recipes, first)
     Console().print(f"fits and predictions of {name}: {seconds:.0f} s\n")
 
 
-def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: int) -> None:
+def show(title: str, history: History, recipes: Sequence[str], baseline: str, first: int) -> None:
     """One table: the habits, then the gate that decides at several prices."""
-    player = Replayer(title, reel, Fit(recipes[0], first), first, baseline)
+    player = Replayer(title, history, Fit(recipes[0], first), first, baseline)
     own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
     ours = [
         Policy(f"price {price:g}", "gates", tuple(recipes), (Better(price=price),), ship="refit") for price in PRICES
     ]
-    ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, exam", ship="exam"))
-    figures = {policy.name: assess(player.run(policy), reel) for policy in (*habits(recipes, "exam"), *own, *ours)}
+    ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, scored", ship="scored"))
+    figures = {
+        policy.name: policy_figures(player.run(policy), history) for policy in (*habits(recipes, "scored"), *own, *ours)
+    }
     daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
     table = Table(title=title, title_justify="left")
     for column in ("policy", "loss", "vs daily", "promotions", "harmful", "harm days", "churn", "age", "oldest", "aim"):
@@ -86,52 +88,52 @@ def show(title: str, reel: Reel, recipes: Sequence[str], baseline: str, first: i
     Console(width=130).print(table)
 
 
-def ages(title: str, reel: Reel, recipes: Sequence[str], first: int) -> None:
+def ages(title: str, history: History, recipes: Sequence[str], first: int) -> None:
     """How each recipe ages: its loss at some ages against its fresh fits' on the same days."""
     table = Table(title=f"{title}: loss above that of a fresh fit, by age in days", title_justify="left")
     for column in ("recipe", *map(str, AGED)):
         table.add_column(column, justify="left" if column == "recipe" else "right")
     for recipe in recipes:
-        curve = ageing(reel, recipe, first)
+        curve = ageing(history, recipe, first)
         table.add_row(recipe, *(f"{100 * curve[age]:+.2f} %" if age < len(curve) else "" for age in AGED))
     Console(width=130).print(table)
 
 
 def _averages(player: Replayer, daily: Policy, gate: Policy) -> dict[str, tuple[float, float]]:
     """What averaging would come to in place of choosing: loss, and churn as for the others."""
-    reel, first = player.reel, player.first
+    history, first = player.history, player.first
     every, chosen = player.run(daily).served, player.run(gate).served
     weeks = [tuple(dict.fromkeys(every[max(0, n - 6) : n + 1])) for n in range(len(every))]
-    pairs, reigns = [], list(dict.fromkeys(chosen))
+    pairs, champions = [], list(dict.fromkeys(chosen))
     for fit in chosen:
-        at = reigns.index(fit)
-        pairs.append(tuple(reigns[max(0, at - 1) : at + 1]))
+        at = champions.index(fit)
+        pairs.append(tuple(champions[max(0, at - 1) : at + 1]))
     return {
-        "mean of a week's refits": averaged(reel, first, weeks),
-        "with its predecessor": averaged(reel, first, pairs),
+        "mean of a week's refits": averaged(history, first, weeks),
+        "with its predecessor": averaged(history, first, pairs),
     }
 
 
-def averaged(reel: Reel, first: int, teams: Sequence[tuple[Fit, ...]]) -> tuple[float, float]:
+def averaged(history: History, first: int, teams: Sequence[tuple[Fit, ...]]) -> tuple[float, float]:
     """Loss and churn where the mean of several fits' predictions is served, per day from ``first`` on."""
 
     def mean(team: tuple[Fit, ...], day: int) -> Floats:
-        said = [predictions for fit in team if (predictions := reel.said(fit, day)) is not None]
-        return np.asarray(np.mean(said, axis=0), dtype=np.float64)
+        predicted = [predictions for fit in team if (predictions := history.predicted(fit, day)) is not None]
+        return np.asarray(np.mean(predicted, axis=0), dtype=np.float64)
 
     lost, units, churn, before = 0.0, 0, 0.0, teams[0]
     for day, team in enumerate(teams, first):
-        labels, said = reel.stretch.labels[reel.start[day] : reel.start[day + 1]], mean(team, day)
+        labels, predicted = history.stretch.labels[history.start[day] : history.start[day + 1]], mean(team, day)
         known = np.isfinite(labels)
-        lost += float(np.sum(reel.kind.loss(labels[known], said[known])))
+        lost += float(np.sum(history.kind.loss(labels[known], predicted[known])))
         units += int(known.sum())
-        if team != before and len(said):
-            churn += float(np.mean(reel.kind.decision(said) != reel.kind.decision(mean(before, day))))
+        if team != before and len(predicted):
+            churn += float(np.mean(history.kind.decision(predicted) != history.kind.decision(mean(before, day))))
         before = team
     return lost / units, churn
 
 
-def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
+def _row(name: str, made: PolicyFigures, daily: PolicyFigures) -> tuple[str, ...]:
     beyond = made.loss / daily.loss - 1
     met = beyond <= WITHIN and made.promotions <= SHARE * daily.promotions and made.harmful <= SHARE * daily.harmful
     return (
@@ -148,7 +150,7 @@ def _row(name: str, made: Assessment, daily: Assessment) -> tuple[str, ...]:
     )
 
 
-def _beyond(loss: float, daily: Assessment) -> str:
+def _beyond(loss: float, daily: PolicyFigures) -> str:
     return f"{100 * (loss / daily.loss - 1):+.2f} %"
 
 
@@ -171,9 +173,9 @@ def _flights(days: int) -> None:
                 began = time.perf_counter()
                 ports = world(progress)
                 made = replay(alone, Days(FIRST + timedelta(31), FIRST + timedelta(days - 1)), ports)
-                first = (made.days.first - made.reel.stretch.days[0].astype(object)).days
+                first = (made.days.first - made.history.stretch.days[0].astype(object)).days
                 names = [recipe.name for recipe in usecase.recipes]
                 for chosen in (*([name] for name in names), names):
-                    show(f"{usecase.name}, {' + '.join(chosen)}", made.reel, chosen, usecase.baseline.name, first)
-                ages(usecase.name, made.reel, names, first)
+                    show(f"{usecase.name}, {' + '.join(chosen)}", made.history, chosen, usecase.baseline.name, first)
+                ages(usecase.name, made.history, names, first)
                 Console().print(f"{usecase.name}: {time.perf_counter() - began:.0f} s in all\n")

@@ -40,7 +40,7 @@ def overhead(home: Path) -> tuple[float, float, int]:
     from pipeline.usecases import find
 
     usecase, ports, taken = find("flight_delay"), world(), []
-    made, whole = reels.make_reel, replay.make_reel
+    made, whole = reels.make_history, replay.make_history
 
     def timed(source: Any, days: Days, first: date, progress: Any, keeper: Any, workers: int | None) -> Any:
         # In turn, so that a machine that is busy for a while is busy for both.
@@ -53,16 +53,16 @@ def overhead(home: Path) -> tuple[float, float, int]:
 
         reels.Source.predict = both  # type: ignore[method-assign]
         began = time.perf_counter()
-        reel = made(source, days, first, progress, keeper, 1)
+        history = made(source, days, first, progress, keeper, 1)
         reels.Source.predict = predict  # type: ignore[method-assign]
         taken.append((time.perf_counter() - began - bare[0], bare[0], (len(days) - 60) * len(source.recipes)))
-        return reel
+        return history
 
-    replay.make_reel = timed
+    replay.make_history = timed
     try:
         replay.replay(usecase, Days(FIRST_COUNTED, last), ports, workers=1)
     finally:
-        replay.make_reel = whole
+        replay.make_history = whole
     return taken[0]
 
 
@@ -85,7 +85,7 @@ def _bare(source: Any, fit: Any, begin: int, end: int) -> float:
 def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
     """A reel of four recipes that age and a plain rule, whose predictions are drawn."""
     from pipeline.core.kinds import Binary
-    from pipeline.core.replay.history import Fit, Reel, Stretch
+    from pipeline.core.replay.history import Fit, History, Stretch
 
     rng = np.random.default_rng(1)
     count = days * units
@@ -105,32 +105,32 @@ def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS)
         return 1 / (1 + np.exp(-(truth[at] + blur * drawn.normal(size=(end - first) * units))))
 
     stretch = Stretch(calendar, day, labels, names, {"carrier": airlines})
-    return Reel(Binary("late"), stretch, [*noise], predict)
+    return History(Binary("late"), stretch, [*noise], predict)
 
 
 def sweep(policies: int = POLICIES) -> tuple[float, float]:
     """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
     from pipeline.core.evidence.candidate import Stage
-    from pipeline.core.replay.figures import assess
+    from pipeline.core.replay.figures import policy_figures
     from pipeline.core.replay.history import Fit
     from pipeline.core.replay.player import Replayer
     from pipeline.core.replay.policy import Policy, changed
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
-    reel = drawn_reel()
-    for n in range(len(reel)):
-        for recipe in reel.recipes:
-            reel.losses(Fit(recipe, n), n)
-    recipes = tuple(recipe for recipe in reel.recipes if recipe != "usual")
+    history = drawn_reel()
+    for n in range(len(history)):
+        for recipe in history.recipes:
+            history.losses(Fit(recipe, n), n)
+    recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     gates = tuple(gate for gate in FLIGHT_DELAY.gates if gate.stage is Stage.SCORES)
     declared = Policy("declared", "gates", recipes, gates)
-    player = Replayer("benchmark", reel, Fit("short", 0), 0, "usual")
+    player = Replayer("benchmark", history, Fit("short", 0), 0, "usual")
     rng = np.random.default_rng(2)
     began, worked = time.perf_counter(), time.process_time()
     for n in range(policies):
         price, switch = rng.uniform(0.01, 0.4), rng.uniform(0.1, 1.0)
-        text = f"price={price:.3f},switch_price={switch:.3f},ship={('refit', 'exam')[n % 2]},every={1 + n % 3}"
-        assess(player.run(changed(declared, text)), reel)
+        text = f"price={price:.3f},switch_price={switch:.3f},ship={('refit', 'scored')[n % 2]},every={1 + n % 3}"
+        policy_figures(player.run(changed(declared, text)), history)
     return time.perf_counter() - began, time.process_time() - worked
 
 
@@ -145,10 +145,10 @@ def main() -> None:
     )
     console.print(f"a reel of {DAYS} days of flights, every recipe on every day, one processor ...", style="dim")
     with tempfile.TemporaryDirectory() as home:
-        reel, bare, fits = overhead(Path(home))
+        history, bare, fits = overhead(Path(home))
     console.print(
-        f"reel of {fits} fits: {reel:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
-        f"{reel / bare:.2f} × (wanted: at most {MOST})"
+        f"reel of {fits} fits: {history:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
+        f"{history / bare:.2f} × (wanted: at most {MOST})"
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.core.kinds import Binary
 from pipeline.core.ports import Units
 from pipeline.core.usecase import Recipe
 from pipeline.core.windows import Days
-from pipeline.steps.replaying.fits import Source
+from pipeline.steps.replaying.fits import FitMaker
 
 #: Days of a stream, and units a day; the first ``LEARN`` days are learnt from only.
 DAYS, A_DAY, LEARN = 360, 300, 60
@@ -101,7 +101,7 @@ RECIPES = (
 BASELINE = Recipe("prior", _prior, window=28)
 
 
-def source(name: str, days: int = DAYS) -> tuple[Source, Days]:
+def source(name: str, days: int = DAYS) -> tuple[FitMaker, Days]:
     """A stream's first ``days`` days, ready to be fitted; units come in forty blocks a day."""
     taken = list(islice(STREAMS[name](), DAYS * A_DAY))[: days * A_DAY]
     inputs = pd.DataFrame([row for row, _ in taken]).astype(np.float64).rename(columns=str)
@@ -119,4 +119,4 @@ def source(name: str, days: int = DAYS) -> tuple[Source, Days]:
         named={},
         predicted_at=(np.datetime64(FIRST) + number).astype("datetime64[us]"),
     )
-    return Source(Binary("label"), (*RECIPES, BASELINE), units, number), Days(FIRST, FIRST + timedelta(days - 1))
+    return FitMaker(Binary("label"), (*RECIPES, BASELINE), units, number), Days(FIRST, FIRST + timedelta(days - 1))

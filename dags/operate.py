@@ -32,9 +32,9 @@ BY_HAND: dict[str, Any] = {
 
 with DAG(
     dag_id="roll_back",
-    description="Make an earlier champion reign again, at once.",
+    description="make an earlier champion serve again, at once.",
     doc_md="""\
-### Make an earlier champion reign again, at once
+### make an earlier champion serve again, at once
 
 The next version served is the one named here. Its rival stays away: the recipe that was rolled back may not be promoted
 for some data days, whatever it scores, until the hold ends or is lifted (`lift_hold`).
@@ -154,7 +154,7 @@ team's stack with `docker compose exec airflow-worker python` in the place of `.
             type=["null", "string"],
             format="multiline",
             title="Policies",
-            description="Changes of the declared policy, a policy a line: price=0.05,ship=exam or recipes=a+b or "
+            description="Changes of the declared policy, a policy a line: price=0.05,ship=scored or recipes=a+b or "
             "window.a=30 or every=7 or lag=1 or gates=better+sound. Empty: the declared policy and the habits alone.",
         ),
         "search": Param(

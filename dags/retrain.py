@@ -1,4 +1,4 @@
-"""The daily loop, one DAG per use case: today's data is the exam, tomorrow it is the textbook."""
+"""The daily loop, one DAG per use case: today's data tests the models, tomorrow it trains them."""
 
 from __future__ import annotations
 
@@ -173,8 +173,9 @@ on from the newest day that either has reached.
 **In what order.** One run of a use case works at a time, the oldest day first, whatever `max active runs` a backfill
 is given; a run whose turn it isn't steps aside and looks again (`up_for_reschedule`), holding no worker. A run by hand
 waits for scheduled and backfilled runs of earlier days. Three locks hold this: the turn, kept in the promotion ledger;
-the champion's epoch, so that a verdict reached against a champion that no longer reigns is refused; and the data day,
-which never goes back: a past day run again is judged and shown, but cannot replace a champion chosen on a later day.
+the champion's epoch, so that a verdict reached against a champion that is no longer champion is refused; and the data
+day, which never goes back: a past day run again is judged and shown, but cannot replace a champion chosen on a later
+day.
 
 Undo a promotion with the DAG `roll_back`.
 """

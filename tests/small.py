@@ -93,8 +93,8 @@ class Refitted:
     stage: ClassVar[Stage] = Stage.REFIT
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        twin = evidence.exam.twin if evidence.exam is not None else None
-        differs = twin is not None and bool(np.any(twin != evidence.exam.candidate))
+        resampled = evidence.holdout.resampled if evidence.holdout is not None else None
+        differs = resampled is not None and bool(np.any(resampled != evidence.holdout.candidate))
         return (Finding(self.name, Outcome.PASS if differs else Outcome.UNKNOWN, "refitted on a resample"),)
 
 

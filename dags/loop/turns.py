@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from loop.run import BACKFILL, SCHEDULED, data_day, fires_from, kind_of, now, world
 from pipeline.adapters.world import calendar
 from pipeline.core.errors import UsageError
-from pipeline.core.ports import Ledger
+from pipeline.core.ports import PromotionLedger
 from pipeline.core.usecase import Usecase
 
 log = logging.getLogger("pipeline")
@@ -114,7 +114,7 @@ def at_work(runs: Runs, run: str) -> bool:
 
 
 def must_wait(
-    usecase: Usecase, runs: Runs, ledger: Callable[[], Ledger], run: str, kind: str, first: datetime | None
+    usecase: Usecase, runs: Runs, ledger: Callable[[], PromotionLedger], run: str, kind: str, first: datetime | None
 ) -> Sequence[str]:
     """The runs to wait for; none means that the turn is this run's own.
 

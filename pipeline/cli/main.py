@@ -146,9 +146,9 @@ def _lift(args: argparse.Namespace) -> int:
 
 def _reconcile(args: argparse.Namespace) -> int:
     from pipeline.adapters.world import world
-    from pipeline.steps.reconcile import project
+    from pipeline.steps.reconcile import reconcile
 
-    moved = project(_usecase(args.usecase).name, world())
+    moved = reconcile(_usecase(args.usecase).name, world())
     for alias, (was, now) in moved.items():
         print(f"{alias}: version {was or 'none'} -> {now or 'none'}")
     if not moved:
@@ -223,7 +223,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--approve-as", default="", metavar="NAME", help="approve the winner in this person's name")
     command("days", _days, "what happened day by day")
     command("history", _history, "who was champion when, why and by whom")
-    back = command("rollback", _rollback, "make an earlier champion reign again, at once")
+    back = command("rollback", _rollback, "make an earlier champion serve again, at once")
     back.add_argument("--to", required=True, help="'previous', or a version's number")
     back.add_argument("--why", required=True, help="the reason, kept in the ledger")
     back.add_argument("--by", default=getpass.getuser(), help="who; default: you")

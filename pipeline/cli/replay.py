@@ -25,10 +25,10 @@ def add_options(command: argparse.ArgumentParser, day: Callable[[str], date]) ->
         default=[],
         metavar="CHANGES",
         dest="policies",
-        help="a change of the declared policy, such as price=0.05,ship=exam,recipes=a+b,window.a=30,every=7,lag=1; "
+        help="a change of the declared policy, such as price=0.05,ship=scored,recipes=a+b,window.a=30,every=7,lag=1; "
         "may be given several times",
     )
-    command.add_argument("--start", default="", metavar="RECIPE", help="who reigns on the first day")
+    command.add_argument("--start", default="", metavar="RECIPE", help="who is champion on the first day")
     command.add_argument(
         "--search", action="store_true", help="propose a policy: chosen on the first part, judged after"
     )

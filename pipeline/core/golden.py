@@ -44,7 +44,7 @@ _WAIVER = frozenset({"until", "by", "why"})
 
 
 @dataclass(frozen=True, slots=True)
-class Waiver:
+class CaseWaiver:
     """A break that somebody answers for.
 
     Attributes:
@@ -82,7 +82,7 @@ class Case:
     bound: Bound
     rows: tuple[Row, ...] = field(default=(), hash=False)
     label: str = ""
-    waiver: Waiver | None = None
+    waiver: CaseWaiver | None = None
 
     def __post_init__(self) -> None:
         for what in ("name", "owner", "reason"):
@@ -134,7 +134,9 @@ class Case:
         """Read back what :meth:`to_dict` wrote."""
         low, high = data["bound"]
         bound = Bound(-math.inf if low is None else low, math.inf if high is None else high)
-        waiver = data["waiver"] and Waiver(**{**data["waiver"], "until": date.fromisoformat(data["waiver"]["until"])})
+        waiver = data["waiver"] and CaseWaiver(
+            **{**data["waiver"], "until": date.fromisoformat(data["waiver"]["until"])}
+        )
         return cls(**{**data, "bound": bound, "waiver": waiver})
 
 
@@ -281,7 +283,7 @@ def _bound(name: str, kind: str, case: Mapping[str, Any]) -> Bound:
     return Bound(least, most) if case["moves"] == "up" else Bound(-most, -least)
 
 
-def _waiver(name: str, given: Any) -> Waiver | None:
+def _waiver(name: str, given: Any) -> CaseWaiver | None:
     if given is None:
         return None
     if not isinstance(given, dict) or set(given) - _WAIVER or not all(isinstance(v, str) for v in given.values()):
@@ -293,4 +295,4 @@ def _waiver(name: str, given: Any) -> Waiver | None:
         until = date.fromisoformat(given["until"])
     except ValueError:
         _refuse(name, f"has a waiver until '{given['until']}', which is no day as 2013-04-01 is")
-    return Waiver(until, given["by"], given["why"])
+    return CaseWaiver(until, given["by"], given["why"])

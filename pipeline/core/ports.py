@@ -208,7 +208,7 @@ class Registry(Protocol):
         """The skops file of a version and the version's tags."""
 
 
-class Ledger(Protocol):
+class PromotionLedger(Protocol):
     """The promotion ledger: append-only, one winner per epoch. The truth of who is champion."""
 
     def entries(self, usecase: str) -> Sequence[Entry]:
@@ -275,7 +275,7 @@ class World:
     engine: Engine
     models: Models
     registry: Registry
-    ledger: Ledger
+    ledger: PromotionLedger
     checker: Checker
     progress: Progress
     code: str = ""

@@ -65,19 +65,19 @@ class Promotion:
             Approver and Admin). Name two: nobody answers for another.
         deadline_hours: How long a person has. Nobody answers: the champion stays, the run says so.
         ship: ``"refit"``: the winner's recipe fitted once more with the scored day among what it learns from, if that
-            changes no more than refitting does; ``"exam"``: the very fit that was scored.
+            changes no more than refitting does; ``"scored"``: the very fit that was scored.
     """
 
     approval: Literal["auto", "person"] = "auto"
     approvers: tuple[str, ...] = ()
     deadline_hours: float = 20.0
-    ship: Literal["exam", "refit"] = "refit"
+    ship: Literal["scored", "refit"] = "refit"
 
     def __post_init__(self) -> None:
         if self.approval not in ("auto", "person"):
             raise ValueError(f"approval is 'auto' or 'person', got '{self.approval}'")
-        if self.ship not in ("exam", "refit"):
-            raise ValueError(f"what is shipped is 'exam' or 'refit', got '{self.ship}'")
+        if self.ship not in ("scored", "refit"):
+            raise ValueError(f"what is shipped is 'scored' or 'refit', got '{self.ship}'")
         if isinstance(self.approvers, str) or not all(
             isinstance(name, str) and name.strip() for name in self.approvers
         ):

@@ -166,7 +166,7 @@ class Verdict:
         decision: ``"promote"`` (a candidate won), ``"start"`` (the baseline becomes the first champion) or ``"hold"``.
         outcome: PASS where a model may ship, FAIL or UNKNOWN where none may.
         reason: One sentence: why this decision.
-        champion: Who reigned when the day was judged; None before the first champion.
+        champion: who was champion when the day was judged; None before the first champion.
         epoch: The champion's epoch in the promotion ledger when the day was judged (0: no champion yet).
         challenger: The candidate that the decision is about; None where there was none.
         findings: Recipe name to the findings about it; the champion's side of each comparison is ``champion``.

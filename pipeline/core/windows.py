@@ -41,7 +41,7 @@ def scored_day(data_day: date, label_delay: int) -> date:
 
 
 def training_days(scored: date, window: int) -> Days:
-    """The ``window`` days before the scored day. The scored day is the exam; tomorrow it is the textbook."""
+    """The ``window`` days before the scored day. The scored day tests; tomorrow it trains."""
     if window < 1:
         raise ValueError(f"a training window has at least one day, got {window}")
     return Days(scored - timedelta(window), scored - timedelta(1))

@@ -92,9 +92,9 @@ def make(request: Request, places: Places, others: Iterable[Usecase], progress: 
 def _make(request: Request, places: Places, others: Iterable[Usecase], done: Callable[[], None]) -> Made:
     held = _check(request, places, others)
     notes: list[Note] = []
-    table, said = read(request.file)
+    table, reading = read(request.file)
     done()
-    notes += said
+    notes += reading
     history = assemble(request, table, notes)
     target = target_of(request, history, notes)
     balance(history, target, notes)
@@ -208,7 +208,7 @@ def _settled(usecase: Usecase, tried: trial.Trial, choices: Choices, notes: list
         limit = float(trial.changes(usecase, tried))
         choices = dataclasses.replace(choices, changes=limit)
         text = f"a new model may change {percent(limit)} of the decisions, so that the first can replace the plain rule"
-        notes.append(Note("gates", f"{text}; tighten it once a model reigns", review=limit > 0.30))
+        notes.append(Note("gates", f"{text}; tighten it once a model serves", review=limit > 0.30))
     return choices
 
 

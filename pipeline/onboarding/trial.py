@@ -32,7 +32,7 @@ from pipeline.onboarding.notes import Note
 from pipeline.steps.judging.point_in_time import audit
 from pipeline.steps.models.predictions import predictions
 
-#: Rows of the exam that are enough for a first look.
+#: Rows of the holdout day that are enough for a first look.
 _ROWS = 20_000
 
 
@@ -83,15 +83,15 @@ class Trial:
 
     Attributes:
         losses: Recipe to its mean loss on the newer days, fitted on the older ones.
-        exam: The newer days' units.
+        holdout: The newer days' units.
         said: Recipe to its predictions of them.
         known: The older days' units, with and without a label.
         models: Recipe to its fitted estimator.
     """
 
     losses: dict[str, float]
-    exam: Units
-    said: dict[str, Any]
+    holdout: Units
+    predicted: dict[str, Any]
     known: Units
     models: dict[str, Any]
 
@@ -115,23 +115,23 @@ def try_out(usecase: Usecase, history: History, notes: list[Note]) -> Trial:
         raise UsageError(f"the features that were written are not sound: {finding.text}", "AUDIT")
     notes.append(Note("point in time", f"{finding.text}; whether upstream knew a cell in time, only you can say", True))
     mature = last - timedelta(usecase.label_delay)
-    # Where labels take long, few of the newer days have theirs: the exam is then of the newest that do.
+    # Where labels take long, few of the newer days have theirs: the holdout day is then of the newest that do.
     judged = [day for day in history.calendar if day <= mature]
     first = min(history.split, judged[round(OLDER * len(judged))])
     known = engine.units(usecase, versions, Days(first - timedelta(usecase.longest_window), first - timedelta(1)))
-    exam = engine.units(usecase, versions, Days(first, mature))
-    exam = exam.where(np.isfinite(exam.labels))
-    exam = exam.where(np.arange(len(exam.labels)) % max(1, -(-len(exam.labels) // _ROWS)) == 0)
+    holdout = engine.units(usecase, versions, Days(first, mature))
+    holdout = holdout.where(np.isfinite(holdout.labels))
+    holdout = holdout.where(np.arange(len(holdout.labels)) % max(1, -(-len(holdout.labels) // _ROWS)) == 0)
     losses: dict[str, float] = {}
-    said: dict[str, Any] = {}
+    predicted: dict[str, Any] = {}
     models: dict[str, Any] = {}
     for recipe in (usecase.baseline, *usecase.recipes):
         models[recipe.name] = _fitted(recipe, known, first)
-        answers = predictions(usecase.kind, models[recipe.name], exam.inputs, recipe.name)
-        said[recipe.name] = answers
-        losses[recipe.name] = float(np.mean(usecase.kind.loss(exam.labels, answers)))
-    _told(usecase, first, losses, exam, notes)
-    return Trial(losses, exam, said, known, models)
+        answers = predictions(usecase.kind, models[recipe.name], holdout.inputs, recipe.name)
+        predicted[recipe.name] = answers
+        losses[recipe.name] = float(np.mean(usecase.kind.loss(holdout.labels, answers)))
+    _told(usecase, first, losses, holdout, notes)
+    return Trial(losses, holdout, predicted, known, models)
 
 
 def _fitted(recipe: Recipe, known: Units, first: date) -> Any:
@@ -142,12 +142,12 @@ def _fitted(recipe: Recipe, known: Units, first: date) -> Any:
         return recipe.build(recipe.seed).fit(units.inputs, units.labels)
 
 
-def _told(usecase: Usecase, first: date, losses: dict[str, float], exam: Units, notes: list[Note]) -> None:
+def _told(usecase: Usecase, first: date, losses: dict[str, float], holdout: Units, notes: list[Note]) -> None:
     rule = losses[usecase.baseline.name]
     best = min((recipe.name for recipe in usecase.recipes), key=lambda name: losses[name])
     change_ = losses[best] / rule - 1 if rule > 0 else 0.0
     text = (
-        f"fitted on days before {first} and asked about the {count(len(exam.labels), 'labelled row')} after: "
+        f"fitted on days before {first} and asked about the {count(len(holdout.labels), 'labelled row')} after: "
         f"{usecase.kind.loss_name} {losses[best]:.4g} by {best}, {rule:.4g} by the plain rule ({change(change_)})"
     )
     notes.append(Note("first look", text, review=not -0.9 < change_ < 0))
@@ -161,14 +161,14 @@ def _told(usecase: Usecase, first: date, losses: dict[str, float], exam: Units, 
 
 def threshold(trial: Trial) -> float:
     """From which probability on as many are acted on as come true."""
-    share = float(np.mean(trial.exam.labels))
-    level = float(np.quantile(trial.said[trial.best], 1 - share))
+    share = float(np.mean(trial.holdout.labels))
+    level = float(np.quantile(trial.predicted[trial.best], 1 - share))
     return float(f"{min(max(level, 0.005), 0.95):.1g}") if level < 0.1 else round(min(level, 0.95) * 20) / 20
 
 
 def changes(usecase: Usecase, trial: Trial) -> float:
     """The share of decisions in which recipes and the plain rule differ at most, and a tenth; in steps of 0.05."""
-    decided = {name: usecase.kind.decision(said) for name, said in trial.said.items()}
+    decided = {name: usecase.kind.decision(predicted) for name, predicted in trial.predicted.items()}
     rule = decided[usecase.baseline.name]
     most = max(float(np.mean(decided[recipe.name] != rule)) for recipe in usecase.recipes)
     return float(min(0.95, max(0.30, math.ceil((most + 0.10) * 20) / 20)))

@@ -8,9 +8,9 @@ from pipeline.core.promotion import decision
 from pipeline.core.records import Judged, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
-from pipeline.steps.judging.fresh import Live
-from pipeline.steps.judging.judge import Panel
-from pipeline.steps.judging.recorded import kept_file
+from pipeline.steps.judging.fresh import FreshEvidence
+from pipeline.steps.judging.judge import DayJudge
+from pipeline.steps.judging.recorded import recorded_file
 from pipeline.steps.models import champion
 from pipeline.steps.register import read_verdict, verdict_file
 from pipeline.steps.train import made
@@ -42,16 +42,16 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
             f"{usecase.name} {trained.day}: the champion changed after the day was scored (epoch {scored.epoch}, "
             f"now {head.epoch if head else 0}); run the day again from its score task"
         )
-    live = Live(usecase, trained, scored, world, head)
-    panel = Panel(usecase, trained, scored, world, head, live)
-    verdict = panel.verdict()
+    live = FreshEvidence(usecase, trained, scored, world, head)
+    day_judge = DayJudge(usecase, trained, scored, world, head, live)
+    verdict = day_judge.verdict()
     # What it was made from comes first: a verdict whose evidence is lost could not be reached again.
-    world.files.put(kept_file(usecase.name, verdict.day, verdict.measured), live.kept())
+    world.files.put(recorded_file(usecase.name, verdict.day, verdict.measured), live.kept())
     file = verdict_file(usecase.name, verdict.day, verdict.digest)
     world.files.put(file, verdict.to_json().encode())
     shown = verdict_file(usecase.name, verdict.day, verdict.digest, "html")
     if not world.files.exists(shown):  # the same verdict again, perhaps by a later version that draws it otherwise
-        world.files.put(shown, panel.page(verdict))
+        world.files.put(shown, day_judge.page(verdict))
     return _judged(verdict, trained, allowed, world)
 
 

@@ -2,7 +2,7 @@
 
 Each table-day is one atomic commit, made only after its whole file was found sound. So a table whose file is refused
 stays as it was; the sound tables of that day are committed all the same, because the next days' features and checks
-build on them. The run itself is refused if any table's data day is: a day is complete or it is no exam.
+build on them. The run itself is refused if any table's data day is: a day is complete or nobody is scored on it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
 from pipeline.steps.models.champion import newest_judged
-from pipeline.steps.reconcile import project
+from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import read_verdict
 
 GATES = "the gates"
@@ -30,7 +30,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
         by: Who decided: the gates, or a person's name.
 
     Raises:
-        ConflictError: The verdict was judged against a champion that no longer reigns, or a later day was judged.
+        ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged.
     """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
@@ -58,7 +58,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
         except ConflictError as stale:
             conclude(usecase, registered, world, verdict, "held", str(stale))
             raise
-    project(usecase.name, world)
+    reconcile(usecase.name, world)
     world.registry.point(usecase.name, "candidate", None)
     outcome = "started" if judged.decision == "start" else "promoted"
     return conclude(usecase, registered, world, verdict, outcome, judged.reason)
@@ -103,7 +103,7 @@ def question(registered: Registered, world: World) -> tuple[str, str]:
 def conclude(
     usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
 ) -> DayOutcome:
-    """Write the day's line, with whoever reigns now."""
+    """Write the day's line, with whoever is champion now."""
     head = champion(world.ledger.entries(usecase.name))
     line = DayOutcome(
         usecase=usecase.name,

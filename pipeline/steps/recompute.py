@@ -13,8 +13,8 @@ from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
-from pipeline.steps.judging.judge import Panel
-from pipeline.steps.judging.recorded import Kept, kept_file
+from pipeline.steps.judging.judge import DayJudge
+from pipeline.steps.judging.recorded import RecordedEvidence, recorded_file
 from pipeline.steps.register import verdict_file
 
 #: In this order differences are told: what a change did is clearer from what the gates found than from a digest.
@@ -73,8 +73,8 @@ def named(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | N
     line = next((line for line in world.ledger.outcomes(usecase.name) if line.day == day), None)
     if line is not None and line.verdict:
         return line.verdict, line
-    crowned = [entry.verdict for entry in world.ledger.entries(usecase.name) if entry.day == day and entry.verdict]
-    return (crowned[-1] if crowned else ""), line
+    promoted = [entry.verdict for entry in world.ledger.entries(usecase.name) if entry.day == day and entry.verdict]
+    return (promoted[-1] if promoted else ""), line
 
 
 def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Recomputed:
@@ -119,7 +119,7 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
     """What differs, and what is missing."""
     if not verdict.measured:
         return (), "it is from before what was measured was kept beside a verdict"
-    file = kept_file(usecase.name, verdict.day, verdict.measured)
+    file = recorded_file(usecase.name, verdict.day, verdict.measured)
     try:
         data = world.files.get(file)
     except PipelineError as lost:
@@ -131,7 +131,7 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
         same = anew.to_json().encode() == text
     except Exception as error:
         if changed:  # then it may hold anything
-            return [f"{changed}: {_said(error)}"], ""
+            return [f"{changed}: {_predicted(error)}"], ""
         if not isinstance(error, PipelineError | ValueError):
             raise
         return (), str(error) if isinstance(error, PipelineError) else (
@@ -145,7 +145,7 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
 _CHANGED = "the file '{}' was changed after it was written"
 
 
-def _said(error: Exception) -> str:
+def _predicted(error: Exception) -> str:
     return str(error) if isinstance(error, PipelineError | ValueError) else f"{type(error).__name__} {error}"
 
 
@@ -163,7 +163,7 @@ def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verd
             f"newest backup",
             "MISSING",
         )
-    kept = Kept(usecase, data, entries)
+    kept = RecordedEvidence(usecase, data, entries)
     trained = Trained.from_dict(kept.scored.trained)
     strange = sorted({c.recipe for c in trained.models} - {r.name for r in (*usecase.recipes, usecase.baseline)})
     if strange:
@@ -173,7 +173,7 @@ def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verd
             "MISSING",
         )
     head = kept.entries[-1] if kept.entries else None
-    return Panel(usecase, trained, kept.scored, world, head, kept).verdict()
+    return DayJudge(usecase, trained, kept.scored, world, head, kept).verdict()
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

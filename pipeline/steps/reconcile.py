@@ -11,7 +11,7 @@ from pipeline.core.promotion.decision import champion, previous
 log = logging.getLogger(__name__)
 
 
-def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | None]]:
+def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | None]]:
     """Point ``champion`` and ``previous`` where the promotion ledger says; touches nothing that is right already.
 
     Raises:
@@ -28,11 +28,11 @@ def project(usecase: str, world: World) -> dict[str, tuple[int | None, int | Non
         "previous": None if before is None else before.version,
     }
     found = world.registry.aliases(usecase)
-    reigned = [f"version {found[alias]} is {alias}" for alias in wanted if alias in found]
-    if head is None and reigned:
+    aliased = [f"version {found[alias]} is {alias}" for alias in wanted if alias in found]
+    if head is None and aliased:
         # To start over is offered last: whoever does it while a backup lies there loses the history for good.
         raise RefusedError(
-            f"{usecase}: in the registry {' and '.join(reigned)}, but the promotion ledger is empty and has never "
+            f"{usecase}: in the registry {' and '.join(aliased)}, but the promotion ledger is empty and has never "
             f"heard of it, so the ledger was lost: restore the newest backup of it first (ledger.db, or the database "
             f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
             "DRIFT",

@@ -11,7 +11,7 @@ from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.report.verdict.note import run_note, version_note
-from pipeline.steps.reconcile import project
+from pipeline.steps.reconcile import reconcile
 from pipeline.steps.validate import pages
 
 NO_LINKS: Mapping[str, str] = {}
@@ -43,7 +43,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         world: The ports.
         links: Name to address of what the page should lead to, such as the Airflow run.
     """
-    project(usecase.name, world)
+    reconcile(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
     version = None

@@ -13,16 +13,16 @@ from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.evidence.candidate import Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
-from pipeline.core.replay.figures import Assessment, against, assess
-from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.figures import PolicyFigures, against, policy_figures
+from pipeline.core.replay.history import Fit, History
 from pipeline.core.replay.player import Replayer, Timeline
 from pipeline.core.replay.policy import Policy, changed, habits, varied, windows
-from pipeline.core.replay.result import Played, Proposal, Replayed
+from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.refuse import refusal
-from pipeline.steps.replaying.fits import Keeper, Source, make_reel
+from pipeline.steps.replaying.fits import FitMaker, FitStore, make_history
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys_daily
 from pipeline.steps.validate import validate
@@ -41,7 +41,7 @@ def replay(
     start: str = "",
     search: bool = False,
     workers: int | None = None,
-) -> Replayed:
+) -> ReplayResult:
     """Replay the declared policy, changed ones, and the habits they are compared with.
 
     Args:
@@ -50,7 +50,7 @@ def replay(
         world: The ports.
         policies: Changes to the declared policy, as :func:`~pipeline.core.replay.policy.changed` reads
             them; each is one more.
-        start: The recipe that reigns on the first day; empty: the first declared that can be fitted on it.
+        start: The recipe that serves on the first day; empty: the first declared that can be fitted on it.
         search: Whether to propose a policy.
         workers: Processes for the fits; None: one a processor.
 
@@ -66,13 +66,13 @@ def replay(
         wider = _with_variants(usecase, policies)
     except ValueError as nonsense:
         raise UsageError(str(nonsense), "POLICY") from None
-    reel, first, without = _history(usecase, wider, days, world, workers)
-    begin = _start(usecase, reel, first, start)
+    history, first, without = _history(usecase, wider, days, world, workers)
+    begin = _start(usecase, history, first, start)
     names = [recipe.name for recipe in usecase.recipes]
     ordered = [begin.recipe, *(name for name in names if name != begin.recipe)] if begin.recipe in names else names
     player = Replayer(
         usecase.name,
-        reel,
+        history,
         begin,
         first,
         usecase.baseline.name,
@@ -86,25 +86,25 @@ def replay(
         for policy in every:
             timelines.append(player.run(policy))
             done()
-    figures = [assess(timeline, reel) for timeline in timelines]
+    figures = [policy_figures(timeline, history) for timeline in timelines]
     daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
     best = min(daily, key=lambda n: _rank(figures[n]))
     played = tuple(
-        Played(timeline, made, against(timeline, timelines[best], reel))
+        PolicyResult(timeline, made, against(timeline, timelines[best], history))
         for timeline, made in zip(timelines, figures, strict=True)
     )
     searched, proposal = _search(player, timelines[0], [timelines[n] for n in daily], world) if search else ((), None)
-    last = reel.stretch.days[-1].astype(object)
-    return Replayed(
+    last = history.stretch.days[-1].astype(object)
+    return ReplayResult(
         usecase,
-        Days(reel.stretch.days[first].astype(object), last),
-        reel,
+        Days(history.stretch.days[first].astype(object), last),
+        history,
         played,
         len(asked),
         played[best],
         left_out,
         without,
-        {recipe.name: ageing(reel, recipe.name, first) for recipe in wider.recipes},
+        {recipe.name: ageing(history, recipe.name, first) for recipe in wider.recipes},
         searched,
         proposal,
     )
@@ -121,7 +121,7 @@ def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:
     return replace(usecase, recipes=(*usecase.recipes, *more.values()))
 
 
-def _rank(figures: Assessment) -> tuple[bool, float]:
+def _rank(figures: PolicyFigures) -> tuple[bool, float]:
     return not np.isfinite(figures.loss), figures.loss
 
 
@@ -141,16 +141,16 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
     return Policy("declared", "gates", recipes, gates, ship=usecase.promotion.ship), left_out
 
 
-def ageing(reel: Reel, recipe: str, first: int) -> list[float]:
+def ageing(history: History, recipe: str, first: int) -> list[float]:
     """The mean loss of a recipe's fits by age, relative to the fresh fits of the same days; the age is the place.
 
     Fits of every day of the reel take part, so no single fit's luck is in it.
     """
     found = [0.0]
-    for age in range(1, reel.horizon):
+    for age in range(1, history.horizon):
         sums = np.zeros(2)
-        for day in range(first + age, len(reel)):
-            pair = reel.pair(Fit(recipe, day - age), Fit(recipe, day), day)
+        for day in range(first + age, len(history)):
+            pair = history.pair(Fit(recipe, day - age), Fit(recipe, day), day)
             if pair is not None:
                 sums += pair.units * np.array([pair.reference, pair.candidate])
         found.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
@@ -165,51 +165,53 @@ def _search(
     Returns:
         Of every policy tried its name, loss and promotions over all days; and the proposal.
     """
-    reel, first, policy = player.reel, player.first, declared.policy
-    split = first + int((len(reel) - first) * CHOSEN_ON)
-    if not (any(reel.units(n) for n in range(first, split)) and any(reel.units(n) for n in range(split, len(reel)))):
+    history, first, policy = player.history, player.first, declared.policy
+    split = first + int((len(history) - first) * CHOSEN_ON)
+    if not (
+        any(history.units(n) for n in range(first, split)) and any(history.units(n) for n in range(split, len(history)))
+    ):
         raise UsageError("a search needs labelled days to choose on and others to judge on: replay more days", "EARLY")
     several = len(policy.recipes) > 1
     sets = ["", *(f",recipes={name}" for name in policy.recipes)] if several else [""]
     texts = [
         f"price={price},switch_price={switch},ship={ship}{recipes}"
         for recipes in sets
-        for ship in ("refit", "exam")
+        for ship in ("refit", "scored")
         for switch in ((0.25, 0.5, 1.0) if several and not recipes else (0.5,))
         for price in (0.02, 0.05, 0.08, 0.12, 0.2, 0.3)
     ]
-    tried: list[tuple[Timeline, Assessment]] = []
+    tried: list[tuple[Timeline, PolicyFigures]] = []
     with world.progress("search", len(texts)) as done:
         for text in texts:
             timeline = player.run(changed(policy, text))
-            tried.append((timeline, assess(timeline, reel, first, split)))
+            tried.append((timeline, policy_figures(timeline, history, first, split)))
             done()
     calm = [one for one in tried if one[1].promotions <= MOST * (split - first)] or tried
     timeline, chosen = min(calm, key=lambda one: _rank(one[1]))
-    best = min(daily, key=lambda one: _rank(assess(one, reel, first, split)))
-    whole = [assess(one, reel) for one, _ in tried]
+    best = min(daily, key=lambda one: _rank(policy_figures(one, history, first, split)))
+    whole = [policy_figures(one, history) for one, _ in tried]
     points = [(one.policy.name, made.loss, made.promotions) for (one, _), made in zip(tried, whole, strict=True)]
     return tuple(points), Proposal(
         name=timeline.policy.name,
         split=split,
         chosen=chosen,
-        judged=assess(timeline, reel, split),
-        declared_chosen=assess(declared, reel, first, split),
-        declared_judged=assess(declared, reel, split),
+        judged=policy_figures(timeline, history, split),
+        declared_chosen=policy_figures(declared, history, first, split),
+        declared_judged=policy_figures(declared, history, split),
         daily=best.policy.name,
-        daily_chosen=assess(best, reel, first, split),
-        daily_judged=assess(best, reel, split),
-        difference=against(timeline, declared, reel, split),
+        daily_chosen=policy_figures(best, history, first, split),
+        daily_judged=policy_figures(best, history, split),
+        difference=against(timeline, declared, history, split),
         tried=len(texts),
     )
 
 
-def _start(usecase: Usecase, reel: Reel, first: int, start: str) -> Fit:
+def _start(usecase: Usecase, history: History, first: int, start: str) -> Fit:
     names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
     for name in [start] if start else names:
-        if reel.losses(Fit(name, first), first) is not None:
+        if history.losses(Fit(name, first), first) is not None:
             return Fit(name, first)
-    day = reel.stretch.days[first]
+    day = history.stretch.days[first]
     raise UsageError(
         f"{usecase.name}: {start or 'no recipe'} can be fitted on {day}: too few labelled days lie before it; "
         f"begin later",
@@ -219,7 +221,7 @@ def _start(usecase: Usecase, reel: Reel, first: int, start: str) -> Fit:
 
 def _history(
     declared: Usecase, usecase: Usecase, days: Days, world: World, workers: int | None
-) -> tuple[Reel, int, tuple[date, ...]]:
+) -> tuple[History, int, tuple[date, ...]]:
     """The reel, the number of the first counted day in it, and the refused days."""
     reach = Days(days.first - timedelta(usecase.longest_window), days.last)
     versions, without = _prepared(usecase, reach, days, world)
@@ -237,8 +239,8 @@ def _history(
     units = with_new_keys_daily(declared, units, whole, versions, without, world.store)
     number = (units.days - np.datetime64(whole.first)).astype(np.int64)
     recipes = (*usecase.recipes, usecase.baseline)
-    source = Source(usecase.kind, recipes, units, number)
-    keeper = Keeper(
+    source = FitMaker(usecase.kind, recipes, units, number)
+    keeper = FitStore(
         files=world.files,
         folder=f"replays/{usecase.name}",
         contents=source.contents(len(whole)),
@@ -248,8 +250,8 @@ def _history(
         windows={recipe.name: recipe.window for recipe in recipes},
     )
     begin = max(days.first, whole.first)
-    reel = make_reel(source, whole, begin, world.progress, keeper, workers)
-    return reel, (begin - whole.first).days, tuple(sorted(without))
+    history = make_history(source, whole, begin, world.progress, keeper, workers)
+    return history, (begin - whole.first).days, tuple(sorted(without))
 
 
 def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[dict[str, int], frozenset[date]]:

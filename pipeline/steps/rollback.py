@@ -1,4 +1,4 @@
-"""Roll back: an earlier champion reigns again, at once, and what was rolled back stays away."""
+"""Roll back: an earlier champion serves again, at once, and what was rolled back stays away."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.core.promotion import decision
 from pipeline.core.records import Entry
 from pipeline.core.usecase import Usecase
 from pipeline.steps.models import champion
-from pipeline.steps.reconcile import project
+from pipeline.steps.reconcile import reconcile
 
 log = logging.getLogger(__name__)
 
 
 def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: datetime, hold_days: int = 7) -> Entry:
-    """Make an earlier champion reign again. Works while the registry is down: the aliases then follow later.
+    """Make an earlier champion serve again. Works while the registry is down: the aliases then follow later.
 
     The target is loaded first, its digest checked: a champion that cannot serve is no way back.
 
@@ -33,7 +33,7 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
     Raises:
         UsageError: There is no such target, or no reason.
         RefusedError: The target's file is missing or not the one that was promoted.
-        ConflictError: Somebody else moved the crown at the same moment.
+        ConflictError: Somebody else changed the champion at the same moment.
     """
     entries = world.ledger.entries(usecase.name)
     moment = at.isoformat(timespec="seconds")
@@ -83,7 +83,7 @@ def _today(usecase: Usecase, world: World) -> date:
 
 def _follow(usecase: Usecase, world: World) -> None:
     try:
-        project(usecase.name, world)
+        reconcile(usecase.name, world)
     except UnavailableError as down:
         log.warning(
             "%s: the promotion ledger is changed, MLflow is not there to follow (%s); "

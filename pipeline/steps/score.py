@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     """Write the scored day into the score ledger, and its losses added up by block beside it.
 
-    Where nothing could be fitted yet and nobody reigns, nobody sits: the ledger stays as it is. So it does where labels
-    take days and the day whose labels are known by now was not delivered, or was refused.
+    Where nothing could be fitted yet and there is no champion, nobody is scored: the ledger stays as it is. So it does
+    where labels take days and the day whose labels are known by now was not delivered, or was refused.
 
-    A champion that was trained on the scored day or later (a past day that is run again) does not sit; the gates
+    A champion that was trained on the scored day or later (a past day that is run again) is not scored; the gates
     then know too little, and nothing can be promoted on it.
 
     Raises:
@@ -46,12 +46,12 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     units = with_new_keys(usecase, units, day, versions, without, world.store)
-    sittings = []
+    scorings = []
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
             model = champion.load(usecase, head, world)
-            said = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
-            unsound = int(np.count_nonzero(~answered(said)))
+            predicted = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
+            unsound = int(np.count_nonzero(~answered(predicted)))
             if unsound:
                 raise RefusedError(
                     f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units of "
@@ -59,23 +59,23 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
                     "UNSOUND",
                 )
             through = date.fromisoformat(head.trained_through)
-            sittings.append(score_ledger.Sitting(score_ledger.CHAMPION, head.model, head.recipe, through, said))
+            scorings.append(score_ledger.Scoring(score_ledger.CHAMPION, head.model, head.recipe, through, predicted))
         done()
         for candidate in trained.models:
             model = world.models.load(candidate.file, candidate.sha256)
             through = date.fromisoformat(candidate.trained_through)
-            said = predictions(usecase.kind, model, units.inputs, candidate.recipe)
+            predicted = predictions(usecase.kind, model, units.inputs, candidate.recipe)
             declared = score_ledger.definition(usecase, candidate.recipe, world)
-            sittings.append(
-                score_ledger.Sitting(candidate.recipe, candidate.model, candidate.recipe, through, said, declared)
+            scorings.append(
+                score_ledger.Scoring(candidate.recipe, candidate.model, candidate.recipe, through, predicted, declared)
             )
             done()
         older = _older(usecase, trained, world, units)
         done()
-    if not sittings:
+    if not scorings:
         return _nobody_sat(usecase, trained, world, head)
     data = score_ledger.data_of(usecase, versions, world, Days(day, day)).get(day, "")
-    all_of_them = [*((sitting, 0) for sitting in sittings), *older]
+    all_of_them = [*((scoring, 0) for scoring in scorings), *older]
     added = _write(
         block_losses.table(usecase.name),
         world,
@@ -87,7 +87,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         score_ledger.table(usecase.name),
         world,
         day,
-        score_ledger.rows_of(day, usecase.kind, units, data, sittings),
+        score_ledger.rows_of(day, usecase.kind, units, data, scorings),
         score_ledger.keep_others,
     )
     return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
@@ -106,11 +106,11 @@ def _epoch(head: Entry | None) -> int:
     return 0 if head is None else head.epoch
 
 
-def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[score_ledger.Sitting, int]]:
+def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[score_ledger.Scoring, int]]:
     """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
     day = date.fromisoformat(trained.scored)
     before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
-    found: list[tuple[score_ledger.Sitting, int]] = []
+    found: list[tuple[score_ledger.Scoring, int]] = []
     for recipe in usecase.recipes:
         declared = score_ledger.definition(usecase, recipe.name, world)
         for age in AGES:
@@ -123,9 +123,9 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
             except RefusedError as lost:
                 log.warning("%s of %d days ago can't be read, and is left out: %s", recipe.name, age, lost)
                 continue
-            said = predictions(usecase.kind, model, units.inputs, f"{recipe.name} of {age} days ago")
+            predicted = predictions(usecase.kind, model, units.inputs, f"{recipe.name} of {age} days ago")
             through = date.fromisoformat(fit.trained_through)
-            found.append((score_ledger.Sitting(recipe.name, fit.model, recipe.name, through, said, declared), age))
+            found.append((score_ledger.Scoring(recipe.name, fit.model, recipe.name, through, predicted, declared), age))
     return found
 
 

@@ -71,7 +71,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
 
 
 def _nothing_to_sit(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
-    """Why there is no exam on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
+    """Why nobody is scored on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
 
     The data day itself was accepted, so this is asked only where labels take days.
     """
@@ -148,14 +148,14 @@ class Lineage:
             return f"{len(found)} of at least {recipe.at_least} labelled days in {days}"
         return Candidate.from_dict(self._keep(note, self._fit(recipe, model, units).to_dict()))
 
-    def twin(self, candidate: Candidate) -> tuple[str, str]:
+    def resampled(self, candidate: Candidate) -> tuple[str, str]:
         """The candidate's recipe refitted with another seed on a resample of its units: its refitting noise.
 
-        It is made when somebody asks, for it costs as much as the candidate; a twin that is already there is not made
-        again.
+        It is made when somebody asks, for it costs as much as the candidate; a resampled refit that is already there
+        is not made again.
 
         Returns:
-            Name and digest of the twin's file.
+            Name and digest of the resampled refit's file.
 
         Raises:
             ConflictError: Recipe, code or data are not what the candidate was fitted from.
@@ -238,6 +238,6 @@ def fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | No
             told = " ".join(str(error).split())[:200]
             raise BrokenError(f"its fit failed: {type(error).__name__}: {told}") from error
     # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
-    for said in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
-        log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), said)
+    for predicted in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
+        log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), predicted)
     return estimator

@@ -26,7 +26,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.adapters.landing.cells import Sheet
+from pipeline.adapters.landing.cells import RawCells
 from pipeline.adapters.landing.conforming import conform, read_cell
 from pipeline.adapters.landing.fetching import _SameManners
 from pipeline.adapters.landing.folder import FolderLanding
@@ -574,7 +574,7 @@ def test_the_quick_reading_of_a_column_says_what_the_slow_reading_of_each_cell_s
     if not text:
         return
     table = Feed("t", "{day}.csv", (Column("d", "date"), Column("x", kind)), ("d",), "d")
-    sheet = Sheet({"d": pa.array([DAY]), "x": pa.array([text])}, np.array([1]), 1, lambda n: (n, ""))
+    sheet = RawCells({"d": pa.array([DAY]), "x": pa.array([text])}, np.array([1]), 1, lambda n: (n, ""))
     typed = conform(table, sheet)
     slow = read_cell(kind, text)
     assert (typed.rows["x"].to_pylist() or [None]) == [slow]

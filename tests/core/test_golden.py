@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.golden import Case, Waiver, cases
+from pipeline.core.golden import Case, CaseWaiver, cases
 from pipeline.core.verdict import Bound
 
 INPUTS = ("size", "shop")
@@ -53,7 +53,7 @@ def test_a_direction_up_is_a_rise_of_at_least_nothing():
 
 def test_a_waiver_counts_through_its_last_day():
     found = read(waiver={"until": "2013-04-01", "by": "A. Nna", "why": "until the next release"})[0]
-    assert found.waiver == Waiver(date(2013, 4, 1), "A. Nna", "until the next release")
+    assert found.waiver == CaseWaiver(date(2013, 4, 1), "A. Nna", "until the next release")
     assert found.waived(date(2013, 4, 1))
     assert not found.waived(date(2013, 4, 2))
     assert not read()[0].waived(date(2013, 4, 1))

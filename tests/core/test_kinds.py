@@ -218,10 +218,10 @@ def test_what_is_said_and_what_happens_agree_where_predictions_mean_what_they_sa
         said = rng.random(5000)
         label = (rng.random(5000) < said).astype(float)
     told = kind.told(label, said)
-    assert len(told.said) == len(told.happened) == len(told.order) == 5000 * told.per_unit
-    assert told.happened.mean() == pytest.approx(told.said.mean(), abs=0.02)
+    assert len(told.predicted) == len(told.happened) == len(told.order) == 5000 * told.per_unit
+    assert told.happened.mean() == pytest.approx(told.predicted.mean(), abs=0.02)
     low = told.order < np.median(told.order)
-    assert told.happened[low].mean() == pytest.approx(told.said[low].mean(), abs=0.03)
+    assert told.happened[low].mean() == pytest.approx(told.predicted[low].mean(), abs=0.03)
     assert set(kind.measures) >= {"loss", "accuracy"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.gates import Better, Churn, Latency, Sound, judge, question
-from pipeline.core.gates.what_would_change import what_would
+from pipeline.core.gates.what_would_change import what_would_change
 from pipeline.core.verdict import Bound, Finding, Outcome, joint
 from pipeline.core.waivers import Waiver, waived
 from tests import small
@@ -112,27 +112,27 @@ def test_every_answer_but_pass_says_what_would_change_it_and_names_its_gate(evid
 )
 def test_what_would_change_it_can_always_be_said(outcome, value, low, high, limit, counts):
     wanted = None if limit is None else Bound(high=limit)
-    text = what_would(Finding("x", outcome, "", value, wanted, low, high, counts))
+    text = what_would_change(Finding("x", outcome, "", value, wanted, low, high, counts))
     assert text
     assert "nan" not in text
 
 
 def test_four_times_the_days_halve_an_interval():
     finding = Finding("x", UNKNOWN, "", 0.0, Bound(high=0.1), -0.2, 0.2, {"days": 10, "units": 900})
-    assert what_would(finding) == "about 30 more days like these would settle it"
-    assert what_would(finding, 14) == "more days than the window of 14 would be needed to settle it"
+    assert what_would_change(finding) == "about 30 more days like these would settle it"
+    assert what_would_change(finding, 14) == "more days than the window of 14 would be needed to settle it"
     timed = dataclasses.replace(finding, counts={"pairs": 10})
-    assert what_would(timed) == "about 30 more timed pairs like these would settle it"
+    assert what_would_change(timed) == "about 30 more timed pairs like these would settle it"
 
 
 def test_how_far_a_value_is_from_its_limit_is_said():
     finding = Finding("x", FAIL, "", 1.8, Bound(high=1.5), 1.6, 2.0)
-    assert what_would(finding) == "it must fall by 0.3 to 1.5"
-    assert what_would(dataclasses.replace(finding, wanted=Bound(low=2.0))) == "it must rise by 0.2 to 2"
-    assert "would not do" in what_would(dataclasses.replace(finding, outcome=UNKNOWN))
-    assert what_would(dataclasses.replace(finding, outcome=PASS)) == ""
-    assert what_would(dataclasses.replace(finding, value=3.0, wanted=Bound(0, 0))) == "none of the 3 may be left"
-    assert what_would(dataclasses.replace(finding, value=math.nan)) == "only a candidate that keeps to it"
+    assert what_would_change(finding) == "it must fall by 0.3 to 1.5"
+    assert what_would_change(dataclasses.replace(finding, wanted=Bound(low=2.0))) == "it must rise by 0.2 to 2"
+    assert "would not do" in what_would_change(dataclasses.replace(finding, outcome=UNKNOWN))
+    assert what_would_change(dataclasses.replace(finding, outcome=PASS)) == ""
+    assert what_would_change(dataclasses.replace(finding, value=3.0, wanted=Bound(0, 0))) == "none of the 3 may be left"
+    assert what_would_change(dataclasses.replace(finding, value=math.nan)) == "only a candidate that keeps to it"
 
 
 def test_each_gate_has_a_question():

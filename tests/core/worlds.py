@@ -6,10 +6,10 @@ from datetime import date
 import numpy as np
 from hypothesis import strategies as st
 
-from pipeline.core.evidence.candidate import Evidence, Exam, Paired
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Paired
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
-from pipeline.core.evidence.paired_days import Day, Track
-from pipeline.core.golden import Case, Waiver
+from pipeline.core.evidence.paired_days import PairedDay, PairedDays
+from pipeline.core.golden import Case, CaseWaiver
 from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.stats import Clusters, numbered
 from pipeline.core.verdict import Bound
@@ -50,7 +50,7 @@ def world(
         scores = mean + strength * (truth - mean) + refit * spread * rng.normal(0, 1, n)
         return scores + offset if kind is REGRESSION else np.clip(scores + offset, 0.001, 0.999)
 
-    champion, candidate, twin = fit(0.7 - 0.5 * (skill < 0)), fit(0.7 + skill), fit(0.7 + skill)
+    champion, candidate, resampled = fit(0.7 - 0.5 * (skill < 0)), fit(0.7 + skill), fit(0.7 + skill)
     slices = {
         "origin": np.array(["JFK", "LGA", "EWR"])[block % 3],
         "carrier": np.array(["AA", "UA", "B6", "OO"])[rng.choice(4, n, p=[0.4, 0.4, 0.19, 0.01])],
@@ -60,37 +60,37 @@ def world(
     plain = np.tile(mean, (n, 1)) if kind is MULTICLASS else np.full(n, labels.mean())
     paired = Paired(when, names, labels, champion, candidate, plain, slices)
     last = day == days - 1
-    exam = Exam(
+    holdout = HoldoutDay(
         labels[last],
         names[last],
         champion[last],
         candidate[last],
         {name: values[last] for name, values in slices.items()},
-        twin[last],
+        resampled[last],
     )
     timing = Timing(rng.gamma(50, 1e-3, (300, 2)), rng.gamma(50, 1e-2, (20, 2)), 500)
     rival = replace(paired, champion=fit(0.7 + skill / 2), slices={})
     made = {"candidates": candidates, "simpler": {"linear_14": rival}, **measured(seed, n)}
-    return derived(Evidence(kind, "version 3", "boosting_60", paired, exam=exam, timing=timing, **made))
+    return derived(Evidence(kind, "version 3", "boosting_60", paired, holdout=holdout, timing=timing, **made))
 
 
 def derived(evidence: Evidence) -> Evidence:
     """The same evidence with what follows from its paired units: the daily rivalry, and the side of the plain rule."""
     paired = evidence.paired
     if paired is None:
-        return replace(evidence, rivalry=None, plain=None)
+        return replace(evidence, head_to_head=None, plain=None)
     above, below = (evidence.loss(paired.labels, side) for side in (paired.champion, paired.candidate))
     found = []
     for day in np.unique(paired.days):
         at = (paired.days == day) & np.isfinite(paired.labels)
         place, blocks = numbered(paired.blocks[at])
         sums = [np.bincount(place, side[at], blocks) for side in (above, below)]
-        found.append(Day.of(day, *sums, np.bincount(place, minlength=blocks)))
+        found.append(PairedDay.of(day, *sums, np.bincount(place, minlength=blocks)))
     plain = replace(paired, champion=paired.baseline, slices={})
-    return replace(evidence, rivalry=Track.of(found), plain=plain)
+    return replace(evidence, head_to_head=PairedDays.of(found), plain=plain)
 
 
-WAIVED = Waiver(date(2013, 4, 1), "A. Nna", "until the next release")
+WAIVED = CaseWaiver(date(2013, 4, 1), "A. Nna", "until the next release")
 CASES = (
     Case("an ordinary day", "flights team", "nothing is wrong", "range", Bound(0.1, 0.5)),
     Case("a late aircraft", "flights team", "it comes late", "direction", Bound(low=0.01)),
@@ -124,16 +124,16 @@ def measured(seed, units) -> dict:
     }
 
 
-def twin_of_champion(evidence: Evidence) -> Evidence:
+def copy_of_champion(evidence: Evidence) -> Evidence:
     """The same evidence, had the candidate been the champion itself; timed equal, too."""
-    paired, exam, timing, found = evidence.paired, evidence.exam, evidence.timing, evidence.footprint
+    paired, holdout, timing, found = evidence.paired, evidence.holdout, evidence.timing, evidence.footprint
     footprint = Footprint(found.load[:, [0, 0]], *((one, one) for one, _ in (found.size, found.memory, found.training)))
     return replace(
         evidence,
         footprint=footprint,
         answers=replace(evidence.answers, candidate=evidence.answers.champion),
         paired=replace(paired, candidate=paired.champion),
-        exam=replace(exam, candidate=exam.champion),
+        holdout=replace(holdout, candidate=holdout.champion),
         timing=replace(timing, single=timing.single[:, [0, 0]], batch=timing.batch[:, [0, 0]]),
     )
 
@@ -153,7 +153,7 @@ def shuffled(evidence: Evidence, seed: int) -> Evidence:
     return replace(
         evidence,
         paired=mix(evidence.paired, PAIRED),
-        exam=mix(evidence.exam, ("labels", "blocks", "champion", "candidate", "twin")),
+        holdout=mix(evidence.holdout, ("labels", "blocks", "champion", "candidate", "resampled")),
         simpler={name: mix(pair, PAIRED) for name, pair in evidence.simpler.items()},
     )
 

@@ -573,8 +573,8 @@ def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted
         ),
         (
             "replay",
-            {"usecase": "stub_auto", "from": "2013-01-02", "to": "2013-01-09", "policies": "price=0.1\nship=exam"},
-            "replay stub_auto 2013-01-02 2013-01-09 price=0.1 | ship=exam False 1",
+            {"usecase": "stub_auto", "from": "2013-01-02", "to": "2013-01-09", "policies": "price=0.1\nship=scored"},
+            "replay stub_auto 2013-01-02 2013-01-09 price=0.1 | ship=scored False 1",
         ),
     ],
 )

@@ -202,7 +202,7 @@ def test_evidence_full_of_holes_still_makes_a_page(judged):
     paired = evidence["boosted_60"].paired
     nothing = np.full(len(paired), np.nan)
     holes = {
-        "boosted_60": replace(evidence["boosted_60"], paired=replace(paired, labels=nothing), exam=None, timing=None)
+        "boosted_60": replace(evidence["boosted_60"], paired=replace(paired, labels=nothing), holdout=None, timing=None)
     }
     empty = (Finding("not worse", Outcome.UNKNOWN, "nothing known"), Finding("sound", Outcome.FAIL, "", float("nan")))
     page = verdict_page(replace(verdict, findings={"boosted_60": empty}, losses={}), usecase, holes, {"champion": {}})

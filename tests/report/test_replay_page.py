@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.replay import drawn_reel
 from pipeline.core.gates.better import Better
-from pipeline.core.replay.figures import against, assess
+from pipeline.core.replay.figures import against, policy_figures
 from pipeline.core.replay.history import Fit
-from pipeline.core.replay.player import Change, Replayer
+from pipeline.core.replay.player import Replacement, Replayer
 from pipeline.core.replay.policy import Policy, changed, habits
-from pipeline.core.replay.result import Played, Proposal, Replayed, told
+from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, told
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.waivers import Waiver
 from pipeline.core.windows import Days
@@ -26,25 +26,25 @@ from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
 
 @pytest.fixture(scope="module")
-def made() -> Replayed:
+def made() -> ReplayResult:
     """Six weeks of a drawn reel of four recipes under the real use case's name."""
-    reel = drawn_reel(days=42, units=90, blocks=12)
-    recipes = tuple(recipe for recipe in reel.recipes if recipe != "usual")
+    history = drawn_reel(days=42, units=90, blocks=12)
+    recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))
-    player = Replayer("flight_delay", reel, Fit("short", 0), 0, "usual")
-    policies = [declared, changed(declared, "price=0.3,ship=exam"), *habits(recipes, "refit")]
+    player = Replayer("flight_delay", history, Fit("short", 0), 0, "usual")
+    policies = [declared, changed(declared, "price=0.3,ship=scored"), *habits(recipes, "refit")]
     timelines = [player.run(policy) for policy in policies]
     best = timelines[4]
-    played = tuple(Played(one, assess(one, reel), against(one, best, reel)) for one in timelines)
-    parts = [assess(timelines[n], reel, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
+    played = tuple(PolicyResult(one, policy_figures(one, history), against(one, best, history)) for one in timelines)
+    parts = [policy_figures(timelines[n], history, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
     proposal = Proposal(
-        "price=0.3,ship=exam", 25, *parts[:4], "daily short", *parts[4:], against(timelines[1], best, reel, 25), 84
+        "price=0.3,ship=scored", 25, *parts[:4], "daily short", *parts[4:], against(timelines[1], best, history, 25), 84
     )
     usecase = replace(FLIGHT_DELAY, baseline=replace(FLIGHT_DELAY.baseline, name="usual"))
-    return Replayed(
+    return ReplayResult(
         usecase=usecase,
         days=Days(date(2013, 1, 1), date(2013, 2, 11)),
-        reel=reel,
+        history=history,
         played=played,
         asked=2,
         best=played[4],
@@ -56,7 +56,7 @@ def made() -> Replayed:
     )
 
 
-def test_what_a_replay_leaves_out_and_what_it_waives_is_said(made: Replayed) -> None:
+def test_what_a_replay_leaves_out_and_what_it_waives_is_said(made: ReplayResult) -> None:
     waivers = (
         Waiver("every slice", "ada", "a new carrier", date(2013, 2, 1)),
         Waiver("latency", "ada", "new servers", date(2013, 2, 1)),
@@ -65,7 +65,7 @@ def test_what_a_replay_leaves_out_and_what_it_waives_is_said(made: Replayed) -> 
     said = " ".join(remarks(waiving))
     assert "every slice is waived until 2013-02-01 by ada: a new carrier" in said
     assert "new servers" not in said  # that gate is not replayed at all
-    assert "withheld" not in said  # both policies ship what sat the exam
+    assert "withheld" not in said  # both policies ship what sat the holdout day
     first = made.played[0]
     refits = replace(first, timeline=replace(first.timeline, policy=replace(first.timeline.policy, ship="refit")))
     page = replay_page(replace(waiving, played=(refits, *made.played[1:]))).decode()
@@ -73,7 +73,7 @@ def test_what_a_replay_leaves_out_and_what_it_waives_is_said(made: Replayed) -> 
     assert "every slice is waived until" in page
 
 
-def test_the_page_says_everything_that_was_found_and_loads_nothing(made: Replayed) -> None:
+def test_the_page_says_everything_that_was_found_and_loads_nothing(made: ReplayResult) -> None:
     page = replay_page(made).decode()
     for one in made.played:
         assert one.name in page
@@ -89,12 +89,12 @@ def test_the_page_says_everything_that_was_found_and_loads_nothing(made: Replaye
     assert "price=<b>" not in page
 
 
-def test_the_same_replay_gives_the_same_bytes_and_another_does_not(made: Replayed) -> None:
+def test_the_same_replay_gives_the_same_bytes_and_another_does_not(made: ReplayResult) -> None:
     assert replay_page(made) == replay_page(made)
     assert replay_page(replace(made, without=())) != replay_page(made)
 
 
-def changes(**more: object) -> Callable[[Replayed], Replayed]:
+def changes(**more: object) -> Callable[[ReplayResult], ReplayResult]:
     return lambda made: replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -109,17 +109,17 @@ def changes(**more: object) -> Callable[[Replayed], Replayed]:
     ],
 )
 def test_a_replay_that_lacks_a_part_has_its_page_all_the_same(
-    made: Replayed, bare: Callable[[Replayed], Replayed]
+    made: ReplayResult, bare: Callable[[ReplayResult], ReplayResult]
 ) -> None:
     page = replay_page(bare(made)).decode()
     assert made.played[0].name in page
     assert "nan" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL).replace("finance", "").split()
 
 
-def test_a_promotion_that_did_harm_is_marked_on_the_page(made: Replayed) -> None:
+def test_a_promotion_that_did_harm_is_marked_on_the_page(made: ReplayResult) -> None:
     harmless = [change for change in made.played[0].timeline.changes if not made.harm(change) > 0]
     first = made.played[0].timeline
-    bad = Change(10, 11, Fit("usual", 11), Fit("deep", 10))
+    bad = Replacement(10, 11, Fit("usual", 11), Fit("deep", 10))
     assert made.harm(bad) > 0
     timeline = replace(first, changes=(*harmless, bad))
     without, with_it = (
@@ -131,7 +131,7 @@ def test_a_promotion_that_did_harm_is_marked_on_the_page(made: Replayed) -> None
     assert 'class="cross"' not in without
 
 
-def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(made: Replayed) -> None:
+def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(made: ReplayResult) -> None:
     text = " ".join(as_text(made).split())
     for one in made.played:
         assert f"{one.name} {one.figures.loss:.4f}" in text
@@ -152,7 +152,7 @@ def test_the_sentence_speaks_of_an_unknown_difference_as_unknown() -> None:
     assert told(higher) == "2 % higher (95 %: at most 1 % lower, at most 5 % higher) than"
 
 
-def test_plain_values_hold_no_number_that_is_none(made: Replayed) -> None:
+def test_plain_values_hold_no_number_that_is_none(made: ReplayResult) -> None:
     import json
 
     text = json.dumps(made.to_dict(), allow_nan=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import gates as g
-from pipeline.core.evidence.candidate import Evidence, Exam, Paired
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Paired
 from pipeline.core.evidence.measurements import Timing
 from pipeline.core.kinds import Binary, Regression
 from pipeline.core.tables import Column, Feed
@@ -93,8 +93,8 @@ def sample(kind=None, seed=7, units=14_000, candidates=RECIPES, worse=False):
     for recipe in candidates:
         mine = says(noises[recipe], 0.05)
         both[recipe] = mine
-        twin = mine + (0.05 if isinstance(kind, Binary) else 3.0) * rng.normal(0, 1, units)
-        twin = np.clip(twin, 0.001, 0.999) if isinstance(kind, Binary) else twin
+        resampled = mine + (0.05 if isinstance(kind, Binary) else 3.0) * rng.normal(0, 1, units)
+        resampled = np.clip(resampled, 0.001, 0.999) if isinstance(kind, Binary) else resampled
         slow = 1.05 if "logistic" in recipe else 1.12
         pace = rng.gamma(30, 0.1, (300, 1))
         timing = Timing(
@@ -109,7 +109,9 @@ def sample(kind=None, seed=7, units=14_000, candidates=RECIPES, worse=False):
             candidate=recipe,
             paired=paired,
             plain=replace(paired, champion=baseline, slices={}),
-            exam=Exam(truth[last], blocks[last], champion[last], mine[last], {"origin": origin[last]}, twin[last]),
+            holdout=HoldoutDay(
+                truth[last], blocks[last], champion[last], mine[last], {"origin": origin[last]}, resampled[last]
+            ),
             timing=timing,
             candidates=len(candidates),
         )

@@ -36,7 +36,7 @@ def broken(seed: int) -> DummyClassifier:
     raise ValueError("no such solver")
 
 
-def twins(home: Path) -> list[str]:
+def resampled_fits(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "store").rglob("*.twin.json"))
 
 
@@ -63,7 +63,7 @@ def trained(world: World, landing: Path, last: int) -> tuple[Trained, Scored]:
 def test_a_recipe_is_refitted_only_when_all_cheaper_questions_were_passed(tmp_path: Path) -> None:
     world = small.world_in(tmp_path)
     fitted, scored = trained(world, tmp_path / "landing", 8)
-    assert twins(tmp_path) == []
+    assert resampled_fits(tmp_path) == []
     judged = evaluate(USECASE, scored, world)
     verdict = read_verdict("small", judged.day, judged.verdict, world)
     asked = {recipe: {f.name: f for f in found}["refitted"] for recipe, found in verdict.findings.items()}
@@ -76,21 +76,23 @@ def test_a_recipe_is_refitted_only_when_all_cheaper_questions_were_passed(tmp_pa
         assert asked[recipe].outcome is Outcome.UNKNOWN
         assert "stops this candidate already" in asked[recipe].text
     models = {candidate.recipe: candidate.model for candidate in fitted.models}
-    assert twins(tmp_path) == sorted(f"{models[recipe]}.twin.json" for recipe in won)
+    assert resampled_fits(tmp_path) == sorted(f"{models[recipe]}.twin.json" for recipe in won)
 
 
 def test_a_twin_is_made_once_and_is_neither_the_candidate_nor_another_the_next_time(tmp_path: Path) -> None:
     world = small.world_in(tmp_path)
     fitted, _ = trained(world, tmp_path / "landing", 8)
     candidate = next(c for c in fitted.models if c.recipe == "forest")
-    first = lineage(fitted, world).twin(candidate)
-    kept = twins(tmp_path)
-    assert lineage(fitted, world).twin(candidate) == first
+    first = lineage(fitted, world).resampled(candidate)
+    kept = resampled_fits(tmp_path)
+    assert lineage(fitted, world).resampled(candidate) == first
     assert first[1] != candidate.sha256
     for path in (tmp_path / "store").rglob("*.twin.json"):
         path.unlink()
-    assert lineage(fitted, world).twin(candidate) == first, "refitted from the same data, it is the same to the bit"
-    assert twins(tmp_path) == kept
+    assert lineage(fitted, world).resampled(candidate) == first, (
+        "refitted from the same data, it is the same to the bit"
+    )
+    assert resampled_fits(tmp_path) == kept
     day = date.fromisoformat(fitted.scored)
     units = world.engine.units(USECASE, fitted.validated["snapshot"]["versions"], Days(day, day), set())
     scores = [USECASE.kind.predict(world.models.load(*of), units.inputs)
@@ -104,7 +106,7 @@ def test_a_twin_of_a_model_whose_code_has_changed_since_is_refused(tmp_path: Pat
     newer = dataclasses.replace(world, code="changed")
     with pytest.raises(ConflictError, match="run the day again from its train task"):
         evaluate(USECASE, scored, newer)
-    assert twins(tmp_path) == []
+    assert resampled_fits(tmp_path) == []
 
 
 def eight_days(usecase: Usecase, home: Path) -> tuple[DayOutcome, Verdict]:

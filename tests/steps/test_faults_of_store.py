@@ -130,7 +130,12 @@ def scenario(home: Path, full: Full) -> None:
 
         made, said = (train(small.world_in(home)), []) if full is None else stopped(home, full, train)
         fits = [{k: v for k, v in fit.items() if k != "seconds"} for fit in made.candidates]
-        return (tables(small.world_in(home)), snapshot.note), fits, [line for lines in refused for line in lines], said
+        return (
+            (tables(small.world_in(home)), snapshot.note),
+            fits,
+            [line for lines in refused for line in lines],
+            said,
+        )
 
     clean_state, clean_fits, _, _ = run(home / "clean", None)
     state, fits, refused, untrained = run(home / "full", full)

@@ -128,7 +128,7 @@ def test_every_method_of_a_writing_port_is_known_to_read_or_to_write() -> None:
     from pipeline.core import ports
 
     for name, protocol in (("store", ports.Store), ("files", ports.Files), ("models", ports.Models),
-                           ("registry", ports.Registry), ("ledger", ports.Ledger)):  # fmt: skip
+                           ("registry", ports.Registry), ("ledger", ports.PromotionLedger)):  # fmt: skip
         methods = {method for method in vars(protocol) if not method.startswith("_")}
         assert methods == READS[name] | set(WRITES[name]), name
 

@@ -71,7 +71,7 @@ def test_what_was_scored_is_read_back_as_it_was_said(worded: World) -> None:
         made = step(made)
         if name == "score":
             break
-    ledger = score_ledger.Ledger.read(worded.store, "small_words", made.ledger, Days(day, day))
+    ledger = score_ledger.ScoreLedger.read(worded.store, "small_words", made.ledger, Days(day, day))
     of = ledger.contestants == "linear_short"
     assert ledger.predictions[of].shape == (30, 3)
     assert np.isfinite(ledger.daily_losses(WORDS.kind)["linear_short"][str(day)])
@@ -135,6 +135,6 @@ def test_a_day_of_rows_scored_again_writes_nothing_and_one_recipe_alone_keeps_th
     first = score()
     assert score() == first
     again = score(("forest",))
-    ledger = score_ledger.Ledger.read(worded.store, "small_words", again, Days(day, day))
+    ledger = score_ledger.ScoreLedger.read(worded.store, "small_words", again, Days(day, day))
     assert set(ledger.contestants) == {"linear_short", "linear_long", "forest", "constant"}
     assert ledger.predictions.shape == (120, 3)

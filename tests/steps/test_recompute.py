@@ -22,7 +22,7 @@ from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
-from pipeline.steps.judging.recorded import PARTS, kept_file, packed, same, unpacked
+from pipeline.steps.judging.recorded import MEASUREMENTS, packed, recorded_file, same, unpacked
 from pipeline.steps.recompute import Recomputed, named, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
@@ -48,17 +48,17 @@ class Says:
 
 @dataclasses.dataclass(frozen=True)
 class SaysExam:
-    """Passes, and says what both and the twin said of the scored day."""
+    """Passes, and says what both and the resampled refit'said of the scored day."""
 
-    name: str = "says the exam"
+    name: str = "says the holdout day"
     stage: Stage = Stage.REFIT
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        exam = evidence.exam
-        assert exam is not None
-        sides = (exam.labels, exam.champion, exam.candidate, exam.twin)
+        holdout = evidence.holdout
+        assert holdout is not None
+        sides = (holdout.labels, holdout.champion, holdout.candidate, holdout.resampled)
         arrays = [None if side is None else side.tolist() for side in sides]
-        words = [exam.blocks.tolist(), {name: values.tolist() for name, values in exam.slices.items()}]
+        words = [holdout.blocks.tolist(), {name: values.tolist() for name, values in holdout.slices.items()}]
         return (Finding(self.name, Outcome.PASS, json.dumps([arrays, words])),)
 
 
@@ -169,7 +169,7 @@ def test_a_day_that_a_person_approved_comes_out(tmp_path: Path) -> None:
 def test_a_changed_number_in_what_was_measured_is_found_and_named(home: Path) -> None:
     digest = named(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
-    file = home / "store" / "files" / kept_file("small", PROMOTED, verdict["measured"])
+    file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     kept = json.loads(file.read_text())
     recipe = next(name for name, parts in kept["measured"].items() if parts.get("repeated"))
     kept["measured"][recipe]["repeated"]["again"] = 3
@@ -185,7 +185,7 @@ def test_a_changed_number_in_what_was_measured_is_found_and_named(home: Path) ->
 def test_what_was_measured_and_can_not_be_read_is_named(home: Path) -> None:
     digest = named(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
-    file = home / "store" / "files" / kept_file("small", PROMOTED, verdict["measured"])
+    file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     file.chmod(0o600)
     file.write_text("{}")
     assert "was changed after it was written" in again(home).differs[0]
@@ -193,7 +193,7 @@ def test_what_was_measured_and_can_not_be_read_is_named(home: Path) -> None:
     found = again(home)
     assert found.missing
     assert not found.same
-    assert kept_file("small", PROMOTED, verdict["measured"]) in found.sentence
+    assert recorded_file("small", PROMOTED, verdict["measured"]) in found.sentence
 
 
 def test_a_changed_verdict_is_found_by_its_digest(home: Path) -> None:
@@ -256,7 +256,7 @@ def test_changed_code_is_told(home: Path) -> None:
 def test_a_later_source_that_says_it_otherwise_is_told_from_one_that_finds_otherwise(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.core.gates.what_would", lambda *_: "other words")
+    monkeypatch.setattr("pipeline.core.gates.what_would_change", lambda *_: "other words")
     found = again(home, small.days(6)[-1].isoformat())
     assert not found.same
     assert found.words
@@ -314,7 +314,7 @@ def test_all_that_a_gate_may_read_is_kept() -> None:
     from tests.core.gates.test_gates import GATES
 
     read = {getattr(gate, "reads", "") for gate in GATES} - {""}
-    assert read == set(PARTS)
+    assert read == set(MEASUREMENTS)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -328,7 +328,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def test_whatever_is_written_into_what_was_kept_it_is_found_and_the_file_is_said_to_be_changed(home: Path) -> None:
     digest = named(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
-    file = home / "store" / "files" / kept_file("small", PROMOTED, verdict["measured"])
+    file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     file.chmod(0o600)
     text = file.read_text()
     nonsense = itertools.cycle([None, -1, 10**30, "x", [], {}, True])

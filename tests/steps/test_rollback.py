@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.errors import RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
 from pipeline.steps.models.champion import file_of
-from pipeline.steps.reconcile import project
+from pipeline.steps.reconcile import reconcile
 from pipeline.steps.rollback import lift, rollback
 from tests import small
 
@@ -41,8 +41,8 @@ def test_what_was_rolled_back_is_not_promoted_again_while_the_hold_lasts(promote
     gone = promoted.ledger.entries("small")[-1]
     back(promoted, hold_days=30)
     outcomes = [small.run_day(small.SMALL, day, promoted, (gone.recipe,)) for day in small.days(16)[8:]]
-    crowned = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
-    assert all(entry.recipe != gone.recipe and entry.model != gone.model for entry in crowned)
+    promoted = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
+    assert all(entry.recipe != gone.recipe and entry.model != gone.model for entry in promoted)
     assert {outcome.outcome for outcome in outcomes} == {"held"}
 
 
@@ -53,8 +53,8 @@ def test_without_the_hold_it_would_have_been_promoted_again(promoted: World) -> 
     lift(small.SMALL, promoted, gone.recipe, "it was the data", "ada", small.AT)
     for day in small.days(16)[8:]:
         small.run_day(small.SMALL, day, promoted, (gone.recipe,))
-    crowned = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
-    assert any(entry.recipe == gone.recipe for entry in crowned)
+    promoted = [e for e in promoted.ledger.entries("small") if e.action == "promote"][1:]
+    assert any(entry.recipe == gone.recipe for entry in promoted)
 
 
 def test_a_second_try_of_the_same_request_does_not_roll_back_twice(promoted: World) -> None:
@@ -67,9 +67,9 @@ def test_it_works_while_the_registry_is_down_and_the_aliases_follow_later(promot
     entry = back(dataclasses.replace(promoted, registry=Down()))  # type: ignore[arg-type]
     assert promoted.ledger.entries("small")[-1] == entry
     assert promoted.registry.aliases("small")["champion"] == 2
-    moved: Mapping[str, Any] = project("small", promoted)
+    moved: Mapping[str, Any] = reconcile("small", promoted)
     assert moved["champion"] == (2, 1)
-    assert project("small", promoted) == {}
+    assert reconcile("small", promoted) == {}
 
 
 def test_a_target_whose_file_was_changed_is_refused_and_the_champion_stays(promoted: World) -> None:
@@ -95,7 +95,7 @@ def test_a_ledger_that_was_lost_or_is_behind_the_registry_moves_nothing(promoted
     behind = dataclasses.replace(promoted, ledger=Behind(promoted.ledger, 1))  # type: ignore[arg-type]
     for world in (lost, behind):
         with pytest.raises(RefusedError, match="never heard of it"):
-            project("small", world)
+            reconcile("small", world)
         with pytest.raises(RefusedError, match="restore the newest"):
             small.run_day(small.SMALL, small.days(9)[-1], world)
     assert promoted.registry.aliases("small") == {"champion": 2, "previous": 1}

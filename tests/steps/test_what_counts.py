@@ -13,20 +13,20 @@ import pytest
 from pipeline.core.ports import World
 from pipeline.core.records import Scored, Trained
 from pipeline.core.verdict import Finding, Outcome
-from pipeline.steps.judging.judge import Panel
+from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.models import champion
-from pipeline.steps.tables.score_ledger import Ledger
+from pipeline.steps.tables.score_ledger import ScoreLedger
 from tests import small
 
 DAYS = small.days(8)
 
 
-def reigns(*models: str) -> Ledger:
-    """One unit a day; the model that reigned on each day, a recipe and a baseline sat."""
+def reigns(*models: str) -> ScoreLedger:
+    """One unit a day; the model that served on each day, a recipe and a baseline sat."""
     n = len(models)
     who = np.array(["champion", "recipe", "baseline"] * n)
     words, floats = np.full(3 * n, "u"), np.full(3 * n, 0.5)
-    return Ledger(
+    return ScoreLedger(
         days=np.repeat(np.datetime64("2020-01-02") + np.arange(n), 3),
         units=words,
         contestants=who,
@@ -53,15 +53,15 @@ def scored(world: World, day: date, recipes: Sequence[str] = ()) -> tuple[Traine
     return made[-2], made[-1]
 
 
-def panel(world: World, recipes: Sequence[str] = ()) -> Panel:
+def day_judge(world: World, recipes: Sequence[str] = ()) -> DayJudge:
     """Who judges the last day."""
     fitted, sat = scored(world, DAYS[-1], recipes)
-    return Panel(small.SMALL, fitted, sat, world, champion.opponent(small.SMALL, fitted, world))
+    return DayJudge(small.SMALL, fitted, sat, world, champion.opponent(small.SMALL, fitted, world))
 
 
 @pytest.fixture
 def reigned(world: World) -> World:
-    """The champion was crowned on the third day; everybody sat on each day since, but the last."""
+    """The champion was promoted on the third day; everybody sat on each day since, but the last."""
     small.run_day(small.SMALL, DAYS[2], world)
     for day in DAYS[3:-1]:
         scored(world, day)
@@ -69,7 +69,7 @@ def reigned(world: World) -> World:
 
 
 def test_who_runs_one_recipe_after_another_gets_no_easier_test(reigned: World) -> None:
-    among, alone = panel(reigned).findings(), panel(reigned, ["linear_short"]).findings()
+    among, alone = day_judge(reigned).findings(), day_judge(reigned, ["linear_short"]).findings()
     assert (len(among), len(alone)) == (3, 1)
     assert all(finding.value is not None for finding in alone["linear_short"] if finding.name == "better")
     assert alone["linear_short"] == among["linear_short"]
@@ -87,7 +87,7 @@ class Stricter(small.YesChecker):
 
 
 def test_a_day_that_was_refused_after_it_was_scored_is_no_evidence(reigned: World) -> None:
-    sat = panel(dataclasses.replace(reigned, checker=Stricter()))
+    sat = day_judge(dataclasses.replace(reigned, checker=Stricter()))
     assert sat.trained.validated["without"] == [DAYS[5].isoformat()]
     assert sat.findings()
     for evidence in sat.evidence.values():

@@ -299,7 +299,7 @@ def test_what_a_request_can_not_know_of_others_is_no_leak_but_differs() -> None:
 
 
 def test_the_delay_itself_is_seen_as_one_column_that_explains_nearly_everything() -> None:
-    from pipeline.core.stats import removed_alone
+    from pipeline.core.stats import explained_by_one_column
 
     gate = next(gate for gate in CASE.gates if gate.name == "no leak")
     found = units("flight_delay")
@@ -312,7 +312,7 @@ def test_the_delay_itself_is_seen_as_one_column_that_explains_nearly_everything(
         known & (found.days == np.datetime64("2013-01-25")),
     )
     sides = [(own[part], found.labels[part]) for part in (learnt, today)]
-    assert removed_alone(*sides, kind.loss, kind.constant) > gate.one_column
+    assert explained_by_one_column(*sides, kind.loss, kind.constant) > gate.one_column
 
 
 def test_cut_takes_away_what_was_not_known_and_nothing_else() -> None:
@@ -373,10 +373,10 @@ def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> No
     mine = rows[(rows["tailnum"] == unit["tailnum"]) & (rows["departed_at"] <= unit["predicted_at"].tz_localize(None))]
     last = mine.sort_values("departed_at").tail(1)
     # Half an hour earlier on the plan, half an hour later: it left in the same minute.
-    twin = last.assign(
+    resampled = last.assign(
         flight=9999, dep_delay=last["dep_delay"] + 30, time_hour=last["time_hour"] - timedelta(minutes=30)
     )
-    for both in ([rows, twin], [twin, rows]):
+    for both in ([rows, resampled], [resampled, rows]):
         mixed = nw.from_native(pd.concat(both, ignore_index=True)).lazy()
         made = CASE.features({**tables(), "flights": mixed}).collect().to_native()
         made = made[(made["day"] == pd.Timestamp(DAY)) & (made["flight"] == unit["flight"])]

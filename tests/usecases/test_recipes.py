@@ -30,8 +30,8 @@ def model(usecase: str, recipe: str) -> Any:
 @EVERY
 def test_two_fits_predict_the_same_to_the_last_bit(usecase: Any, recipe: Any) -> None:
     few = labelled(usecase.name, date(2013, 1, 15), date(2013, 1, 18))
-    exam = labelled(usecase.name, *EXAM).inputs
-    one, again, shared = (usecase.kind.predict(fitted(recipe, few, threads), exam) for threads in (1, 1, 2))
+    holdout = labelled(usecase.name, *EXAM).inputs
+    one, again, shared = (usecase.kind.predict(fitted(recipe, few, threads), holdout) for threads in (1, 1, 2))
     np.testing.assert_array_equal(again, one)
     # Two threads add up in another order: only the linear algebra of the logistic regression notices.
     np.testing.assert_allclose(shared, one, rtol=1e-9 if "linear" in recipe.name else 0)
@@ -39,33 +39,33 @@ def test_two_fits_predict_the_same_to_the_last_bit(usecase: Any, recipe: Any) ->
 
 @EVERY
 def test_a_flight_alone_is_predicted_as_it_is_among_others(usecase: Any, recipe: Any) -> None:
-    exam = labelled(usecase.name, *EXAM).inputs.iloc[:20]
+    holdout = labelled(usecase.name, *EXAM).inputs.iloc[:20]
     made = model(usecase.name, recipe.name)
-    together = usecase.kind.predict(made, exam)
-    alone = [usecase.kind.predict(made, exam.iloc[[row]])[0] for row in range(len(exam))]
+    together = usecase.kind.predict(made, holdout)
+    alone = [usecase.kind.predict(made, holdout.iloc[[row]])[0] for row in range(len(holdout))]
     np.testing.assert_allclose(alone, together, rtol=1e-12)
 
 
 @EVERY
 def test_columns_are_taken_by_name_and_not_by_place(usecase: Any, recipe: Any) -> None:
-    exam = labelled(usecase.name, *EXAM).inputs
+    holdout = labelled(usecase.name, *EXAM).inputs
     made = model(usecase.name, recipe.name)
-    one = usecase.kind.predict(made, exam)
+    one = usecase.kind.predict(made, holdout)
     assert len(set(one)) > 20
-    np.testing.assert_array_equal(usecase.kind.predict(made, exam[exam.columns[::-1]]), one)
+    np.testing.assert_array_equal(usecase.kind.predict(made, holdout[holdout.columns[::-1]]), one)
 
 
 @EVERY
 def test_what_was_never_seen_or_is_missing_still_gets_a_sound_prediction(usecase: Any, recipe: Any) -> None:
-    exam = labelled(usecase.name, *EXAM).inputs
-    strange = exam.iloc[:4].copy()
+    holdout = labelled(usecase.name, *EXAM).inputs
+    strange = holdout.iloc[:4].copy()
     for name in strange.columns:
         if pd.api.types.is_numeric_dtype(strange[name]):
             strange[name] = [np.nan, 1e9, -1e9, 0.0]
         else:
-            strange[name] = ["never", "", exam[name].iloc[0], "ÅÄÖ"]
-    predicted = usecase.kind.predict(model(usecase.name, recipe.name), strange)
-    assert usecase.kind.valid(predicted).all()
+            strange[name] = ["never", "", holdout[name].iloc[0], "ÅÄÖ"]
+    said = usecase.kind.predict(model(usecase.name, recipe.name), strange)
+    assert usecase.kind.valid(said).all()
 
 
 @EVERY
@@ -89,13 +89,13 @@ def test_a_window_in_which_no_flight_is_late_gives_a_model_that_expects_none() -
 def test_the_rule_of_flight_delay_is_the_late_share_by_carrier_and_hour() -> None:
     units = labelled("flight_delay", FIRST, LAST)
     rule = model("flight_delay", "usual")
-    predicted = pd.Series(find("flight_delay").kind.predict(rule, units.inputs), index=units.inputs.index)
+    said = pd.Series(find("flight_delay").kind.predict(rule, units.inputs), index=units.inputs.index)
     leaf = rule[-1].apply(rule[0].transform(units.inputs))
     words = units.inputs["carrier_hour"]
     for group in np.unique(leaf):
         inside = leaf == group
-        assert predicted[inside].nunique() == 1
-        assert predicted[inside].iloc[0] == pytest.approx(units.labels[inside].mean())
+        assert said[inside].nunique() == 1
+        assert said[inside].iloc[0] == pytest.approx(units.labels[inside].mean())
         # A run of the sorted list of carriers and hours, of 100 flights at least.
         assert inside.sum() >= 100
         ordered = sorted(words.unique())
@@ -107,11 +107,11 @@ def test_the_rule_of_flight_delay_is_the_late_share_by_carrier_and_hour() -> Non
 def test_the_rule_of_flight_minutes_is_the_median_by_carrier_and_hour() -> None:
     units = labelled("flight_minutes", FIRST, LAST)
     rule = model("flight_minutes", "usual")
-    predicted = find("flight_minutes").kind.predict(rule, units.inputs)
+    said = find("flight_minutes").kind.predict(rule, units.inputs)
     leaf = rule[-1].apply(rule[0].transform(units.inputs))
     for group in np.unique(leaf):
         inside = leaf == group
-        assert predicted[inside][0] == pytest.approx(np.median(units.labels[inside]))
+        assert said[inside][0] == pytest.approx(np.median(units.labels[inside]))
 
 
 @pytest.mark.parametrize("usecase", FLIGHTS, ids=lambda usecase: usecase.name)
@@ -130,10 +130,10 @@ def test_every_recipe_holds_the_golden_cases_and_the_plain_rule_breaks_some(usec
 
 @pytest.mark.parametrize("usecase", FLIGHTS, ids=lambda usecase: usecase.name)
 def test_on_days_unseen_a_model_beats_the_plain_rule(usecase: Any) -> None:
-    exam = labelled(usecase.name, *EXAM)
+    holdout = labelled(usecase.name, *EXAM)
     losses = {
         recipe.name: usecase.kind.loss(
-            exam.labels, usecase.kind.predict(model(usecase.name, recipe.name), exam.inputs)
+            holdout.labels, usecase.kind.predict(model(usecase.name, recipe.name), holdout.inputs)
         ).mean()
         for recipe in (*usecase.recipes, usecase.baseline)
     }

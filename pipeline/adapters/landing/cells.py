@@ -24,7 +24,7 @@ Locate = Callable[[int], tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class RawCells:
     """What was read of a file.
 
     Attributes:

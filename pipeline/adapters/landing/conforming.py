@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.adapters.landing.cells import LONGEST_CELL, Sheet
+from pipeline.adapters.landing.cells import LONGEST_CELL, RawCells
 from pipeline.adapters.landing.refusals import Subject, quoted, several, share
 from pipeline.adapters.row_digests import in_key_order
 from pipeline.core.tables import Column, Feed, Table, Type
@@ -60,7 +60,7 @@ class Typed:
     rejects: dict[int, str]
 
 
-def conform(table: Table, sheet: Sheet) -> Typed:
+def conform(table: Table, sheet: RawCells) -> Typed:
     """Give every column its declared type; a row with a cell that does not fit is rejected, with the first reason."""
     rejects = dict(sheet.broken)
     typed: dict[str, pa.Array] = {}
@@ -72,8 +72,8 @@ def conform(table: Table, sheet: Sheet) -> Typed:
             rejects.setdefault(int(sheet.records[row]), f"{column.name}: {reason}")
         for record, reason in sheet.misfits.get(column.name, {}).items():
             # Said of the cell itself, so it replaces "is empty", which is what the typed column sees.
-            said = rejects.get(record, "")
-            if not said or said == f"{column.name}: {_EMPTY}":
+            examples = rejects.get(record, "")
+            if not examples or examples == f"{column.name}: {_EMPTY}":
                 rejects[record] = f"{column.name}: {reason}"
     if rejects:
         bad = np.isin(sheet.records, np.fromiter(rejects, np.int64, len(rejects)))
@@ -122,7 +122,7 @@ def _read_text(column: Column, cells: pa.Array, target: pa.DataType) -> tuple[pa
 
 
 def read_cell(kind: Type, text: str) -> Any:
-    """One cell, or None if it is not of that type. The slow twin of the conversion of whole columns."""
+    """One cell, or None if it is not of that type. The slow way of the conversion of whole columns."""
     if kind == "string":
         return text
     if not re.fullmatch(_SHAPES[kind], text, flags=re.ASCII) or text.endswith("\n"):
@@ -154,7 +154,7 @@ def _where(mask: pa.Array) -> list[int]:
     return found
 
 
-def check_keys(table: Table, typed: Typed, sheet: Sheet, subject: Subject) -> Typed:
+def check_keys(table: Table, typed: Typed, sheet: RawCells, subject: Subject) -> Typed:
     """Two rows of one key that differ refuse the file; a row that repeats another exactly is rejected."""
     order = in_key_order(typed.rows, table.key)
     if len(order) < 2:
@@ -202,13 +202,13 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> NDArray[np.bool_]:
     return same
 
 
-def _pair(table: Table, typed: Typed, sheet: Sheet, ordered: pa.Table, places: NDArray[np.int64], at: int) -> str:
+def _pair(table: Table, typed: Typed, sheet: RawCells, ordered: pa.Table, places: NDArray[np.int64], at: int) -> str:
     lines = sorted(sheet.locate(int(typed.records[places[at + n]]))[0] for n in (0, 1))
     key = ", ".join(str(ordered[name][at].as_py()) for name in table.key)
     return f"lines {lines[0]:,} and {lines[1]:,} ({key[:80]})"
 
 
-def check_days(table: Table, day: date, typed: Typed, sheet: Sheet, subject: Subject) -> None:
+def check_days(table: Table, day: date, typed: Typed, sheet: RawCells, subject: Subject) -> None:
     """Refuse rows of another day than the file's, and events that can't have happened on it."""
     if not isinstance(table, Feed):
         _check_refreshed(table.refreshed, day, typed, sheet, subject)
@@ -217,12 +217,12 @@ def check_days(table: Table, day: date, typed: Typed, sheet: Sheet, subject: Sub
     other = _where(pc.not_equal(days, pa.scalar(day, pa.date32())))
     if other:
         late = _where(pc.greater(days, pa.scalar(day, pa.date32())))
-        said = _examples(typed, sheet, late or other, lambda row: str(days[row].as_py()))
+        examples = _examples(typed, sheet, late or other, lambda row: str(days[row].as_py()))
         if late:
-            what = f"has {share(len(late), sheet.total)} dated later than {day} in '{table.day}': {said}"
+            what = f"has {share(len(late), sheet.total)} dated later than {day} in '{table.day}': {examples}"
             raise subject.refused("FUTURE", f"{what}. What has not happened yet can't be known")
         raise subject.refused(
-            "OTHER_DAY", f"has {share(len(other), sheet.total)} of another day than {day} in '{table.day}': {said}"
+            "OTHER_DAY", f"has {share(len(other), sheet.total)} of another day than {day} in '{table.day}': {examples}"
         )
     if table.time is None:
         return
@@ -233,29 +233,29 @@ def check_days(table: Table, day: date, typed: Typed, sheet: Sheet, subject: Sub
     late_ = pc.greater_equal(times, pa.scalar(high, pa.timestamp("us", "UTC")))
     out = _where(pc.or_kleene(early, late_))
     if out:
-        said = _examples(typed, sheet, out, lambda row: f"{times[row].as_py():%Y-%m-%d %H:%M}")
+        examples = _examples(typed, sheet, out, lambda row: f"{times[row].as_py():%Y-%m-%d %H:%M}")
         raise subject.refused(
             "TIME",
             f"has {share(len(out), sheet.total)} whose '{table.time}' lies outside {low:%Y-%m-%d %H:%M} to "
-            f"{high:%Y-%m-%d %H:%M} UTC: {said}",
+            f"{high:%Y-%m-%d %H:%M} UTC: {examples}",
             "ask upstream whether its clock or its unit of time changed",
         )
 
 
-def _check_refreshed(column: str, day: date, typed: Typed, sheet: Sheet, subject: Subject) -> None:
+def _check_refreshed(column: str, day: date, typed: Typed, sheet: RawCells, subject: Subject) -> None:
     dates = typed.rows[column].combine_chunks()
     if not pa.types.is_date32(dates.type):
         dates = dates.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
     late = _where(pc.greater(dates, pa.scalar(day, pa.date32())))
     if late:
-        said = _examples(typed, sheet, late, lambda row: str(dates[row].as_py()))
+        examples = _examples(typed, sheet, late, lambda row: str(dates[row].as_py()))
         raise subject.refused(
             "FUTURE",
-            f"says of {share(len(late), sheet.total)} that it was refreshed ('{column}') later than {day}: {said}. "
+            f"says of {share(len(late), sheet.total)} that it was refreshed ('{column}') later than {day}: {examples}. "
             f"What has not happened yet can't be known",
         )
 
 
-def _examples(typed: Typed, sheet: Sheet, rows: Sequence[int], value: Any) -> str:
+def _examples(typed: Typed, sheet: RawCells, rows: Sequence[int], value: Any) -> str:
     shown = [f"line {sheet.locate(int(typed.records[row]))[0]:,} says {value(row)}" for row in rows[:5]]
     return several(shown) + (f" and {len(rows) - 5:,} more" if len(rows) > 5 else "")

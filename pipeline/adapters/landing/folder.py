@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.adapters.landing import fetching
-from pipeline.adapters.landing.cells import Sheet
+from pipeline.adapters.landing.cells import RawCells
 from pipeline.adapters.landing.conforming import Typed, check_days, check_keys, conform
 from pipeline.adapters.landing.fetching import Absent, Manifest
 from pipeline.adapters.landing.parquet import parse_parquet
@@ -168,23 +168,23 @@ def _suffixes(subject: Subject) -> tuple[str, str]:
     )
 
 
-def _parse(table: Table, data: bytes, inner: str, subject: Subject, manifest: Manifest | None) -> Sheet:
+def _parse(table: Table, data: bytes, inner: str, subject: Subject, manifest: Manifest | None) -> RawCells:
     if inner == ".parquet":
         return parse_parquet(table, data, subject, table.bytes)
     text = checked_text(data, subject, whole=manifest is not None)
     return _TEXTS[inner](table, text, subject, manifest is not None)
 
 
-def _check_share(table: Table, typed: Typed, sheet: Sheet, subject: Subject) -> None:
+def _check_share(table: Table, typed: Typed, sheet: RawCells, subject: Subject) -> None:
     bad = len(typed.rejects)
     if bad <= table.bad_rows * sheet.total and typed.rows.num_rows:
         return
     first = sorted(typed.rejects.items())[:_SHOWN]
-    said = "; ".join(f"line {sheet.locate(number)[0]:,}: {reason}" for number, reason in first)
+    reasons = "; ".join(f"line {sheet.locate(number)[0]:,}: {reason}" for number, reason in first)
     more = f"; and {bad - _SHOWN:,} more" if bad > _SHOWN else ""
     raise subject.refused(
         "TYPES",
         f"has {share(bad, sheet.total)} that break the declared types, and at most {table.bad_rows:.2%} may: "
-        f"{said}{more}",
+        f"{reasons}{more}",
         "ask upstream what changed, or declare what is now right",
     )

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.adapters.landing.cells import LONGEST_TEXT, Sheet, check_header
+from pipeline.adapters.landing.cells import LONGEST_TEXT, RawCells, check_header
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.tables import Column, Table, Type
 
 _MAGIC = b"PAR1"
 
 
-def parse_parquet(table: Table, data: bytes, subject: Subject, limit: int) -> Sheet:
+def parse_parquet(table: Table, data: bytes, subject: Subject, limit: int) -> RawCells:
     """Whole columns, typed; a column of another type refuses the file, because all its rows would break."""
     if not data.startswith(_MAGIC):
         raise subject.refused("DAMAGED", "is no Parquet file although its name says so")
@@ -39,7 +39,7 @@ def parse_parquet(table: Table, data: bytes, subject: Subject, limit: int) -> Sh
         raise subject.refused("DAMAGED", f"is damaged: its Parquet data can't be read ({first})") from None
 
 
-def _read(table: Table, file: pq.ParquetFile, subject: Subject, limit: int) -> Sheet:
+def _read(table: Table, file: pq.ParquetFile, subject: Subject, limit: int) -> RawCells:
     meta = file.metadata
     declared = [column.name for column in table.columns]
     # The directory tells sizes before anything is unpacked. A column of equal values packs to almost nothing, so rows
@@ -57,7 +57,7 @@ def _read(table: Table, file: pq.ParquetFile, subject: Subject, limit: int) -> S
         row = read.slice(number - 1, 1).to_pylist()[0]
         return number, json.dumps(row, default=str, ensure_ascii=False)[:LONGEST_TEXT]
 
-    return Sheet(columns, np.arange(1, read.num_rows + 1), read.num_rows, locate, misfits)
+    return RawCells(columns, np.arange(1, read.num_rows + 1), read.num_rows, locate, misfits)
 
 
 def _check_size(size: int, limit: int, subject: Subject) -> None:

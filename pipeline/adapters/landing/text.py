@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, Sheet, check_header
+from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.tables import Column, Table
 
@@ -66,7 +66,7 @@ def _line_at(data: bytes, at: int) -> int:
     return data.count(b"\n", 0, at) + 1
 
 
-def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> Sheet:
+def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCells:
     """Comma-separated values with a header, quoted as in RFC 4180. Blank lines are no rows."""
     names = _csv_header(table, data, subject)
     check_header(table, names, subject)
@@ -94,7 +94,7 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> Sheet
     total = read.num_rows + len(broken)
     records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
     _check_last(total, broken, data, subject, whole, len(names))
-    return Sheet(
+    return RawCells(
         columns={name: _one(read[name]) for name in declared},
         records=records,
         total=total,
@@ -158,7 +158,7 @@ def _csv_locator(data: bytes) -> Locate:
     return locate
 
 
-def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Sheet:
+def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCells:
     """One JSON object per line. A key that is absent is an empty cell; values must have the declared JSON type."""
     declared = {column.name: column for column in table.columns}
     lines: list[tuple[int, str]] = []
@@ -188,7 +188,7 @@ def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> She
         name: _json_column(column, [row.get(name) for row in rows], records, misfits[name])
         for name, column in declared.items()
     }
-    return Sheet(
+    return RawCells(
         columns=columns,
         records=np.asarray(records, np.int64),
         total=len(lines),

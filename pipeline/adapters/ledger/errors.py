@@ -121,9 +121,9 @@ def sqlstate(error: DBAPIError) -> str:
 def translate(where: str, error: DBAPIError, secrets: Sequence[str]) -> PipelineError:
     """An error of ours for the database's, by what helps against it."""
     ledger, cause = f"the promotion ledger at {where}", _cause(error, secrets)
-    for signs, kind, code, said in _KINDS:
+    for signs, kind, code, sentence in _KINDS:
         if re.search(signs, f"{sqlstate(error)} {cause}"):
-            return kind(f"{ledger} {said.format(cause)}", code)
+            return kind(f"{ledger} {sentence.format(cause)}", code)
     damaged = any(sign in cause for sign in _DAMAGED)
     if damaged or not isinstance(error, OperationalError | InterfaceError):
         return RefusedError(

@@ -101,7 +101,7 @@ class SqlLedger:
         if entry.day < day:
             raise ConflictError(
                 f"epoch {entry.epoch} of {entry.usecase} speaks of {entry.day}, but the champion was decided on with "
-                f"the data of {day}; the past can't be crowned",
+                f"the data of {day}; the past can't be promoted",
                 "PAST",
             )
         return False

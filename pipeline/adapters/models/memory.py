@@ -50,8 +50,8 @@ def weighed(models: Sequence[bytes], inputs: Any) -> list[float]:
         done = subprocess.run(command, input=asked, capture_output=True, timeout=PATIENCE, env=surroundings, check=True)
         found = [math.nan if peak is None else float(peak) for peak in json.loads(done.stdout)]
     except (subprocess.SubprocessError, OSError, ValueError) as error:
-        said = getattr(error, "stderr", b"") or b""
-        log.warning("the models' memory can't be measured: %s %s", error, said.decode(errors="replace")[-500:])
+        stderr = getattr(error, "stderr", b"") or b""
+        log.warning("the models' memory can't be measured: %s %s", error, stderr.decode(errors="replace")[-500:])
         return [math.nan] * len(models)
     return found if len(found) == len(models) else [math.nan] * len(models)
 

@@ -217,14 +217,14 @@ def in_sample(key: str, one_in: int) -> bool:
 
 def _content(feed: Feed, columns: Columns) -> list[str]:
     """A digest per row of all it says but when; rows that have no outcome at all (cancelled) tell nothing."""
-    said = [column.name for column in feed.columns if column.type not in ("date", "timestamp")]
+    named = [column.name for column in feed.columns if column.type not in ("date", "timestamp")]
     outcomes = [column.name for column in feed.columns if column.outcome]
-    if not said:
+    if not named:
         return []
     told = np.zeros(len(columns[feed.day]), dtype=bool) if outcomes else np.ones(len(columns[feed.day]), dtype=bool)
     for name in outcomes:
         told |= ~missing(columns[name])
-    rows = zip(*(columns[name][told].tolist() for name in said), strict=True)
+    rows = zip(*(columns[name][told].tolist() for name in named), strict=True)
     return [hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest() for row in rows]
 
 

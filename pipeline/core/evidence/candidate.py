@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
-from pipeline.core.evidence.paired_days import Track
+from pipeline.core.evidence.paired_days import PairedDays
 from pipeline.core.kinds import Bools, Floats, Ints, Kind
 from pipeline.core.stats import Clusters, numbered
 
@@ -111,7 +111,7 @@ class Paired:
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
+class HoldoutDay:
     """The scored day with the very artifacts that would serve.
 
     Attributes:
@@ -119,7 +119,7 @@ class Exam:
         blocks: Name of the unit's block.
         champion, candidate: Predictions per unit, as in :class:`Paired`.
         slices: Slice column to its value per unit.
-        twin: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
+        resampled: Predictions of the candidate's recipe refitted with another seed on a resample: the refitting noise.
             None: not refitted.
     """
 
@@ -128,16 +128,16 @@ class Exam:
     champion: Floats
     candidate: Floats
     slices: Mapping[str, NDArray[np.str_]]
-    twin: Floats | None = None
+    resampled: Floats | None = None
 
     def __post_init__(self) -> None:
         units = len(self.labels)
         put = object.__setattr__
         put(self, "blocks", _words("blocks", self.blocks, units))
-        put(self, "labels", _floats("exam labels", self.labels, units))
+        put(self, "labels", _floats("holdout labels", self.labels, units))
         like = None
-        for name in ("champion", "candidate", *(("twin",) if self.twin is not None else ())):
-            put(self, name, _predictions(f"exam {name}", getattr(self, name), units, like))
+        for name in ("champion", "candidate", *(("resampled",) if self.resampled is not None else ())):
+            put(self, name, _predictions(f"holdout {name}", getattr(self, name), units, like))
             like = self.champion
         slices = {name: _words(f"slice '{name}'", values, units) for name, values in self.slices.items()}
         put(self, "slices", slices)
@@ -159,16 +159,16 @@ class Evidence:
         kind: What a prediction is and costs.
         champion, candidate: Names for people, such as ``"version 12"`` and ``"boosting_60"``.
         paired: The ledger's last days.
-        plain: The candidate's fresh fits beside the baseline's over the whole window, whoever reigned: in it,
+        plain: The candidate's fresh fits beside the baseline's over the whole window, whoever was champion: in it,
             ``champion`` is the baseline.
-        exam: The scored day with the fresh artifacts.
+        holdout: The scored day with the fresh artifacts.
         timing: How long both take.
-        rivalry: The two sides of the decision, day by day. For a refresh the champion and the fresh fits of its recipe
-            since it was crowned; for a switch fits of both recipes as old as those that serve, since the recipe in
-            office took over.
+        head_to_head: The two sides of the decision, day by day. For a refresh the champion and the fresh fits of its
+            recipe since it was promoted; for a switch fits of both recipes as old as those that serve, since the
+            champion's recipe took over.
         ageing: For a refresh: older fits of the recipe and its fresh ones, by age; how the recipe ages.
         refresh: Whether the candidate is a fresh fit of the champion's own recipe.
-        office: Whether the champion's recipe is among the candidates'; False while a plain rule reigns.
+        champion_is_recipe: Whether the champion's recipe is among the candidates'; False while a plain rule serves.
         candidates: How many candidates are judged side by side today; each gets its part of the error allowed.
         window: How many days of evidence were asked for.
         simpler: Recipe that is declared before the candidate's, and could ship today, to both recipes' fresh fits on
@@ -185,12 +185,12 @@ class Evidence:
     candidate: str
     paired: Paired | None = None
     plain: Paired | None = None
-    exam: Exam | None = None
+    holdout: HoldoutDay | None = None
     timing: Timing | None = None
-    rivalry: Track | None = None
-    ageing: tuple[Track, ...] = ()
+    head_to_head: PairedDays | None = None
+    ageing: tuple[PairedDays, ...] = ()
     refresh: bool = True
-    office: bool = True
+    champion_is_recipe: bool = True
     candidates: int = 1
     window: int = 14
     simpler: Mapping[str, Paired] | None = None
@@ -201,7 +201,7 @@ class Evidence:
     shared: Shared | None = None
 
     def __post_init__(self) -> None:
-        for part in (self.paired, self.plain, self.exam, *(self.simpler or {}).values()):
+        for part in (self.paired, self.plain, self.holdout, *(self.simpler or {}).values()):
             shape = part.candidate.shape[1:] if part is not None and len(part) else None
             if shape is not None and shape != ((self.kind.width,) if self.kind.width else ()):
                 wanted = f"a row of {self.kind.width} numbers" if self.kind.width else "one number"

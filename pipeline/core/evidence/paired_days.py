@@ -17,14 +17,14 @@ from pipeline.core.stats.sequential import Steps, e_detector
 
 #: How old the fits are, in days, beside whose fresh successors a recipe is watched: how fast it ages.
 AGES = (1, 7, 21)
-#: How many days of its own reign, or of two recipes side by side, count.
+#: How many days of its own time as champion, or of two recipes side by side, count.
 MEMORY = 90
 #: For how many days back the ageing of a recipe is remembered.
 LONG_MEMORY = 365
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class PairedDay:
     """One day of a :class:`Track`; see there."""
 
     day: Any
@@ -58,7 +58,7 @@ class Day:
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class PairedDays:
     """Two contestants on the same labelled units, one entry per day, oldest first.
 
     A day on which something has no loss that is a number is kept as NaN: who reads it answers UNKNOWN.
@@ -78,8 +78,8 @@ class Track:
     error: Floats
 
     @classmethod
-    def of(cls, days: Iterable[Day | None]) -> Self:
-        """From its days, oldest first; those that nobody could sit are left out."""
+    def of(cls, days: Iterable[PairedDay | None]) -> Self:
+        """From its days, oldest first; those that nobody could be scored on are left out."""
         known = [day for day in days if day is not None]
         return cls(
             days=np.array([day.day for day in known], dtype="datetime64[D]"),
@@ -132,16 +132,16 @@ class Noise:
     spread: float | None = None
 
     @classmethod
-    def of(cls, tracks: Iterable[Track], spells: bool = True) -> Self | None:
+    def of(cls, series: Iterable[PairedDays], spells: bool = True) -> Self | None:
         """Learnt from tracks of the same sort, the first of which it is for; None: not known yet.
 
         Args:
-            tracks: Whose blocks are known, or not known, as the first one's.
+            series: Whose blocks are known, or not known, as the first one's.
             spells: Whether a bad day may bring the next, as :class:`Steps` tells.
         """
-        first, *rest = tracks
-        alike = [first, *(track for track in rest if track.blocked == first.blocked)]
-        found = Steps.joint([track.steps for track in alike if len(track)], spells)
+        first, *rest = series
+        alike = [first, *(paired_days for paired_days in rest if paired_days.blocked == first.blocked)]
+        found = Steps.joint([paired_days.steps for paired_days in alike if len(paired_days)], spells)
         if found is None:
             return None
         variance, steps = found
@@ -149,16 +149,16 @@ class Noise:
             return cls(max(1.0, variance), steps)
         return cls(1.0, steps, math.sqrt(variance)) if variance > 0 else None
 
-    def errors(self, track: Track) -> Floats:
+    def errors(self, paired_days: PairedDays) -> Floats:
         """Standard error of each day's difference."""
         if self.spread is not None:
-            return np.full(len(track), self.spread)
-        return np.asarray(track.error * math.sqrt(self.factor), dtype=np.float64)
+            return np.full(len(paired_days), self.spread)
+        return np.asarray(paired_days.error * math.sqrt(self.factor), dtype=np.float64)
 
-    def scores(self, track: Track, by: float = 0.0, worse: bool = False) -> Floats:
+    def scores(self, paired_days: PairedDays, by: float = 0.0, worse: bool = False) -> Floats:
         """Daily gains in standard errors, beyond the share ``by`` of the reference's loss; or the losses likewise."""
-        beyond = (-track.gain if worse else track.gain) - by * track.reference
-        errors = self.errors(track)
+        beyond = (-paired_days.gain if worse else paired_days.gain) - by * paired_days.reference
+        errors = self.errors(paired_days)
         # Models that agree on every unit differ by nothing, however sure that is; a day of unknown error tells nothing.
         known = np.isfinite(errors) & np.isfinite(beyond) & (errors > 0)
-        return np.asarray(np.divide(beyond, errors, out=np.zeros(len(track)), where=known), dtype=np.float64)
+        return np.asarray(np.divide(beyond, errors, out=np.zeros(len(paired_days)), where=known), dtype=np.float64)

@@ -15,14 +15,14 @@ from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.gates.calibration import Calibration
 from pipeline.core.gates.latency import Latency
-from pipeline.core.gates.leakage import NoLeak, NothingShared, SameAlone
+from pipeline.core.gates.leakage import NoLeak, NoServingSkew, NothingShared
 from pipeline.core.gates.loss import BeatsBaseline, EverySlice, NotWorse
 from pipeline.core.gates.resources import Resources
 from pipeline.core.gates.simplicity import SimplerPreferred
 from pipeline.core.gates.soundness import Golden, Repeatable
 from pipeline.core.gates.stability import Churn, DecisionMix, RightToWrong, ScoreShift, Sound
 from pipeline.core.gates.top_of_list import TopOfList
-from pipeline.core.gates.what_would_change import what_would
+from pipeline.core.gates.what_would_change import what_would_change
 from pipeline.core.gates.worth import Floor, Value
 from pipeline.core.verdict import Finding, Outcome
 
@@ -38,12 +38,12 @@ __all__ = [
     "Golden",
     "Latency",
     "NoLeak",
+    "NoServingSkew",
     "NotWorse",
     "NothingShared",
     "Repeatable",
     "Resources",
     "RightToWrong",
-    "SameAlone",
     "ScoreShift",
     "SimplerPreferred",
     "Sound",
@@ -84,7 +84,7 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
         if not any(finding.required for finding in found):
             found = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *found)
         findings += [
-            replace(one, gate=gate.name, change=one.change or what_would(one, evidence.window)) for one in found
+            replace(one, gate=gate.name, change=one.change or what_would_change(one, evidence.window)) for one in found
         ]
     return tuple(findings)
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.evidence.paired_days import MEMORY, Noise, Track
+from pipeline.core.evidence.paired_days import MEMORY, Noise, PairedDays
 from pipeline.core.kinds import Floats
 from pipeline.core.stats.sequential import FEWEST, confidence_sequence, days_to_alarm, e_detector, mixture
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -54,7 +54,7 @@ class Better:
         switch_price: Of a switch to another recipe.
         switch_by: By how much, as a share of the champion's loss, another recipe's must be lower to count at all.
         by_chance: Promotions a year that chance alone may bring, above 0.
-        first_by_chance: The same while a plain rule reigns. It is left once, and a model that is no better than the
+        first_by_chance: The same while a plain rule serves. It is left once, and a model that is no better than the
             rule does little harm until the next look; to wait for a year's proof costs more.
         confidence: Of the bounds told beside, for all looks within
             :data:`~pipeline.core.evidence.paired_days.MEMORY` days at once.
@@ -83,92 +83,99 @@ class Better:
         if not 0.5 < self.confidence < 1:
             raise ValueError(f"gate '{self.name}': the confidence lies between 0.5 and 1, got {self.confidence}")
 
-    def threshold(self, refresh: bool, candidates: int, office: bool = True) -> float:
+    def threshold(self, refresh: bool, candidates: int, champion_is_recipe: bool = True) -> float:
         """The mean number of days until chance sets off the detector of one candidate.
 
         Args:
             refresh: Whether it is of the champion's own recipe.
             candidates: How many recipes are judged side by side.
-            office: Whether the champion's recipe is one of them.
+            champion_is_recipe: Whether the champion's recipe is one of them.
         """
-        if not office:
+        if not champion_is_recipe:
             return YEAR / self.first_by_chance * candidates
         share = 1.0 if candidates == 1 else 0.5 if refresh else 0.5 / (candidates - 1)
         return YEAR / (self.by_chance * share)
 
     def worth_it(self, evidence: Evidence) -> bool:
         """Whether the regret has reached the price, the half of the answer that is cheap: without it none is PASS."""
-        rivalry = evidence.rivalry
-        if rivalry is None or not len(rivalry):
+        head_to_head = evidence.head_to_head
+        if head_to_head is None or not len(head_to_head):
             return False
         price, by = (self.price, 0.0) if evidence.refresh else (self.switch_price, self.switch_by)
-        return regret_of(rivalry, by) >= price
+        return regret_of(head_to_head, by) >= price
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        rivalry = evidence.rivalry
+        head_to_head = evidence.head_to_head
         price = self.price if evidence.refresh else self.switch_price
         wanted = Bound(low=price)
-        if rivalry is None or not len(rivalry):
-            why = "no day since the champion was crowned was sat by both"
+        if head_to_head is None or not len(head_to_head):
+            why = "no day since the champion was promoted has scores of both"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted),)
         # An infinite error is a day with too few blocks; one that is no number comes of no sound day.
-        bad = np.flatnonzero(~np.isfinite(rivalry.reference + rivalry.candidate) | np.isnan(rivalry.error))
+        bad = np.flatnonzero(
+            ~np.isfinite(head_to_head.reference + head_to_head.candidate) | np.isnan(head_to_head.error)
+        )
         if len(bad):
-            last = rivalry.days[bad[-1]]
-            why = f"{len(bad)} of {count(len(rivalry), 'day')} have a loss that is no number, {last} among them"
+            last = head_to_head.days[bad[-1]]
+            why = f"{len(bad)} of {count(len(head_to_head), 'day')} have a loss that is no number, {last} among them"
             change = f"those days run again on sound data, or {MEMORY} days without one"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, change=change),)
-        if not (float(rivalry.candidate.mean()) > 0 or float(rivalry.reference.mean()) > 0):
+        if not (float(head_to_head.candidate.mean()) > 0 or float(head_to_head.reference.mean()) > 0):
             return (Finding(self.name, Outcome.UNKNOWN, "neither has any loss", wanted=wanted),)
         by = 0.0 if evidence.refresh else self.switch_by
         # Two recipes differ by levels that change with the world, which spells would take for noise for weeks.
-        noise = Noise.of([rivalry, *evidence.ageing], spells=evidence.refresh)
+        noise = Noise.of([head_to_head, *evidence.ageing], spells=evidence.refresh)
         if noise is None:
-            why = f"the noise from day to day is not known yet, after {count(len(rivalry), 'day')} that both sat"
-            more = max(1, FEWEST + 1 - len(rivalry))
-            change = f"about {count(more, 'more day')} that both sit would tell it"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(rivalry), change=change),)
-        return (self._settle(rivalry, noise, price, by, evidence),)
+            days = count(len(head_to_head), "day")
+            why = f"the noise from day to day is not known yet, after {days} with scores of both"
+            more = max(1, FEWEST + 1 - len(head_to_head))
+            change = f"about {count(more, 'more day')} with scores of both would tell it"
+            return (
+                Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(head_to_head), change=change),
+            )
+        return (self._settle(head_to_head, noise, price, by, evidence),)
 
-    def _settle(self, rivalry: Track, noise: Noise, price: float, by: float, evidence: Evidence) -> Finding:
-        regret = regret_of(rivalry, by)
-        threshold = math.log(self.threshold(evidence.refresh, evidence.candidates, evidence.office))
-        scores = noise.scores(rivalry, by)
+    def _settle(self, head_to_head: PairedDays, noise: Noise, price: float, by: float, evidence: Evidence) -> Finding:
+        regret = regret_of(head_to_head, by)
+        threshold = math.log(self.threshold(evidence.refresh, evidence.candidates, evidence.champion_is_recipe))
+        scores = noise.scores(head_to_head, by)
         statistic = e_detector(scores)
         if evidence.ageing:
             each = (1 - _OWN) / len(evidence.ageing)
             logs = [statistic, *(track.alarm for track in evidence.ageing)]
             statistic = mixture(logs, [_OWN, *[each] * len(evidence.ageing)])
-        opposite = e_detector(noise.scores(rivalry, worse=True))
-        relative, low, high = _bounds(rivalry, noise, self.confidence)
+        opposite = e_detector(noise.scores(head_to_head, worse=True))
+        relative, low, high = _bounds(head_to_head, noise, self.confidence)
         proven = regret >= price and statistic >= threshold
         outcome = Outcome.PASS if proven else Outcome.FAIL if opposite >= threshold else Outcome.UNKNOWN
-        served = f"{evidence.candidate} as it would be served" if evidence.office else "its fresh fits"
+        served = f"{evidence.candidate} as it would be served" if evidence.champion_is_recipe else "its fresh fits"
         whose = "fresh fits of its recipe" if evidence.refresh else served
         owed = percent(regret) if math.isfinite(regret) else "without end"
         told = (
-            f"{whose}: loss {change(relative)} than the champion's since {rivalry.days[0]} (at any time "
+            f"{whose}: loss {change(relative)} than the champion's since {head_to_head.days[0]} (at any time "
             f"{100 * self.confidence:.4g} %: {at_best(low) if outcome is Outcome.FAIL else at_worst(high)}); "
             f"regret {owed} of a day's loss, a {'refresh' if evidence.refresh else 'switch'} costs "
             f"{percent(price)}; chance would show as much {_how_often(max(statistic, 0.0))}, "
             f"wanted: {_how_often(threshold)}"
         )
-        told += f"; {count(len(rivalry), 'day')}, {count(int(rivalry.units.sum()), 'unit')}"
+        told += f"; {count(len(head_to_head), 'day')}, {count(int(head_to_head.units.sum()), 'unit')}"
         outlook = ""
         if outcome is Outcome.UNKNOWN:
-            outlook = self._outlook(rivalry, scores, statistic, threshold, regret, price)
+            outlook = self._outlook(head_to_head, scores, statistic, threshold, regret, price)
         elif outcome is Outcome.FAIL:
             outlook = "only another fit, or days that differ from these: it is shown to be worse"
-        counts = _counts(rivalry)
+        counts = _counts(head_to_head)
         return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts, change=outlook)
 
     @staticmethod
     def _outlook(
-        rivalry: Track, scores: Floats, statistic: float, threshold: float, regret: float, price: float
+        head_to_head: PairedDays, scores: Floats, statistic: float, threshold: float, regret: float, price: float
     ) -> str:
         recent = slice(-7, None)
-        a_day = float(rivalry.gain[recent].sum() / rivalry.candidate[recent].sum()) if len(rivalry) else 0.0
+        a_day = (
+            float(head_to_head.gain[recent].sum() / head_to_head.candidate[recent].sum()) if len(head_to_head) else 0.0
+        )
         owing = (price - regret) / a_day if a_day > 0 else 0.0 if regret >= price else math.inf
         days = max(owing, days_to_alarm(float(scores[recent].mean()), statistic, threshold))
         if not math.isfinite(days):
@@ -176,25 +183,25 @@ class Better:
         return f"about {count(max(1, math.ceil(days)), 'more day')} like the last ones would settle it"
 
 
-def regret_of(rivalry: Track, by: float = 0.0) -> float:
+def regret_of(head_to_head: PairedDays, by: float = 0.0) -> float:
     """What the reference lost more than the candidate, in days of the candidate's mean loss; at least 0.
 
     Added up day by day from the last day on which it stood at 0 (Page, Biometrika 41, 1954).
     """
-    level = float(np.average(rivalry.candidate, weights=rivalry.units))
+    level = float(np.average(head_to_head.candidate, weights=head_to_head.units))
     if not level > 0:
-        return math.inf if float(rivalry.gain.sum()) > 0 else 0.0
-    days = rivalry.units / rivalry.units.mean()
-    sums = np.concatenate([[0.0], np.cumsum(days * (rivalry.gain - by * rivalry.reference))]) / level
+        return math.inf if float(head_to_head.gain.sum()) > 0 else 0.0
+    days = head_to_head.units / head_to_head.units.mean()
+    sums = np.concatenate([[0.0], np.cumsum(days * (head_to_head.gain - by * head_to_head.reference))]) / level
     return float(sums[-1] - sums.min())
 
 
-def _bounds(rivalry: Track, noise: Noise, confidence: float) -> tuple[float, float, float]:
+def _bounds(head_to_head: PairedDays, noise: Noise, confidence: float) -> tuple[float, float, float]:
     """The candidate's loss relative to the reference's over all days, and its anytime-valid ends."""
-    errors = noise.errors(rivalry)
+    errors = noise.errors(head_to_head)
     # A day of unknown error takes no part.
-    units = np.where(np.isfinite(errors), rivalry.units, 0.0)
-    reference = float(np.dot(units, rivalry.reference))
+    units = np.where(np.isfinite(errors), head_to_head.units, 0.0)
+    reference = float(np.dot(units, head_to_head.reference))
     if not reference > 0:
         return 0.0, -math.inf, math.inf
     spreads = units * np.where(np.isfinite(errors), errors, 0.0)
@@ -202,7 +209,7 @@ def _bounds(rivalry: Track, noise: Noise, confidence: float) -> tuple[float, flo
     # As tight as can be after a week of days like the first (at 95 %): chosen before the rest is seen.
     tuned = float(np.sum(spreads[np.flatnonzero(spreads > 0)[:1]] ** 2))
     half = confidence_sequence(variance, confidence, tuned) / reference if tuned > 0 else 0.0
-    relative = -float(np.dot(units, rivalry.gain)) / reference
+    relative = -float(np.dot(units, head_to_head.gain)) / reference
     return relative, relative - half, relative + half
 
 
@@ -218,5 +225,5 @@ def _how_often(log_days: float) -> str:
     return f"once in {years:.1f} years" if years < 20 else f"once in {min(years, 1e6):,.0f} years"
 
 
-def _counts(rivalry: Track) -> dict[str, int]:
-    return {"days": len(rivalry), "units": int(rivalry.units.sum())}
+def _counts(head_to_head: PairedDays) -> dict[str, int]:
+    return {"days": len(head_to_head), "units": int(head_to_head.units.sum())}

@@ -21,7 +21,7 @@ class _Group:
     """Units with like predictions: how far off the candidate is there, and beside the champion."""
 
     about: str
-    said: float
+    predicted: float
     happened: float
     #: What happened less what was said: at the level that passes, and at the one that refuses.
     off: tuple[Interval, Interval]
@@ -114,10 +114,10 @@ class Calibration:
 
     def _found(self, evidence: Evidence, paired: Paired) -> list[_Group] | NoInterval:
         kind = evidence.kind
-        candidate, champion = (kind.told(paired.labels, said) for said in (paired.candidate, paired.champion))
+        candidate, champion = (kind.told(paired.labels, predicted) for predicted in (paired.candidate, paired.champion))
         per_unit, own = candidate.per_unit, paired.clusters
         clusters = Clusters(np.repeat(own.day, per_unit), np.repeat(own.block, per_unit), own.days, own.blocks)
-        off, theirs = candidate.happened - candidate.said, champion.happened - champion.said
+        off, theirs = candidate.happened - candidate.predicted, champion.happened - champion.predicted
         place, their_place = groups_of(candidate.order, self.groups), groups_of(champion.order, self.groups)
         levels = (1 - (1 - self.confidence) / 3, 1 - (1 - self.confidence) / (2 * self.groups))
         made = []
@@ -132,7 +132,7 @@ class Calibration:
             made.append(
                 _Group(
                     f"predictions from {low:.3g} to {high:.3g}",
-                    float(candidate.said[of].mean()),
+                    float(candidate.predicted[of].mean()),
                     float(candidate.happened[of].mean()),
                     (ends[0], ends[1]),
                     _beside(off, theirs, clusters, of, against, levels),
@@ -156,7 +156,7 @@ class Calibration:
         surely = group.off[1 if outcome is Outcome.FAIL else 0]
         what = evidence.kind.told(paired.labels[:1], paired.candidate[:1]).what
         text = (
-            f"{what}, {group.about}: said {percent(group.said)}, came true {percent(group.happened)} "
+            f"{what}, {group.about}: said {percent(group.predicted)}, came true {percent(group.happened)} "
             f"({sureness(surely)}: {end} {'more' if side > 0 else 'less'}; allowed: {percent(self.limit)} either way, "
             f"or as far off as the champion)"
         )

@@ -116,14 +116,14 @@ class NoLeak:
 
 
 @dataclass(frozen=True, slots=True)
-class SameAlone:
+class NoServingSkew:
     """Are the features of a unit the same, computed on one request, as on the day's table?
 
     A request has its own row, the reference tables and what was known of the past at its moment; nothing of the other
     units that are still to happen. Who computes otherwise there serves another model than the one that was judged.
     """
 
-    name: ClassVar[str] = "same alone"
+    name: ClassVar[str] = "no serving skew"
     stage: ClassVar[Stage] = Stage.AUDIT
     reads: ClassVar[str] = "audited"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.core.evidence.candidate import Evidence, Exam
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay
 from pipeline.core.gates.loss import check_confidence, check_share
 from pipeline.core.kinds import Floats
 from pipeline.core.stats import Interval, NoInterval
@@ -30,20 +30,24 @@ def check_limit(gate: str, limit: float, at_least: int, confidence: float) -> No
         raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
 
 
-def sat_exam(evidence: Evidence, at_least: int) -> tuple[Exam, Floats] | str:
-    """The exam and the twin's predictions, if they can be judged; else why not."""
-    exam = evidence.exam
-    if exam is None or not len(exam):
+def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
+    """The holdout day and the resampled refit's predictions, if they can be judged; else why not."""
+    holdout = evidence.holdout
+    if holdout is None or not len(holdout):
         return "no unit of the scored day was predicted"
-    if exam.twin is None:
+    if holdout.resampled is None:
         return "the recipe was not refitted, so nothing tells change from refitting noise"
-    for who, predictions in (("champion", exam.champion), ("candidate", exam.candidate), ("twin", exam.twin)):
-        bad = len(exam) - int(np.count_nonzero(evidence.valid(predictions)))
+    for who, predictions in (
+        ("champion", holdout.champion),
+        ("candidate", holdout.candidate),
+        ("resampled", holdout.resampled),
+    ):
+        bad = len(holdout) - int(np.count_nonzero(evidence.valid(predictions)))
         if bad:
-            return f"{bad:,} of {count(len(exam), 'prediction')} of the {who} are not valid"
-    if len(exam) < at_least:
-        return f"{count(len(exam), 'unit')} on the scored day, at least {at_least} are needed"
-    return exam, exam.twin
+            return f"{bad:,} of {count(len(holdout), 'prediction')} of the {who} are not valid"
+    if len(holdout) < at_least:
+        return f"{count(len(holdout), 'unit')} on the scored day, at least {at_least} are needed"
+    return holdout, holdout.resampled
 
 
 def settle(

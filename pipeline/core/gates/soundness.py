@@ -23,8 +23,8 @@ class Golden:
     """Does every golden case of the use case hold?
 
     FAIL: one is broken and nobody waives it; its owner and its reason are named, and whether the champion breaks it as
-    well: a gate does not let a known fault through because it reigns already, a waiver does. A prediction that is no
-    number is UNKNOWN, waived or not, and so is a use case that has no cases.
+    well: a gate does not let a known fault through because it is champion already, a waiver does. A prediction that is
+    no number is UNKNOWN, waived or not, and so is a use case that has no cases.
     """
 
     name: ClassVar[str] = "golden cases"

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.gates.loss import slices
-from pipeline.core.gates.refit_noise import check_limit, credit, sat_exam, settle
+from pipeline.core.gates.refit_noise import check_limit, credit, settle, with_refit
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.stats import ROUNDING, Interval, NoInterval, mean_interval, numbered, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -32,10 +32,10 @@ class Sound:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the number of invalid predictions."""
-        exam = evidence.exam
-        if exam is None or not len(exam):
+        holdout = evidence.holdout
+        if holdout is None or not len(holdout):
             return (Finding(self.name, Outcome.UNKNOWN, "no unit of the scored day was predicted"),)
-        scores, units = exam.candidate, len(exam)
+        scores, units = holdout.candidate, len(holdout)
         bad = units - int(np.count_nonzero(evidence.valid(scores)))
         if bad:
             outcome, text = Outcome.FAIL, f"{bad:,} of {count(units, 'prediction')} are not valid numbers"
@@ -70,15 +70,15 @@ class Churn:
         check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the share changed less the share that the twin changes."""
-        sat = sat_exam(evidence, self.at_least)
-        if isinstance(sat, str):
-            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
-        exam, twin = sat
-        decided = evidence.kind.decision(exam.candidate)
-        changed = (decided != evidence.kind.decision(exam.champion)).astype(np.float64)
-        noise = (decided != evidence.kind.decision(twin)).astype(np.float64)
-        found = mean_interval(changed - credit(noise, self.limit), exam.clusters, confidence=self.confidence)
+        """One finding; its value is the share changed less the share that the resampled refit changes."""
+        pair = with_refit(evidence, self.at_least)
+        if isinstance(pair, str):
+            return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
+        holdout, resampled = pair
+        decided = evidence.kind.decision(holdout.candidate)
+        changed = (decided != evidence.kind.decision(holdout.champion)).astype(np.float64)
+        noise = (decided != evidence.kind.decision(resampled)).astype(np.float64)
+        found = mean_interval(changed - credit(noise, self.limit), holdout.clusters, confidence=self.confidence)
         told = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
@@ -107,22 +107,22 @@ class RightToWrong:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
         bound = Bound(high=self.limit)
-        sat = sat_exam(evidence, self.at_least)
-        if isinstance(sat, str):
-            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
-        exam, twin = sat
-        known = np.isfinite(exam.labels)
-        labels, n = exam.labels[known], int(known.sum())
+        pair = with_refit(evidence, self.at_least)
+        if isinstance(pair, str):
+            return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
+        holdout, resampled = pair
+        known = np.isfinite(holdout.labels)
+        labels, n = holdout.labels[known], int(known.sum())
         if n < self.at_least:
             text = f"{count(n, 'labelled unit')} on the scored day, at least {self.at_least} are needed"
             return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
         champion, candidate, again = (
-            evidence.kind.right(labels, scores[known]) for scores in (exam.champion, exam.candidate, twin)
+            evidence.kind.right(labels, scores[known]) for scores in (holdout.champion, holdout.candidate, resampled)
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
         excess = spoilt - credit(noise.astype(np.float64), self.limit)
-        found = mean_interval(excess, exam.clusters[known], confidence=self.confidence)
+        found = mean_interval(excess, holdout.clusters[known], confidence=self.confidence)
         told = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
             f"refitting on a resample spoils {percent(noise.mean())}"
@@ -155,16 +155,16 @@ class ScoreShift:
         check_limit(self.name, self.limit, self.at_least, self.confidence)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the Wasserstein distance less the twin's, in spreads."""
+        """One finding; its value is the Wasserstein distance less the resampled refit's, in spreads."""
         bound = Bound(high=self.limit)
-        sat = sat_exam(evidence, self.at_least)
-        if isinstance(sat, str):
-            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
-        columns = _columns(evidence.kind, *sat)
+        pair = with_refit(evidence, self.at_least)
+        if isinstance(pair, str):
+            return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
+        columns = _columns(evidence.kind, *pair)
         level = 1 - (1 - self.confidence) / max(len(columns), 1)
         judged: list[tuple[str, tuple[float, float, Interval]]] = []
         for what, scores in columns:
-            found = shift_excess(*scores, sat[0].clusters, confidence=level, credit=self.limit)
+            found = shift_excess(*scores, pair[0].clusters, confidence=level, credit=self.limit)
             if isinstance(found, NoInterval):
                 return (Finding(self.name, Outcome.UNKNOWN, f"{what}: {found.why}", wanted=bound),)
             judged.append((what, found))
@@ -200,27 +200,27 @@ class DecisionMix:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
-        sat = sat_exam(evidence, self.at_least)
-        if isinstance(sat, str):
-            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=Bound(high=self.limit)),)
-        exam, twin = sat
-        decisions = [evidence.kind.decision(scores) for scores in (exam.champion, exam.candidate, twin)]
-        whole = self._part(decisions, exam.clusters, self.confidence, self.name)
-        parts = [(name, rows) for name, rows in slices(exam.slices) if len(rows) >= self.at_least]
-        if not exam.slices:
+        pair = with_refit(evidence, self.at_least)
+        if isinstance(pair, str):
+            return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
+        holdout, resampled = pair
+        decisions = [evidence.kind.decision(scores) for scores in (holdout.champion, holdout.candidate, resampled)]
+        whole = self._part(decisions, holdout.clusters, self.confidence, self.name)
+        parts = [(name, rows) for name, rows in slices(holdout.slices) if len(rows) >= self.at_least]
+        if not holdout.slices:
             return (whole,)
         if not parts:
             return (whole, self._summary(()))
         level = 1 - (1 - self.confidence) / len(parts)
         each = tuple(
-            self._part([d[rows] for d in decisions], exam.clusters[rows], level, "slice mix", about=name)
+            self._part([d[rows] for d in decisions], holdout.clusters[rows], level, "slice mix", about=name)
             for name, rows in parts
         )
         return (whole, self._summary(each), *each)
 
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
-        champion, candidate, twin = decisions
-        shift, noise = _mix(champion, candidate), _mix(candidate, twin)
+        champion, candidate, resampled = decisions
+        shift, noise = _mix(champion, candidate), _mix(candidate, resampled)
         found = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
         told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         told = f"{about}: {told}" if about else told
@@ -250,9 +250,9 @@ class DecisionMix:
         return Finding(name, outcome, f"{text}; most: {worst.text}", *values)
 
 
-def _columns(kind: Kind, exam: Exam, twin: Floats) -> list[tuple[str, tuple[Floats, Floats, Floats]]]:
-    """The scores in words, and those of champion, candidate and twin; a class that nobody ever expects is left out."""
-    sides = (exam.champion, exam.candidate, twin)
+def _columns(kind: Kind, holdout: HoldoutDay, resampled: Floats) -> list[tuple[str, tuple[Floats, Floats, Floats]]]:
+    """The scores in words, and of champion, candidate and resampled refit; a class nobody ever expects is left out."""
+    sides = (holdout.champion, holdout.candidate, resampled)
     if not kind.width:
         return [("scores", sides)]
     columns = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates.refit_noise import check_limit, sat_exam, settle
+from pipeline.core.gates.refit_noise import check_limit, settle, with_refit
 from pipeline.core.stats import NoInterval, top_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import count, percent
@@ -46,25 +46,27 @@ class TopOfList:
             )
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the share changed less the share that the twin changes."""
+        """One finding; its value is the share changed less the share that the resampled refit changes."""
         bound = Bound(high=self.limit)
-        sat = sat_exam(evidence, self.at_least)
-        if isinstance(sat, str):
-            return (Finding(self.name, Outcome.UNKNOWN, sat, wanted=bound),)
-        exam, twin = sat
-        share = self.share if self.share is not None else (self.cases or 1) / len(exam)
+        pair = with_refit(evidence, self.at_least)
+        if isinstance(pair, str):
+            return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
+        holdout, resampled = pair
+        share = self.share if self.share is not None else (self.cases or 1) / len(holdout)
         if not share < 1:
-            text = f"the top of {count(self.cases or 0, 'case')} is all of the day's {count(len(exam), 'unit')}"
+            text = f"the top of {count(self.cases or 0, 'case')} is all of the day's {count(len(holdout), 'unit')}"
             return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
-        champion, candidate, again = (evidence.kind.rank(scores) for scores in (exam.champion, exam.candidate, twin))
+        champion, candidate, again = (
+            evidence.kind.rank(scores) for scores in (holdout.champion, holdout.candidate, resampled)
+        )
         found = top_excess(
-            champion, candidate, again, exam.clusters, share, confidence=self.confidence, credit=self.limit
+            champion, candidate, again, holdout.clusters, share, confidence=self.confidence, credit=self.limit
         )
         if isinstance(found, NoInterval):
             return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
         changed, noise, interval = found
         told = (
-            f"changed {percent(changed)} of the {count(round(share * len(exam)), 'case')} on top; "
+            f"changed {percent(changed)} of the {count(round(share * len(holdout)), 'case')} on top; "
             f"refitting on a resample changes {percent(noise)}"
         )
         return (settle(self.name, interval, self.limit, told),)

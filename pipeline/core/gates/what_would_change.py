@@ -13,7 +13,7 @@ _MORE = (("days", 2, "more day"), ("pairs", 1, "more timed pair"), ("units", 1, 
 _MOST = 1000.0
 
 
-def what_would(finding: Finding, window: int = 0) -> str:
+def what_would_change(finding: Finding, window: int = 0) -> str:
     """A clause: how far the value is from what was wanted, and how much more evidence would settle it.
 
     An interval is taken to shrink with the root of the evidence, its middle to stay where it is.

@@ -81,21 +81,23 @@ class Floor:
         return (Finding(self.name, outcome, text, found.estimate, bound, found.low, found.high, counts),)
 
     def _measured(self, measure: Measure, paired: Paired) -> Interval | NoInterval:
-        labels, said = paired.labels, paired.candidate
+        labels, predicted = paired.labels, paired.candidate
         how: dict[str, Any] = {"confidence": self.confidence, "minimum": self.at_least}
         if measure.per_unit is not None:
-            return mean_difference(measure.per_unit(labels, said), None, paired.clusters, marks=measure.mark, **how)
+            return mean_difference(
+                measure.per_unit(labels, predicted), None, paired.clusters, marks=measure.mark, **how
+            )
         whole = measure.whole
         if whole is None:
             return NoInterval(
                 f"the measure '{measure.name}' says neither how it is made per unit nor of all", few=False
             )
         clusters = paired.clusters
-        if said.ndim == 1:
+        if predicted.ndim == 1:
             # What ranks the units finds them ranked, whichever of them are left out.
-            order = np.argsort(said, kind="stable")
-            labels, said, clusters = labels[order], said[order], clusters.where(order)
-        return statistic_interval(lambda rows: whole(labels[rows], said[rows]), clusters, **how)
+            order = np.argsort(predicted, kind="stable")
+            labels, predicted, clusters = labels[order], predicted[order], clusters.where(order)
+        return statistic_interval(lambda rows: whole(labels[rows], predicted[rows]), clusters, **how)
 
 
 #: Labels, and decisions (or predictions) to the cost of each unit.
@@ -161,8 +163,8 @@ class Value:
 
     def _difference(self, evidence: Evidence, paired: Paired) -> Interval | NoInterval:
         costs = []
-        for said in (paired.candidate, paired.champion):
-            told = evidence.kind.decision(said) if self.of == "decision" else said
+        for predicted in (paired.candidate, paired.champion):
+            told = evidence.kind.decision(predicted) if self.of == "decision" else predicted
             cost = np.asarray(self.cost(paired.labels, told), dtype=np.float64)
             if cost.shape != paired.labels.shape:
                 return NoInterval(f"the cost has the shape {cost.shape}, not one number per unit", few=False)

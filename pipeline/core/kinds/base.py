@@ -50,7 +50,7 @@ class Told:
     """
 
     order: Floats
-    said: Floats
+    predicted: Floats
     happened: Floats
     per_unit: int
     what: str
@@ -169,7 +169,7 @@ def shares(groups: list[tuple[Floats, Floats, Ints]], x: str) -> Reliability:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Reliability(
-        predicted=np.array([said.mean() for _, said, _ in groups], dtype=np.float64),
+        predicted=np.array([predicted.mean() for _, predicted, _ in groups], dtype=np.float64),
         observed=share,
         low=np.asarray(middle - half, dtype=np.float64),
         high=np.asarray(middle + half, dtype=np.float64),

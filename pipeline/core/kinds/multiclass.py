@@ -110,9 +110,15 @@ class Multiclass:
 
         Kull et al., NeurIPS 2019: calibration of the likeliest class alone overlooks what the others say.
         """
-        said = self._rows(prediction)
+        predicted = self._rows(prediction)
         happened = (label[:, None] == np.arange(self.width)).astype(np.float64)
-        return Told(said.ravel(), said.ravel(), happened.ravel(), self.width, f"share of each class of '{self.target}'")
+        return Told(
+            predicted.ravel(),
+            predicted.ravel(),
+            happened.ravel(),
+            self.width,
+            f"share of each class of '{self.target}'",
+        )
 
     def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
         """Of the likeliest class: how sure the model was, and how often it was that class.

@@ -89,7 +89,7 @@ class Regression:
         groups = grouped(label, prediction, day)
         quartiles = np.array([np.quantile(happened, [0.25, 0.5, 0.75]) for happened, _, _ in groups]).reshape(-1, 3)
         return Reliability(
-            predicted=np.array([said.mean() for _, said, _ in groups], dtype=np.float64),
+            predicted=np.array([predicted.mean() for _, predicted, _ in groups], dtype=np.float64),
             observed=quartiles[:, 1],
             low=quartiles[:, 0],
             high=quartiles[:, 2],

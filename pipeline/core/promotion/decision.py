@@ -1,6 +1,6 @@
 """Pure decisions about who becomes champion, each with its reason: whom to promote, and whether one still may.
 
-Who reigns and who reigned before, and the lines of the promotion ledger, are in
+who is champion and who was before, and the lines of the promotion ledger, are in
 :mod:`pipeline.core.promotion.ledger`; its names are here too, for whoever decides.
 """
 
@@ -54,7 +54,7 @@ class Decision:
 def choose(
     usecase: str,
     day: date,
-    reigning: Entry | None,
+    serving: Entry | None,
     candidates: Sequence[Candidate],
     findings: Mapping[str, Sequence[Finding]],
     held: Held,
@@ -73,7 +73,7 @@ def choose(
     Args:
         usecase: For the sentences.
         day: The data day.
-        reigning: The head of the promotion ledger.
+        serving: The head of the promotion ledger.
         candidates: In the order in which their recipes are declared; the fresh baseline may be among them.
         findings: Recipe to what the gates found; a recipe without findings is not known to be good.
         held: What rollbacks hold back on this day.
@@ -82,7 +82,7 @@ def choose(
         skipped: Recipe to the reason why it was not fitted.
     """
     skipped = skipped or {}
-    if reigning is None:
+    if serving is None:
         if any(candidate.recipe == baseline for candidate in candidates):
             why = f"{usecase} has no champion yet: the baseline '{baseline}' starts, and candidates must beat it"
             return Decision("start", Outcome.PASS, why, baseline)
@@ -98,7 +98,7 @@ def choose(
         )
         return Decision("hold", Outcome.UNKNOWN, _sentence("no candidate was fitted", gaps), None)
     outcomes = {candidate.recipe: joint(findings.get(candidate.recipe, ())) for candidate in contest}
-    barred = {c.recipe: _barred(c, reigning, held) for c in contest}
+    barred = {c.recipe: _barred(c, serving, held) for c in contest}
     good = [c for c in contest if outcomes[c.recipe] is Outcome.PASS]
     free = [c for c in good if not barred[c.recipe]]
     if not free:
@@ -110,9 +110,9 @@ def choose(
     return Decision("promote", Outcome.PASS, _praise(winner.recipe, findings[winner.recipe], free), winner.recipe)
 
 
-def _barred(candidate: Candidate, reigning: Entry, held: Held) -> str:
-    if candidate.model == reigning.model:
-        return f"it is the champion already (version {reigning.version})"
+def _barred(candidate: Candidate, serving: Entry, held: Held) -> str:
+    if candidate.model == serving.model:
+        return f"it is the champion already (version {serving.version})"
     return held.why(candidate)
 
 
@@ -190,7 +190,7 @@ def _sentence(what: str, why: str) -> str:
 
 
 def may_promote(entries: Sequence[Entry], epoch: int, day: date, newest: date | None) -> None:
-    """Whether a verdict reached about ``day`` against the champion of ``epoch`` may still move the crown.
+    """Whether a verdict reached about ``day`` against the champion of ``epoch`` may still change the champion.
 
     Args:
         entries: The promotion ledger as it is now.

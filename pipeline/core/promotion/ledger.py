@@ -1,4 +1,4 @@
-"""The promotion ledger: who reigns, who reigned before, what rollbacks hold back, and what the next line says.
+"""The promotion ledger: who is champion, who was before, what rollbacks hold back, and what the next line says.
 
 It is a list of :class:`~pipeline.core.records.Entry`, oldest first. Nothing here writes it.
 """
@@ -19,14 +19,14 @@ _LONGEST = 200
 
 
 def champion(entries: Sequence[Entry]) -> Entry | None:
-    """The line that says who reigns, or None before the first champion."""
+    """The line that says who is champion, or None before the first champion."""
     return entries[-1] if entries else None
 
 
 def previous(entries: Sequence[Entry]) -> Entry | None:
     """The line of the champion before the present one: what ``rollback --to previous`` goes back to.
 
-    Goes back reign by reign along ``replaced``. A model that was itself rolled back is passed over, so that
+    Goes back champion by champion along ``replaced``. A model that was itself rolled back is passed over, so that
     asking twice in one incident does not bring the bad model back.
     """
     head = champion(entries)
@@ -44,7 +44,7 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
     """The line of the champion that ``to`` names: ``"previous"`` or a version such as ``"13"``.
 
     Raises:
-        UsageError: There is none, or it reigns already; the message says what there is.
+        UsageError: There is none, or it is champion already; the message says what there is.
     """
     head = champion(entries)
     if head is None:
@@ -58,14 +58,14 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
                 code="NO_TARGET",
             )
         return found
-    reigned = sorted({entry.version for entry in entries})
-    if not to.isascii() or not to.isdigit() or int(to) not in reigned:
-        known = ", ".join(map(str, reigned[-10:]))
+    champions = sorted({entry.version for entry in entries})
+    if not to.isascii() or not to.isdigit() or int(to) not in champions:
+        known = ", ".join(map(str, champions[-10:]))
         raise UsageError(f"'{to}' is neither 'previous' nor a version that was champion ({known})", code="NO_TARGET")
     if int(to) == head.version:
         raise UsageError(f"version {to} is the champion already", code="NO_TARGET")
     found = _crowning(entries, int(to))
-    assert found is not None  # noqa: S101 - it is among those that reigned
+    assert found is not None  # noqa: S101 - it is among those that served
     return found
 
 
@@ -138,7 +138,7 @@ def promotion(
 
     Raises:
         ConflictError: The day is earlier than the champion's.
-        UsageError: No reason, no author, or the version reigns already.
+        UsageError: No reason, no author, or the version is champion already.
     """
     head = _next(entries, day, why, by, epoch=None)
     if head is not None and head.version == version:
@@ -172,7 +172,7 @@ def rollback(
     hold_days: int = 7,
     epoch: int | None = None,
 ) -> Entry:
-    """The next line of the ledger: an earlier champion reigns again, and what it replaces is held back.
+    """The next line of the ledger: an earlier champion serves again, and what it replaces is held back.
 
     Args:
         entries: The promotion ledger.

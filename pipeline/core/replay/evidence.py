@@ -8,125 +8,129 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence.candidate import Exam, Paired
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, Day, Track
+from pipeline.core.evidence.candidate import HoldoutDay, Paired
+from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.history import Fit, History
 
 
-class Scenes:
+class HistoryScores:
     """Evidence about a candidate on a day of a reel, made once for whoever asks again.
 
     Args:
-        reel: The history.
-        first: Number of the first day that anybody sat.
+        history: The history.
+        first: Number of the first day that anybody scored.
         baseline: The baseline's recipe.
         window: How many days of paired evidence the gates read.
     """
 
-    def __init__(self, reel: Reel, first: int, baseline: str, window: int) -> None:
-        self.reel, self.first, self.baseline, self.window = reel, first, baseline, window
+    def __init__(self, history: History, first: int, baseline: str, window: int) -> None:
+        self.history, self.first, self.baseline, self.window = history, first, baseline, window
         self._runs: dict[tuple[Fit, str] | tuple[str, str] | tuple[str, int], _Run] = {}
-        self._tracks: dict[tuple[str, int], tuple[Track, ...]] = {}
+        self._series: dict[tuple[str, int], tuple[PairedDays, ...]] = {}
         self._paired: dict[tuple[Fit, str, int, int], Paired | None] = {}
         self._fresh: dict[tuple[str, str, int], Paired | None] = {}
 
-    def rivalry(self, champion: Fit, recipe: str, since: int, exam: int) -> Track:
-        """The champion and the recipe's fresh fits, on the days after ``since`` through ``exam``."""
+    def head_to_head(self, champion: Fit, recipe: str, since: int, holdout: int) -> PairedDays:
+        """The champion and the recipe's fresh fits, on the days after ``since`` through ``holdout``."""
         run = self._run((champion, recipe))
-        return run.track(max(since, exam - MEMORY) + 1, exam, lambda day: self._pair(champion, Fit(recipe, day), day))
+        return run.paired_days(
+            max(since, holdout - MEMORY) + 1, holdout, lambda day: self._pair(champion, Fit(recipe, day), day)
+        )
 
-    def served(self, one: str, other: str, since: int, exam: int) -> Track:
+    def served(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
         run = self._run((one, other))
-        return run.track(max(since, exam - MEMORY) + 1, exam, lambda day: self._served(one, other, day))
+        return run.paired_days(max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(one, other, day))
 
-    def ageing(self, recipe: str, exam: int) -> tuple[Track, ...]:
+    def ageing(self, recipe: str, holdout: int) -> tuple[PairedDays, ...]:
         """Older fits of a recipe and its fresh ones, for each age, through a day."""
-        key = (recipe, exam)
-        if key not in self._tracks:
-            self._tracks[key] = tuple(self._aged(recipe, age, exam) for age in AGES)
-        return self._tracks[key]
+        key = (recipe, holdout)
+        if key not in self._series:
+            self._series[key] = tuple(self._aged(recipe, age, holdout) for age in AGES)
+        return self._series[key]
 
-    def _aged(self, recipe: str, age: int, exam: int) -> Track:
+    def _aged(self, recipe: str, age: int, holdout: int) -> PairedDays:
         run = self._run((recipe, age))
-        begin = max(exam - LONG_MEMORY, 0) + 1
-        return run.track(begin, exam, lambda day: self._pair(Fit(recipe, day - age), Fit(recipe, day), day))
+        begin = max(holdout - LONG_MEMORY, 0) + 1
+        return run.paired_days(begin, holdout, lambda day: self._pair(Fit(recipe, day - age), Fit(recipe, day), day))
 
     def _run(self, key: tuple[Fit, str] | tuple[str, str] | tuple[str, int]) -> _Run:
         if key not in self._runs:
-            self._runs[key] = _Run(self.reel.stretch.days)
+            self._runs[key] = _Run(self.history.stretch.days)
         return self._runs[key]
 
-    def paired(self, champion: Fit, recipe: str, since: int, exam: int) -> Paired | None:
-        """The labelled units of the last days that champion, fresh fits and fresh baseline all sat."""
-        key = (champion, recipe, max(since, exam - self.window), exam)
+    def paired(self, champion: Fit, recipe: str, since: int, holdout: int) -> Paired | None:
+        """The labelled units of the last days that champion, fresh fits and fresh baseline all scored."""
+        key = (champion, recipe, max(since, holdout - self.window), holdout)
         if key not in self._paired:
-            days = range(key[2] + 1, exam + 1)
-            said = self.reel.said
+            days = range(key[2] + 1, holdout + 1)
+            predicted = self.history.predicted
             sides = [
-                [said(champion, day) for day in days],
-                [said(Fit(recipe, day), day) for day in days],
-                [said(Fit(self.baseline, day), day) for day in days],
+                [predicted(champion, day) for day in days],
+                [predicted(Fit(recipe, day), day) for day in days],
+                [predicted(Fit(self.baseline, day), day) for day in days],
             ]
             self._paired[key] = self._cut(days, sides)
         return self._paired[key]
 
-    def fresh(self, recipe: str, other: str, exam: int) -> Paired | None:
+    def fresh(self, recipe: str, other: str, holdout: int) -> Paired | None:
         """The fresh fits of two recipes over the whole window, ``other`` in the champion's place."""
-        key = (recipe, other, exam)
+        key = (recipe, other, holdout)
         if key not in self._fresh:
-            days = range(max(exam - self.window, self.first - 1) + 1, exam + 1)
-            theirs = [self.reel.said(Fit(other, day), day) for day in days]
-            mine = [self.reel.said(Fit(recipe, day), day) for day in days]
+            days = range(max(holdout - self.window, self.first - 1) + 1, holdout + 1)
+            theirs = [self.history.predicted(Fit(other, day), day) for day in days]
+            mine = [self.history.predicted(Fit(recipe, day), day) for day in days]
             self._fresh[key] = self._cut(days, [theirs, mine, theirs], slices=False)
         return self._fresh[key]
 
-    def exam(self, champion: Fit, recipe: str, exam: int) -> Exam | None:
+    def holdout(self, champion: Fit, recipe: str, holdout: int) -> HoldoutDay | None:
         """The scored day itself."""
-        stretch = self.reel.stretch
-        at = slice(int(self.reel.start[exam]), int(self.reel.start[exam + 1]))
-        sides = self.reel.said(champion, exam), self.reel.said(Fit(recipe, exam), exam)
+        stretch = self.history.stretch
+        at = slice(int(self.history.start[holdout]), int(self.history.start[holdout + 1]))
+        sides = self.history.predicted(champion, holdout), self.history.predicted(Fit(recipe, holdout), holdout)
         if sides[0] is None or sides[1] is None:
             return None
         slices = {name: values[at] for name, values in stretch.slices.items()}
-        return Exam(stretch.labels[at], stretch.blocks[at], sides[0], sides[1], slices)
+        return HoldoutDay(stretch.labels[at], stretch.blocks[at], sides[0], sides[1], slices)
 
     def _cut(self, days: range, sides: Sequence[Sequence[Floats | None]], slices: bool = True) -> Paired | None:
-        sat = [n for n, day in enumerate(days) if self.reel.units(day) and all(side[n] is not None for side in sides)]
-        if not sat:
+        scored = [
+            n for n, day in enumerate(days) if self.history.units(day) and all(side[n] is not None for side in sides)
+        ]
+        if not scored:
             return None
-        stretch = self.reel.stretch
-        rows = np.concatenate([np.arange(self.reel.start[days[n]], self.reel.start[days[n] + 1]) for n in sat])
+        stretch = self.history.stretch
+        rows = np.concatenate([np.arange(self.history.start[days[n]], self.history.start[days[n] + 1]) for n in scored])
         known = np.isfinite(stretch.labels[rows])
-        said = [np.concatenate([part for n in sat if (part := side[n]) is not None])[known] for side in sides]
+        predicted = [np.concatenate([part for n in scored if (part := side[n]) is not None])[known] for side in sides]
         at = rows[known]
         made = Paired(
             days=stretch.days[stretch.day[at]],
             blocks=stretch.blocks[at],
             labels=stretch.labels[at],
-            champion=said[0],
-            candidate=said[1],
-            baseline=said[2],
+            champion=predicted[0],
+            candidate=predicted[1],
+            baseline=predicted[2],
             slices={name: values[at] for name, values in stretch.slices.items()} if slices else {},
         )
         # The same numbers as from the names, which would have to be sorted.
-        vars(made)["clusters"] = self.reel.clusters([days[n] for n in sat])
+        vars(made)["clusters"] = self.history.clusters([days[n] for n in scored])
         return made
 
-    def _pair(self, reference: Fit, candidate: Fit, day: int) -> Day | None:
+    def _pair(self, reference: Fit, candidate: Fit, day: int) -> PairedDay | None:
         known = min(reference.day, candidate.day) >= self.first
-        return self.reel.pair(reference, candidate, day) if known else None
+        return self.history.pair(reference, candidate, day) if known else None
 
-    def _served(self, one: str, other: str, day: int) -> Day | None:
+    def _served(self, one: str, other: str, day: int) -> PairedDay | None:
         ages = [age for age in AGES if day - age >= self.first]
-        sides = [[self.reel.losses(Fit(recipe, day - age), day) for recipe in (one, other)] for age in ages]
+        sides = [[self.history.losses(Fit(recipe, day - age), day) for recipe in (one, other)] for age in ages]
         # An age at which either could not be fitted yet is no age of the comparison.
         both = [side for side in sides if all(loss is not None for loss in side)]
         if not both:
             return None
         above, below = np.mean(np.asarray(both), axis=0)
-        return Day.of(self.reel.stretch.days[day], above, below, self.reel.sizes(day))
+        return PairedDay.of(self.history.stretch.days[day], above, below, self.history.sizes(day))
 
 
 class _Run:
@@ -139,8 +143,8 @@ class _Run:
         self.units = np.zeros(len(days), dtype=np.int64)
         self.reference, self.candidate, self.error = (np.full(len(days), np.nan) for _ in range(3))
 
-    def track(self, begin: int, last: int, make: Callable[[int], Day | None]) -> Track:
-        """The days from ``begin`` through ``last``; those that nobody could sit are left out."""
+    def paired_days(self, begin: int, last: int, make: Callable[[int], PairedDay | None]) -> PairedDays:
+        """The days from ``begin`` through ``last``; those that nobody could be scored on are left out."""
         for day in (begin + np.flatnonzero(~self.asked[begin : last + 1])).tolist():
             self.asked[day] = True
             made = make(day)
@@ -150,4 +154,4 @@ class _Run:
         at: Any = slice(begin, last + 1)
         if not self.known[at].all():
             at = begin + np.flatnonzero(self.known[at])
-        return Track(self.days[at], self.units[at], self.reference[at], self.candidate[at], self.error[at])
+        return PairedDays(self.days[at], self.units[at], self.reference[at], self.candidate[at], self.error[at])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.history import Fit, Reel
-from pipeline.core.replay.player import Change, Timeline
+from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Clusters, Interval, NoInterval, relative_difference
 
 #: Over so many days a change is held against what it replaced.
@@ -18,7 +18,7 @@ STRETCHES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
+class PolicyFigures:
     """One policy's figures over the counted days.
 
     Attributes:
@@ -28,7 +28,7 @@ class Assessment:
         harmful: How many of them had a higher loss than what they replaced, over the next seven days.
         harm_days: Days served by those.
         churn: Share of a day's decisions that a promotion changed, added up over all: 1.0 is every decision once.
-        age: Mean age in days of what was served; a fit that sits its exam has the age 0.
+        age: Mean age in days of what was served; a fit on its holdout day has the age 0.
         oldest: Its highest age.
         fits: Fits that were paid for.
     """
@@ -44,12 +44,14 @@ class Assessment:
     fits: int
 
 
-def assess(timeline: Timeline, reel: Reel, begin: int | None = None, end: int | None = None) -> Assessment:
+def policy_figures(
+    timeline: Timeline, history: History, begin: int | None = None, end: int | None = None
+) -> PolicyFigures:
     """The figures of one replayed policy, over its days or some of them.
 
     Args:
         timeline: What the policy did.
-        reel: What it was replayed on.
+        history: What it was replayed on.
         begin: Number of the first day; None: the first that is counted.
         end: Number of the day after the last; None: after the last that is counted. A change is counted by the day on
             which it began to serve.
@@ -59,54 +61,54 @@ def assess(timeline: Timeline, reel: Reel, begin: int | None = None, end: int | 
     days = range(first, last)
     served = [timeline.served[day - timeline.first] for day in days]
     changes = [change for change in timeline.changes if first <= change.serves < last]
-    daily = np.array([reel.loss(fit, day) for fit, day in zip(served, days, strict=True)])
-    units = np.array([reel.units(day) for day in days])
-    sat = units > 0
+    daily = np.array([history.loss(fit, day) for fit, day in zip(served, days, strict=True)])
+    units = np.array([history.units(day) for day in days])
+    scored = units > 0
     ages = np.array([day - fit.day for fit, day in zip(served, days, strict=True)])
-    harmful = [change for change in changes if harm(change, reel) > 0]
-    return Assessment(
-        loss=float(np.average(daily[sat], weights=units[sat])) if sat.any() else float("nan"),
+    harmful = [change for change in changes if harm(change, history) > 0]
+    return PolicyFigures(
+        loss=float(np.average(daily[scored], weights=units[scored])) if scored.any() else float("nan"),
         daily=daily,
         promotions=len(changes),
         harmful=len(harmful),
         harm_days=sum(_reign(change, timeline) for change in harmful),
-        churn=float(sum(churned(change, reel) for change in changes)),
+        churn=float(sum(churned(change, history) for change in changes)),
         age=float(ages.mean()) if len(ages) else float("nan"),
         oldest=int(ages.max()) if len(ages) else 0,
         fits=timeline.fits,
     )
 
 
-def harm(change: Change, reel: Reel, after: int = AFTER) -> float:
+def harm(change: Replacement, history: History, after: int = AFTER) -> float:
     """By how much the winner's mean loss lies above the replaced model's over the next days; NaN where none is left."""
-    days = [day for day in range(change.serves, min(change.serves + after, len(reel))) if reel.units(day)]
+    days = [day for day in range(change.serves, min(change.serves + after, len(history))) if history.units(day)]
     if not days:
         return float("nan")
-    units = [reel.units(day) for day in days]
+    units = [history.units(day) for day in days]
 
     def mean(fit: Fit) -> float:
-        return float(np.average([reel.loss(fit, day) for day in days], weights=units))
+        return float(np.average([history.loss(fit, day) for day in days], weights=units))
 
     return mean(change.winner) - mean(change.replaced)
 
 
-def _reign(change: Change, timeline: Timeline) -> int:
+def _reign(change: Replacement, timeline: Timeline) -> int:
     """Days that a change's winner served."""
     later = [other.serves for other in timeline.changes if other.serves > change.serves]
     return min([*later, timeline.first + len(timeline.served)]) - change.serves
 
 
-def churned(change: Change, reel: Reel) -> float:
+def churned(change: Replacement, history: History) -> float:
     """The share of decisions that a change changed, on the first day it served."""
-    if change.serves >= len(reel):
+    if change.serves >= len(history):
         return 0.0
-    winner, replaced = (reel.said(fit, change.serves) for fit in (change.winner, change.replaced))
+    winner, replaced = (history.predicted(fit, change.serves) for fit in (change.winner, change.replaced))
     if winner is None or replaced is None or not len(winner):
         return 0.0
-    return float(np.mean(reel.kind.decision(winner) != reel.kind.decision(replaced)))
+    return float(np.mean(history.kind.decision(winner) != history.kind.decision(replaced)))
 
 
-def against(one: Timeline, other: Timeline, reel: Reel, begin: int | None = None) -> Interval | NoInterval:
+def against(one: Timeline, other: Timeline, history: History, begin: int | None = None) -> Interval | NoInterval:
     """The served loss of one policy relative to the other's, with its two-sided 95 % interval.
 
     Days lean on each other: the same champion serves for weeks. So weeks are tried as what fails together, and longer
@@ -117,15 +119,15 @@ def against(one: Timeline, other: Timeline, reel: Reel, begin: int | None = None
     Args:
         one: What the policy did.
         other: What it is held against did.
-        reel: What they were replayed on.
+        history: What they were replayed on.
         begin: Number of the first day; None: the first that is counted.
     """
     days = range(one.first if begin is None else begin, one.first + min(len(one.served), len(other.served)))
-    sat = [day for day in days if reel.units(day)]
+    scored = [day for day in days if history.units(day)]
 
     def totals(timeline: Timeline) -> Floats:
-        return np.array([reel.loss(timeline.served[day - one.first], day) * reel.units(day) for day in sat])
+        return np.array([history.loss(timeline.served[day - one.first], day) * history.units(day) for day in scored])
 
-    week = np.array([(day - days.start) // 7 for day in sat], dtype=np.int64)
+    week = np.array([(day - days.start) // 7 for day in scored], dtype=np.int64)
     stretch = week // max(1, len(days) // 7 // STRETCHES)
     return relative_difference(totals(one), totals(other), Clusters.of(stretch, week), one_sided=False)

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence.paired_days import Day
+from pipeline.core.evidence.paired_days import PairedDay
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.stats import Clusters, numbered
 
 
 class Fit(NamedTuple):
-    """A recipe fitted as of a day: it has learnt from the days before ``day``, which is its exam.
+    """A recipe fitted as of a day: it has learnt from the days before ``day``, which is its holdout day.
 
     Attributes:
         recipe: The recipe's name.
@@ -56,7 +56,7 @@ class Stretch:
 Predict = Callable[[Fit, int, int], Floats | None]
 
 
-class Reel:
+class History:
     """The units of a stretch, and the losses of fits on them by block.
 
     Args:
@@ -86,8 +86,8 @@ class Reel:
         day_of[pair] = stretch.day[known]
         self._block_start = np.searchsorted(day_of, np.arange(count + 1))
         self._losses: dict[Fit, list[tuple[int, int, Floats | None]]] = {}
-        self._said: dict[Fit, list[tuple[int, int, Floats | None]]] = {}
-        self._pairs: dict[tuple[Fit, Fit, int], Day | None] = {}
+        self._predicted: dict[Fit, list[tuple[int, int, Floats | None]]] = {}
+        self._pairs: dict[tuple[Fit, Fit, int], PairedDay | None] = {}
 
     def __len__(self) -> int:
         return len(self.stretch.days)
@@ -112,15 +112,15 @@ class Reel:
 
     def put(self, fit: Fit, first: int, end: int, predictions: Floats | None) -> None:
         """Take in what a fit said of the days from ``first`` to before ``end``; None: there is no such fit."""
-        self._said.setdefault(fit, []).append((first, end, predictions))
+        self._predicted.setdefault(fit, []).append((first, end, predictions))
         if predictions is None:
             self._losses.setdefault(fit, []).append((first, end, None))
             return
         known = slice(int(self._known_start[first]), int(self._known_start[end]))
         at = self._known[known]
-        said = predictions[at - self.start[first]]
+        predicted = predictions[at - self.start[first]]
         with np.errstate(invalid="ignore"):
-            losses = np.where(self.kind.valid(said), self.kind.loss(self.stretch.labels[at], said), np.nan)
+            losses = np.where(self.kind.valid(predicted), self.kind.loss(self.stretch.labels[at], predicted), np.nan)
         base, last = int(self._block_start[first]), int(self._block_start[end])
         sums = np.bincount(self._block[known] - base, losses, minlength=last - base).astype(np.float64)
         self._losses.setdefault(fit, []).append((first, end, sums))
@@ -134,7 +134,7 @@ class Reel:
         end = min(end, len(self))
         self.put(fit, first, end, self._predict(fit, first, end))
 
-    def said(self, fit: Fit, day: int) -> Floats | None:
+    def predicted(self, fit: Fit, day: int) -> Floats | None:
         """The fit's predictions for all units of the day; None where it could not be fitted.
 
         Raises:
@@ -143,7 +143,7 @@ class Reel:
         if day < fit.day:
             raise ValueError(f"{fit.recipe} of day {fit.day} has learnt from day {day}")
         while True:
-            for first, end, predictions in self._said.get(fit, ()):
+            for first, end, predictions in self._predicted.get(fit, ()):
                 if first <= day < end:
                     if predictions is None:
                         return None
@@ -170,13 +170,13 @@ class Reel:
         units = self.units(day)
         return float(sums.sum()) / units if sums is not None and units else float("nan")
 
-    def pair(self, reference: Fit, candidate: Fit, day: int) -> Day | None:
+    def pair(self, reference: Fit, candidate: Fit, day: int) -> PairedDay | None:
         """Both on one day; None where the day has no label or either could not be fitted."""
         key = (reference, candidate, day)
         if key not in self._pairs:
             above, below = self.losses(reference, day), self.losses(candidate, day)
             made = None
             if above is not None and below is not None:
-                made = Day.of(self.stretch.days[day], above, below, self.sizes(day))
+                made = PairedDay.of(self.stretch.days[day], above, below, self.sizes(day))
             self._pairs[key] = made
         return self._pairs[key]

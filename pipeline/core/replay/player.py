@@ -13,19 +13,19 @@ from pipeline.core.gates import Gate, judge
 from pipeline.core.gates.better import Better
 from pipeline.core.promotion import decision as lifecycle
 from pipeline.core.records import Candidate, Entry
-from pipeline.core.replay.evidence import Scenes
-from pipeline.core.replay.history import Fit, Reel
+from pipeline.core.replay.evidence import HistoryScores
+from pipeline.core.replay.history import Fit, History
 from pipeline.core.replay.policy import Policy
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.waivers import Waiver, waived
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Replacement:
     """One promotion.
 
     Attributes:
-        decided: Number of the day whose exam decided it.
+        decided: Number of the day whose holdout day decided it.
         serves: Number of the first day that the new model serves.
         winner: The new model.
         replaced: The model it replaced.
@@ -54,7 +54,7 @@ class Timeline:
     policy: Policy
     first: int
     served: tuple[Fit, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[Replacement, ...]
     fits: int
 
 
@@ -63,8 +63,8 @@ class Replayer:
 
     Args:
         usecase: The use case's name, for sentences.
-        reel: The history.
-        start: Who reigns on the first counted day.
+        history: The history.
+        start: Who is champion on the first counted day.
         first: Number of the first counted day.
         baseline: The baseline's recipe.
         delay: After how many days labels are known.
@@ -75,7 +75,7 @@ class Replayer:
     def __init__(
         self,
         usecase: str,
-        reel: Reel,
+        history: History,
         start: Fit,
         first: int,
         baseline: str,
@@ -83,83 +83,87 @@ class Replayer:
         window: int = 14,
         waivers: Sequence[Waiver] = (),
     ) -> None:
-        self.usecase, self.reel, self.start, self.first, self.delay = usecase, reel, start, first, delay
+        self.usecase, self.history, self.start, self.first, self.delay = usecase, history, start, first, delay
         self.baseline, self.window, self.waivers = baseline, window, tuple(waivers)
-        self.scenes = Scenes(reel, start.day, baseline, window)
+        self.scores = HistoryScores(history, start.day, baseline, window)
         self._asked: dict[tuple[object, ...], tuple[Gate, tuple[Finding, ...]]] = {}
 
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
-        reel, reign = self.reel, Reign(self.start, self.first - 1, self.first - 1)
+        history, serving = self.history, Serving(self.start, self.first - 1, self.first - 1)
         served: list[Fit] = []
-        changes: list[Change] = []
-        waiting: Change | None = None
+        changes: list[Replacement] = []
+        waiting: Replacement | None = None
         fits = 0
-        for today in range(self.first, len(reel)):
+        for today in range(self.first, len(history)):
             if waiting is not None and waiting.serves <= today:
-                reign, waiting = reign.after(waiting), None
-            served.append(reign.champion)
-            exam = today - self.delay
-            if exam < self.first or not reel.units(exam):
+                serving, waiting = serving.after(waiting), None
+            served.append(serving.champion)
+            holdout = today - self.delay
+            if holdout < self.first or not history.units(holdout):
                 continue
             judged = (today - self.first) % policy.every == 0
             if policy.rule == "gates" or (judged and policy.rule != "never"):
                 fits += len(policy.recipes)
             if not judged or waiting is not None:
                 continue
-            found = self._decide(policy, reign, exam)
-            if found is not None and found[0] != reign.champion and today + 1 + policy.lag < len(reel):
-                waiting = Change(exam, today + 1 + policy.lag, found[0], reign.champion, found[1])
+            found = self._decide(policy, serving, holdout)
+            if found is not None and found[0] != serving.champion and today + 1 + policy.lag < len(history):
+                waiting = Replacement(holdout, today + 1 + policy.lag, found[0], serving.champion, found[1])
                 changes.append(waiting)
         return Timeline(policy, self.first, tuple(served), tuple(changes), fits)
 
-    def _decide(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
-        """Who takes over after the exam, and why; None: nobody."""
+    def _decide(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+        """Who takes over after the holdout day, and why; None: nobody."""
         if policy.rule == "never":
             return None
         if policy.rule == "always":
-            made = self._shipped(policy, policy.recipes[0], exam)
+            made = self._shipped(policy, policy.recipes[0], holdout)
             return None if made is None else (made, "")
-        return self._point(policy, reign, exam) if policy.rule == "point" else self._gates(policy, reign, exam)
+        return (
+            self._point(policy, serving, holdout) if policy.rule == "point" else self._gates(policy, serving, holdout)
+        )
 
-    def _shipped(self, policy: Policy, recipe: str, exam: int) -> Fit | None:
-        """What is shipped of a recipe that has won on an exam day."""
-        made = Fit(recipe, exam + 1 if policy.ship == "refit" else exam)
-        if made.day >= len(self.reel):
+    def _shipped(self, policy: Policy, recipe: str, holdout: int) -> Fit | None:
+        """What is shipped of a recipe that has won on an holdout day."""
+        made = Fit(recipe, holdout + 1 if policy.ship == "refit" else holdout)
+        if made.day >= len(self.history):
             return None
-        return made if self.reel.losses(made, made.day) is not None else None
+        return made if self.history.losses(made, made.day) is not None else None
 
-    def _point(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
-        made = exam + 1 - policy.holdout
-        days = [day for day in range(made, exam + 1) if self.reel.units(day)]
-        if made < reign.champion.day or not days:
+    def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+        made = holdout + 1 - policy.holdout
+        days = [day for day in range(made, holdout + 1) if self.history.units(day)]
+        if made < serving.champion.day or not days:
             return None
 
         def mean(fit: Fit) -> float:
             return float(
-                np.average([self.reel.loss(fit, day) for day in days], weights=[self.reel.units(day) for day in days])
+                np.average(
+                    [self.history.loss(fit, day) for day in days], weights=[self.history.units(day) for day in days]
+                )
             )
 
         fits = [Fit(recipe, made) for recipe in policy.recipes]
-        known = [fit for fit in fits if self.reel.losses(fit, made) is not None and np.isfinite(mean(fit))]
+        known = [fit for fit in fits if self.history.losses(fit, made) is not None and np.isfinite(mean(fit))]
         best = min(known, key=mean, default=None)
-        return (best, "") if best is not None and mean(best) <= mean(reign.champion) else None
+        return (best, "") if best is not None and mean(best) <= mean(serving.champion) else None
 
-    def _gates(self, policy: Policy, reign: Reign, exam: int) -> tuple[Fit, str] | None:
+    def _gates(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
         """The daily run's gates on the daily run's evidence, and its decision on what they found."""
         findings: dict[str, tuple[Finding, ...]] = {}
         rivals: dict[str, Candidate] = {}
         for recipe in policy.recipes:
-            if self.reel.losses(Fit(recipe, exam), exam) is not None:
-                rivals[recipe] = _candidate(Fit(recipe, exam), self.reel)
-                findings[recipe] = self._judge(policy, reign, recipe, exam, findings)
+            if self.history.losses(Fit(recipe, holdout), holdout) is not None:
+                rivals[recipe] = _candidate(Fit(recipe, holdout), self.history)
+                findings[recipe] = self._judge(policy, serving, recipe, holdout, findings)
         if all(joint(found) is not Outcome.PASS for found in findings.values()):
             return None
-        day = self.reel.stretch.days[exam].astype(object)
+        day = self.history.stretch.days[holdout].astype(object)
         decision = lifecycle.choose(
             self.usecase,
             day,
-            _entry(self.usecase, reign.champion, self.reel, day),
+            _entry(self.usecase, serving.champion, self.history, day),
             list(rivals.values()),
             findings,
             lifecycle.Held(),
@@ -167,38 +171,38 @@ class Replayer:
         )
         if decision.decision != "promote" or decision.recipe is None:
             return None
-        made = self._shipped(policy, decision.recipe, exam)
+        made = self._shipped(policy, decision.recipe, holdout)
         return None if made is None else (made, decision.reason)
 
     def _judge(
-        self, policy: Policy, reign: Reign, recipe: str, exam: int, found: Mapping[str, tuple[Finding, ...]]
+        self, policy: Policy, serving: Serving, recipe: str, holdout: int, found: Mapping[str, tuple[Finding, ...]]
     ) -> tuple[Finding, ...]:
         """What the gates found; whoever is stopped by what is worked out cheaply is not asked the rest.
 
         So a candidate that is held has fewer findings than in the daily run, and the same decision.
         """
-        evidence = self._evidence(policy, reign, recipe, exam)
+        evidence = self._evidence(policy, serving, recipe, holdout)
         first = [gate for gate in policy.gates if isinstance(gate, Better)]
         if not all(gate.worth_it(evidence) for gate in first):
             return ()
         refresh = evidence.refresh
-        evidence = replace(evidence, ageing=self.scenes.ageing(recipe, exam) if refresh else ())
+        evidence = replace(evidence, ageing=self.scores.ageing(recipe, holdout) if refresh else ())
         findings = judge(first, evidence)
         if first and joint(findings) is not Outcome.PASS:
             return findings
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
         if not rest:
             return findings
-        paired = self.scenes.paired(reign.champion, recipe, reign.since, exam)
+        paired = self.scores.paired(serving.champion, recipe, serving.since, holdout)
         evidence = replace(
             evidence,
             paired=paired,
-            plain=self.scenes.fresh(recipe, self.baseline, exam),
-            exam=self.scenes.exam(reign.champion, recipe, exam),
-            simpler=self._simpler(policy, reign, recipe, exam, paired, found),
+            plain=self.scores.fresh(recipe, self.baseline, holdout),
+            holdout=self.scores.holdout(serving.champion, recipe, holdout),
+            simpler=self._simpler(policy, serving, recipe, holdout, paired, found),
         )
-        data_day: date = self.reel.stretch.days[exam].astype(object) + timedelta(self.delay)
-        asked = (reign.champion, reign.since, recipe, exam, policy.recipes, tuple(evidence.simpler or ()))
+        data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
+        asked = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
             findings += waived(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
             if joint(findings) is not Outcome.PASS:
@@ -218,66 +222,66 @@ class Replayer:
     def _simpler(
         self,
         policy: Policy,
-        reign: Reign,
+        serving: Serving,
         recipe: str,
-        exam: int,
+        holdout: int,
         paired: Paired | None,
         found: Mapping[str, tuple[Finding, ...]],
     ) -> dict[str, Paired]:
         """Simpler recipes that passed, and a champion of a simpler recipe; see ``SimplerPreferred``."""
         before = policy.recipes[: policy.recipes.index(recipe)]
         passed = [other for other in before if joint(found.get(other, ())) is Outcome.PASS]
-        sides = {other: self.scenes.fresh(recipe, other, exam) for other in passed}
-        if reign.champion.recipe in before:
-            sides[f"the champion, a {reign.champion.recipe}"] = paired and replace(paired, slices={})
+        sides = {other: self.scores.fresh(recipe, other, holdout) for other in passed}
+        if serving.champion.recipe in before:
+            sides[f"the champion, a {serving.champion.recipe}"] = paired and replace(paired, slices={})
         return {other: side for other, side in sides.items() if side is not None}
 
-    def _evidence(self, policy: Policy, reign: Reign, recipe: str, exam: int) -> Evidence:
-        champion, scenes = reign.champion, self.scenes
+    def _evidence(self, policy: Policy, serving: Serving, recipe: str, holdout: int) -> Evidence:
+        champion, scores = serving.champion, self.scores
         refresh = recipe == champion.recipe
         if refresh or champion.recipe not in policy.recipes:
             # A plain rule does not age as they do; their fresh fits are held against it.
-            rivalry = scenes.rivalry(champion, recipe, reign.since, exam)
+            head_to_head = scores.head_to_head(champion, recipe, serving.since, holdout)
         else:
-            rivalry = scenes.served(champion.recipe, recipe, reign.office, exam)
+            head_to_head = scores.served(champion.recipe, recipe, serving.recipe_since, holdout)
         return Evidence(
-            self.reel.kind,
-            f"{champion.recipe} of {self.reel.stretch.days[champion.day]}",
+            self.history.kind,
+            f"{champion.recipe} of {self.history.stretch.days[champion.day]}",
             recipe,
-            rivalry=rivalry,
+            head_to_head=head_to_head,
             refresh=refresh,
-            office=champion.recipe in policy.recipes,
+            champion_is_recipe=champion.recipe in policy.recipes,
             candidates=len(policy.recipes),
             window=self.window,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
-    """Who reigns.
+class Serving:
+    """Who is champion.
 
     Attributes:
         champion: The model.
-        since: Number of the exam day that crowned it.
-        office: Number of the exam day on which its recipe took over.
+        since: Number of the holdout day that promoted it.
+        recipe_since: Number of the holdout day on which its recipe took over.
     """
 
     champion: Fit
     since: int
-    office: int
+    recipe_since: int
 
-    def after(self, change: Change) -> Reign:
-        """The reign that a change begins."""
+    def after(self, change: Replacement) -> Serving:
+        """The champion after a change."""
         same = change.winner.recipe == self.champion.recipe
-        return Reign(change.winner, change.decided, self.office if same else change.decided)
+        return Serving(change.winner, change.decided, self.recipe_since if same else change.decided)
 
 
-def _candidate(fit: Fit, reel: Reel) -> Candidate:
-    through = str(reel.stretch.days[max(fit.day - 1, 0)])
+def _candidate(fit: Fit, history: History) -> Candidate:
+    through = str(history.stretch.days[max(fit.day - 1, 0)])
     return Candidate(f"{fit.recipe}@{fit.day}", fit.recipe, through, through, 1, "", "", 0.0)
 
 
-def _entry(usecase: str, fit: Fit, reel: Reel, day: date) -> Entry:
-    made = _candidate(fit, reel)
+def _entry(usecase: str, fit: Fit, history: History, day: date) -> Entry:
+    made = _candidate(fit, history)
     when = day.isoformat()
     return Entry(usecase, 1, "promote", 1, made.model, fit.recipe, made.trained_through, "", None, when, "", "", "", "")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: The most days that a recipe may be asked to learn from: ten years.
 LONGEST = 3_653
-#: What is shipped: the fit that sat the exam, or the one that has learnt from the exam day too.
-Ship = Literal["exam", "refit"]
+#: What is shipped: the fit that was scored, or the one that has learnt from the holdout day too.
+Ship = Literal["scored", "refit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Policy:
     gates: tuple[Gate, ...] = ()
     every: int = 1
     lag: int = 0
-    ship: Ship = "exam"
+    ship: Ship = "scored"
     holdout: int = 7
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ def _parts(text: str) -> list[str]:
 
 
 def changed(policy: Policy, text: str) -> Policy:
-    """The policy with some of its numbers changed: ``price=0.05,ship=exam,recipes=linear_14+linear_60``.
+    """The policy with some of its numbers changed: ``price=0.05,ship=scored,recipes=linear_14+linear_60``.
 
     Args:
         policy: One that decides by gates.
@@ -129,7 +129,7 @@ def changed(policy: Policy, text: str) -> Policy:
             gates = tuple(gate for gate in gates if _slug(gate) in wanted)
             if not any(isinstance(gate, Better) for gate in gates):
                 raise ValueError("without the gate better nothing decides: write gates=better and others with +")
-        elif name == "ship" and value in ("exam", "refit"):
+        elif name == "ship" and value in ("scored", "refit"):
             ours[name] = value
         elif name.startswith("window."):
             _chosen("recipe", name.removeprefix("window."), policy.recipes)
@@ -146,7 +146,7 @@ def changed(policy: Policy, text: str) -> Policy:
 
 
 _WAYS = (
-    "write price=0.05, switch_price=0.5, switch_by=0.01, by_chance=1, every=7, lag=1, ship=exam or ship=refit, "
+    "write price=0.05, switch_price=0.5, switch_by=0.01, by_chance=1, every=7, lag=1, ship=scored or ship=refit, "
     "recipes=a+b, window.a=30, gates=better+sound, every_slice.margin=0.2, several by comma"
 )
 

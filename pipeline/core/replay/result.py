@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.core.replay.figures import AFTER, Assessment, churned, harm
-from pipeline.core.replay.history import Fit, Reel
-from pipeline.core.replay.player import Change, Timeline
+from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm
+from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
@@ -18,7 +18,7 @@ from pipeline.core.words import at_best, at_worst, change, count
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PolicyResult:
     """One policy, replayed.
 
     Attributes:
@@ -28,7 +28,7 @@ class Played:
     """
 
     timeline: Timeline
-    figures: Assessment
+    figures: PolicyFigures
     difference: Interval | NoInterval
 
     @property
@@ -54,25 +54,25 @@ class Proposal:
 
     name: str
     split: int
-    chosen: Assessment
-    judged: Assessment
-    declared_chosen: Assessment
-    declared_judged: Assessment
+    chosen: PolicyFigures
+    judged: PolicyFigures
+    declared_chosen: PolicyFigures
+    declared_judged: PolicyFigures
     daily: str
-    daily_chosen: Assessment
-    daily_judged: Assessment
+    daily_chosen: PolicyFigures
+    daily_judged: PolicyFigures
     difference: Interval | NoInterval
     tried: int
 
 
 @dataclass(frozen=True, eq=False)
-class Replayed:
+class ReplayResult:
     """A replay.
 
     Attributes:
         usecase: Whose.
         days: The counted days.
-        reel: The history.
+        history: The history.
         played: The policies; the declared one and those that were asked for come first, then the habits.
         asked: How many of them are no habits.
         best: The best recipe shipped daily, among them.
@@ -85,10 +85,10 @@ class Replayed:
 
     usecase: Usecase
     days: Days
-    reel: Reel
-    played: tuple[Played, ...]
+    history: History
+    played: tuple[PolicyResult, ...]
     asked: int
-    best: Played
+    best: PolicyResult
     left_out: tuple[str, ...]
     without: tuple[date, ...]
     ageing: Mapping[str, Sequence[float]]
@@ -97,18 +97,18 @@ class Replayed:
 
     def day(self, number: int) -> str:
         """The date of a day's number, ISO format."""
-        return str(self.reel.stretch.days[number])
+        return str(self.history.stretch.days[number])
 
     def model(self, fit: Fit) -> str:
         """A fit as people name it."""
         return f"{fit.recipe} of {self.day(fit.day)}"
 
-    def harm(self, change: Change) -> float:
+    def harm(self, change: Replacement) -> float:
         """What a change did to the loss over the next days, relative to what it replaced; NaN where none is left."""
-        days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.reel))) if self.reel.units(n)]
-        before = sum(self.reel.loss(change.replaced, n) * self.reel.units(n) for n in days)
-        units = sum(self.reel.units(n) for n in days)
-        return harm(change, self.reel) * units / before if days and before > 0 else math.nan
+        days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.history))) if self.history.units(n)]
+        before = sum(self.history.loss(change.replaced, n) * self.history.units(n) for n in days)
+        units = sum(self.history.units(n) for n in days)
+        return harm(change, self.history) * units / before if days and before > 0 else math.nan
 
     def sentence(self) -> str:
         """What the declared policy came to, beside shipping every day."""
@@ -149,17 +149,17 @@ class Replayed:
             "proposal": None if found is None else self._proposal(found),
         }
 
-    def _played(self, one: Played) -> dict[str, Any]:
-        reigns: list[list[str]] = []
+    def _played(self, one: PolicyResult) -> dict[str, Any]:
+        serving: list[list[str]] = []
         for n, fit in enumerate(one.timeline.served):
             if not n or fit != one.timeline.served[n - 1]:
-                reigns.append([self.day(one.timeline.first + n), fit.recipe, self.day(fit.day)])
+                serving.append([self.day(one.timeline.first + n), fit.recipe, self.day(fit.day)])
         return {
             "name": one.name,
             **_figures(one.figures),
             "daily": [_number(loss) for loss in one.figures.daily.tolist()],
             "difference": _interval(one.difference),
-            "reigns": reigns,
+            "serving": serving,
             "changes": [
                 {
                     "decided": self.day(change.decided),
@@ -168,7 +168,7 @@ class Replayed:
                     "replaced": self.model(change.replaced),
                     "reason": change.reason,
                     "harm": _number(self.harm(change)),
-                    "churn": _number(churned(change, self.reel)),
+                    "churn": _number(churned(change, self.history)),
                 }
                 for change in one.timeline.changes
             ],
@@ -196,12 +196,12 @@ def told(difference: Interval | NoInterval) -> str:
     return f"{change(difference.estimate)} ({100 * difference.confidence:.4g} %: {ends}) than"
 
 
-def _beside(mine: Assessment, declared: Assessment, daily: str, best: Assessment) -> str:
+def _beside(mine: PolicyFigures, declared: PolicyFigures, daily: str, best: PolicyFigures) -> str:
     others = f"declared {declared.loss:.4f} with {declared.promotions}, {daily} {best.loss:.4f} with {best.promotions}"
     return f"{mine.loss:.4f} with {count(mine.promotions, 'promotion')} ({others})"
 
 
-def _figures(figures: Assessment) -> dict[str, Any]:
+def _figures(figures: PolicyFigures) -> dict[str, Any]:
     return {name: _number(value) for name, value in asdict(figures).items() if name != "daily"}
 
 

@@ -6,7 +6,7 @@ from pipeline.core.stats.losses import relative_difference
 from pipeline.core.stats.means import mean_difference, statistic_interval
 from pipeline.core.stats.shares import mean_interval
 from pipeline.core.stats.shift import shift_excess, wasserstein
-from pipeline.core.stats.single_column import removed_alone, so_many_by_chance
+from pipeline.core.stats.single_column import explained_by_one_column, so_many_by_chance
 from pipeline.core.stats.timings import quantile_ratio
 from pipeline.core.stats.top import changed_top, on_top, top_excess
 
@@ -18,13 +18,13 @@ __all__ = [
     "NoInterval",
     "bootstrap_difference",
     "changed_top",
+    "explained_by_one_column",
     "mean_difference",
     "mean_interval",
     "numbered",
     "on_top",
     "quantile_ratio",
     "relative_difference",
-    "removed_alone",
     "shift_excess",
     "so_many_by_chance",
     "statistic_interval",

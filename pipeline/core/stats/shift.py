@@ -31,7 +31,7 @@ def wasserstein(one: Floats, other: Floats) -> float:
 def shift_excess(
     champion: Floats,
     candidate: Floats,
-    twin: Floats,
+    resampled: Floats,
     blocks: Ints,
     *,
     confidence: float = 0.95,
@@ -48,7 +48,7 @@ def shift_excess(
     Args:
         champion: Scores per unit.
         candidate: Scores per unit.
-        twin: Scores per unit.
+        resampled: Scores per unit.
         blocks: Number of the block of each unit.
         confidence: As in :class:`Interval`.
         one_sided: As in :class:`Interval`.
@@ -67,7 +67,7 @@ def shift_excess(
         return NoInterval("the scores of both models are constant, or no numbers", few=False)
     dealt, n_groups = numbered(numbered(blocks)[0] % groups)
     ordered = [
-        (scores[order], dealt[order]) for scores in (champion, candidate, twin) for order in [np.argsort(scores)]
+        (scores[order], dealt[order]) for scores in (champion, candidate, resampled) for order in [np.argsort(scores)]
     ]
 
     def excess(left_out: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ GROUPS = 20
 SMALL = 20
 
 
-def removed_alone(
+def explained_by_one_column(
     learnt: tuple[NDArray[Any], Floats],
     judged: tuple[NDArray[Any], Floats],
     loss: Callable[[Floats, Any], Floats],

@@ -32,7 +32,7 @@ def changed_top(one: Floats, other: Floats, cases: float) -> float:
 def top_excess(
     champion: Floats,
     candidate: Floats,
-    twin: Floats,
+    resampled: Floats,
     blocks: Ints,
     share: float,
     *,
@@ -52,7 +52,7 @@ def top_excess(
     Args:
         champion: Scores per unit.
         candidate: Scores per unit.
-        twin: Scores per unit.
+        resampled: Scores per unit.
         blocks: Number of the block of each unit.
         share: Of the units that are on top.
         confidence: As in :class:`Interval`.
@@ -72,10 +72,10 @@ def top_excess(
     if any(float(scores.min()) == float(scores.max()) for scores in (champion, candidate)):
         return NoInterval("all scores are one, so the list has no top", few=False)
     cases = share * units
-    changed, noise = changed_top(champion, candidate, cases), changed_top(candidate, twin, cases)
+    changed, noise = changed_top(champion, candidate, cases), changed_top(candidate, resampled, cases)
     marks = -_marks(champion, candidate, cases)
     if noise <= credit:
-        marks = marks + _marks(candidate, twin, cases)
+        marks = marks + _marks(candidate, resampled, cases)
     estimate = changed - min(noise, credit)
     beyond = np.bincount(blocks, marks - float(marks.mean()))[present]
     variance = (n - 1) / n * float(np.sum((beyond / (units - sizes[present])) ** 2))

@@ -176,8 +176,8 @@ def _rule(history: History, target: Target, columns: Columns, notes: list[Note])
         cells = history.rows[field.name].combine_chunks()
         if len(pc.unique(cells)) > 50:
             continue
-        said = coded_by(cells, history, values, older)[newer]
-        loss = float(np.mean((values[newer] - np.where(np.isfinite(said), said, usual)) ** 2))
+        predicted = coded_by(cells, history, values, older)[newer]
+        loss = float(np.mean((values[newer] - np.where(np.isfinite(predicted), predicted, usual)) ** 2))
         if loss < best:
             best, name = loss, field.name
     if name:

@@ -32,12 +32,15 @@ def cases_of(usecase: Usecase, trial: Trial) -> list[Case]:
         asked = [("", np.vstack(answers))]
     else:
         usual = int(np.bincount(labels.astype(np.int64)).argmax())
-        asked = [(kind.classes[at], np.vstack([said[:, at] for said in answers])) for at in dict.fromkeys((0, usual))]
+        asked = [
+            (kind.classes[at], np.vstack([predicted[:, at] for predicted in answers]))
+            for at in dict.fromkeys((0, usual))
+        ]
     found: list[Case] = []
-    for label, said in asked:
-        middle, what = said.mean(axis=0), f"'{label}' " if label else ""
+    for label, predicted in asked:
+        middle, what = predicted.mean(axis=0), f"'{label}' " if label else ""
         for name, at in (("highest", int(middle.argmax())), ("lowest", int(middle.argmin()))):
-            low, high = float(said[:, at].min()), float(said[:, at].max())
+            low, high = float(predicted[:, at].min()), float(predicted[:, at].max())
             bounds = _wide_number(low, high, labels) if number else _wide_share(low, high)
             of_it = f"every recipe gave {what}{low:.4g} to {high:.4g}, a wide margin added"
             reason = f"A real row of {trial.known.days[at]}, to which {of_it}."

@@ -108,10 +108,10 @@ def alone(coded: Floats, target: Target, older: NDArray[np.intp], newer: NDArray
     if target.kind == "regression":
         # Ranks as the target: an outlier decides nothing.
         ranks = np.argsort(np.argsort(y[older], kind="stable"), kind="stable")
-        said = DecisionTreeRegressor(**{**shape, "max_leaf_nodes": 64}).fit(x[older], ranks).predict(x[newer])
-        if len(set(said.tolist())) < 2:
+        predicted = DecisionTreeRegressor(**{**shape, "max_leaf_nodes": 64}).fit(x[older], ranks).predict(x[newer])
+        if len(set(predicted.tolist())) < 2:
             return 0.0
-        return float(abs(spearmanr(said, y[newer]).statistic))
+        return float(abs(spearmanr(predicted, y[newer]).statistic))
     tree = DecisionTreeClassifier(**shape).fit(x[older], y[older])
     shares = tree.predict_proba(x[newer])
     areas, weights = [], []

@@ -357,9 +357,11 @@ def _sorted(table: pa.Table, key: tuple[str, ...], target: str, request: Request
         at = int(np.flatnonzero(twice)[0])
         told = ", ".join(f"{name} {table[name][at].as_py()}" for name in key[1:])
         way = _unique_with(table, key, target)
-        said = shlex.quote(",".join((*request.unit, way or "order_id")))
+        names = shlex.quote(",".join((*request.unit, way or "order_id")))
         hint = (
-            f"name the unit by more columns, as in --unit {said}" if way else f"add a column to it, as in --unit {said}"
+            f"name the unit by more columns, as in --unit {names}"
+            if way
+            else f"add a column to it, as in --unit {names}"
         )
         raise UsageError(
             f"{count(int(twice.sum()), 'row')} are about a unit that the day already has, such as {told} on "

@@ -183,8 +183,8 @@ def _column(field: Field) -> str:
     parts += ["empty=True"] if field.empty else []
     parts += ["outcome=True"] if field.role in ("target", "leak") else []
     parts += ["varies=True"] if field.varies else []
-    said = {"leak": "Suspected to know the future, so no input", "identifier": "No input", "constant": "No input"}
-    lines = [comment(f"{said[field.role]}: {field.why}.", 8)] if field.role in said else []
+    reasons = {"leak": "Suspected to know the future, so no input", "identifier": "No input", "constant": "No input"}
+    lines = [comment(f"{reasons[field.role]}: {field.why}.", 8)] if field.role in reasons else []
     return "\n".join([*lines, spread("Column(", parts, "),", 8)])
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.core.replay.figures import Assessment, churned
-from pipeline.core.replay.result import Played, Replayed, told
+from pipeline.core.replay.figures import PolicyFigures, churned
+from pipeline.core.replay.result import PolicyResult, ReplayResult, told
 from pipeline.core.stats import Interval
 from pipeline.core.words import percent
 from pipeline.report.canvas import number
@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 _DRAWN = 4
 
 
-def replay_page(made: Replayed) -> bytes:
+def replay_page(made: ReplayResult) -> bytes:
     """What a policy would have done, beside the habits: the same replay gives the same bytes."""
     environment = Environment(
         loader=FileSystemLoader([_HERE, _HERE.parent]),
@@ -62,13 +62,13 @@ def replay_page(made: Replayed) -> bytes:
     return page.encode()
 
 
-def _headline(declared: Played) -> str:
+def _headline(declared: PolicyResult) -> str:
     n = declared.figures.promotions
     return f"{n:,} promotion{'' if n == 1 else 's'}"
 
 
-def _cards(made: Replayed) -> list[dict[str, Any]]:
-    def card(style: str, role: str, one: Played) -> dict[str, Any]:
+def _cards(made: ReplayResult) -> list[dict[str, Any]]:
+    def card(style: str, role: str, one: PolicyResult) -> dict[str, Any]:
         f = one.figures
         more = [
             f"{f.promotions:,} promotions, {f.harmful:,} harmful",
@@ -82,7 +82,7 @@ def _cards(made: Replayed) -> list[dict[str, Any]]:
     return cards
 
 
-def _rows(made: Replayed) -> list[dict[str, Any]]:
+def _rows(made: ReplayResult) -> list[dict[str, Any]]:
     found = {id(one): one.difference for one in made.played if isinstance(one.difference, Interval)}
     ends = [0.0, *(end for d in found.values() for end in (d.low, d.high) if math.isfinite(end))]
     low, high = min(ends), max(ends)
@@ -103,7 +103,7 @@ def _breaking(name: str) -> Markup:
     return Markup(",<wbr>").join(parts)
 
 
-def _drawn(made: Replayed, one: Played) -> dict[str, Any]:
+def _drawn(made: ReplayResult, one: PolicyResult) -> dict[str, Any]:
     changes = []
     for change in one.timeline.changes:
         harm = made.harm(change)
@@ -116,19 +116,19 @@ def _drawn(made: Replayed, one: Played) -> dict[str, Any]:
                 "harm": f"{'+' if harm > 0 else '−' if harm < 0 else ''}{percent(abs(harm))}"
                 if math.isfinite(harm)
                 else "–",
-                "churn": percent(churned(change, made.reel)),
+                "churn": percent(churned(change, made.history)),
                 "reason": change.reason,
             }
         )
     return {"name": one.name, "drawing": plots.timeline(made, one), "changes": changes}
 
 
-def _proposal(made: Replayed) -> dict[str, Any] | None:
+def _proposal(made: ReplayResult) -> dict[str, Any] | None:
     found = made.proposal
     if found is None:
         return None
 
-    def row(name: str, chosen: Assessment, judged: Assessment) -> tuple[str, ...]:
+    def row(name: str, chosen: PolicyFigures, judged: PolicyFigures) -> tuple[str, ...]:
         figures = [cell for f in (chosen, judged) for cell in (f"{f.loss:.4f}", str(f.promotions), str(f.harmful))]
         return (_breaking(name), *figures)
 

@@ -1,4 +1,4 @@
-"""The drawings of a replay: the frontier, who reigned when, how recipes age."""
+"""The drawings of a replay: the frontier, who was champion when, how recipes age."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from pipeline.core.replay.result import Played, Replayed
+from pipeline.core.replay.result import PolicyResult, ReplayResult
 from pipeline.core.words import count
 from pipeline.report.canvas import Canvas, Scale, axis_x, axis_y, number
 from pipeline.report.verdict.plots import WIDE, day_name, spread
@@ -16,14 +16,14 @@ from pipeline.report.verdict.plots import WIDE, day_name, spread
 _STYLES = ("challenger", "other1", "other2", "other3", "other4")
 
 
-def styles(made: Replayed) -> dict[str, str]:
+def styles(made: ReplayResult) -> dict[str, str]:
     """Recipe to colour class."""
     baseline = made.usecase.baseline.name
-    recipes = [name for name in made.reel.recipes if name != baseline]
+    recipes = [name for name in made.history.recipes if name != baseline]
     return {name: _STYLES[n % len(_STYLES)] for n, name in enumerate(recipes)} | {baseline: "baseline"}
 
 
-def frontier(made: Replayed) -> Markup:
+def frontier(made: ReplayResult) -> Markup:
     """Served loss against promotions: low and left is good. What a search tried stands behind, small."""
     left, right, top, bottom = 62.0, WIDE - 190, 30.0, 330.0
     canvas = Canvas(WIDE, 378, f"{made.usecase.kind.loss_name} against promotions, one point a policy")
@@ -64,7 +64,7 @@ def frontier(made: Replayed) -> Markup:
     return canvas.render()
 
 
-def _look(made: Replayed, one: Played) -> str:
+def _look(made: ReplayResult, one: PolicyResult) -> str:
     if one is made.played[0]:
         return "champion"
     return "challenger" if one in made.played[: made.asked] else "baseline"
@@ -89,7 +89,7 @@ def _staircase(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return best
 
 
-def timeline(made: Replayed, one: Played) -> Markup:
+def timeline(made: ReplayResult, one: PolicyResult) -> Markup:
     """Who served when, a lane a recipe; a triangle is a promotion, a cross one that did harm."""
     looks = styles(made)
     fits = [*one.timeline.served, *(change.winner for change in one.timeline.changes)]
@@ -141,7 +141,7 @@ def _marks(days: int) -> list[int]:
     return list(range(0, days, step))
 
 
-def ageing(made: Replayed) -> Markup:
+def ageing(made: ReplayResult) -> Markup:
     """By how much the loss of a recipe's fits grows with their age, in per cent of their fresh fits'."""
     looks = styles(made)
     curves = {name: [100 * value for value in curve] for name, curve in made.ageing.items()}
@@ -170,12 +170,12 @@ def ageing(made: Replayed) -> Markup:
     return canvas.render()
 
 
-def losses(made: Replayed, width: float = WIDE) -> Markup:
+def losses(made: ReplayResult, width: float = WIDE) -> Markup:
     """Weekly served loss relative to the best recipe shipped daily: where a policy lost or gained."""
     best, weeks = made.best, {}
     chosen = [one for one in made.played[: made.asked] if one is not best][:3]
     chosen += [one for one in made.played[made.asked :] if one.name == "never"]
-    units = [made.reel.units(best.timeline.first + n) for n in range(len(best.timeline.served))]
+    units = [made.history.units(best.timeline.first + n) for n in range(len(best.timeline.served))]
     for one in chosen:
         weeks[one.name] = _weekly(one, best, units)
     values = [value for curve in weeks.values() for value in curve if math.isfinite(value)]
@@ -206,8 +206,8 @@ def losses(made: Replayed, width: float = WIDE) -> Markup:
     return canvas.render()
 
 
-def _weekly(one: Played, best: Played, units: Sequence[int]) -> list[float]:
-    def total(of: Played, week: range) -> float:
+def _weekly(one: PolicyResult, best: PolicyResult, units: Sequence[int]) -> list[float]:
+    def total(of: PolicyResult, week: range) -> float:
         return sum(float(of.figures.daily[n]) * units[n] for n in week if units[n])
 
     found = []

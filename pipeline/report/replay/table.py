@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.core.replay.result import Played, Replayed
+from pipeline.core.replay.result import PolicyResult, ReplayResult
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.words import some
 from pipeline.report.terminal.tables import plain_table, show
@@ -25,7 +25,7 @@ HEAD = (
 )
 
 
-def replay_view(made: Replayed) -> RenderableType:
+def replay_view(made: ReplayResult) -> RenderableType:
     """The sentence, the table, what was left out, and the proposal."""
     parts: list[RenderableType] = [
         Text(f"{made.usecase.name}, {made.days}: {made.sentence()}", "bold", overflow="fold"),
@@ -44,37 +44,37 @@ def replay_view(made: Replayed) -> RenderableType:
     return Group(*parts)
 
 
-def as_text(made: Replayed) -> str:
+def as_text(made: ReplayResult) -> str:
     """The same as plain text, for a log."""
     written = StringIO()
     show(replay_view(made), written)
     return written.getvalue()
 
 
-def remarks(made: Replayed) -> list[str]:
+def remarks(made: ReplayResult) -> list[str]:
     """What the figures leave out."""
-    said = []
+    lines = []
     if made.left_out:
-        said.append(
+        lines.append(
             f"not replayed: {', '.join(made.left_out)}; they judge what is measured on the day, of which history "
             f"keeps nothing, so fewer may be promoted in earnest"
         )
     policies = [one.timeline.policy for one in made.played[: made.asked]]
     if any(policy.rule == "gates" and policy.ship == "refit" for policy in policies):
-        said.append(
+        lines.append(
             "not replayed either: with ship=refit a refit that changes too many decisions is withheld in earnest, and "
-            "the fit that sat the exam ships in its place; here every refit ships"
+            "the fit that was scored ships in its place; here every refit ships"
         )
     given = [f"{one.gate} is {one}" for one in made.usecase.waivers if one.gate not in made.left_out]
     if given:
-        said.append(f"waived in the replay too, on the days it covers: {some(given)}")
+        lines.append(f"waived in the replay too, on the days it covers: {some(given)}")
     if made.without:
         days = some([day.isoformat() for day in made.without], 7)
-        said.append(f"refused days, from which nobody learns and on which nobody is judged: {days}")
-    return said
+        lines.append(f"refused days, from which nobody learns and on which nobody is judged: {days}")
+    return lines
 
 
-def _table(made: Replayed) -> RenderableType:
+def _table(made: ReplayResult) -> RenderableType:
     shown = plain_table()
     for n, name in enumerate(HEAD):
         shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 3, 7, 8))
@@ -84,7 +84,7 @@ def _table(made: Replayed) -> RenderableType:
     return shown
 
 
-def cells(one: Played, best: Played) -> tuple[str, ...]:
+def cells(one: PolicyResult, best: PolicyResult) -> tuple[str, ...]:
     """A policy's row, in the order of :data:`HEAD`."""
     figures = one.figures
     return (

@@ -198,8 +198,8 @@ def verdict_view(verdict: Verdict) -> RenderableType:
     head = Text.assemble(
         (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision}", style), "  ", verdict.reason, overflow="fold"
     )
-    reigning = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
-    sides = Text(f"champion: {reigning}; challenger: {'none' if challenger is None else challenger.recipe}", "dim")
+    champion_name = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
+    sides = Text(f"champion: {champion_name}; challenger: {'none' if challenger is None else challenger.recipe}", "dim")
     first = challenger.recipe if challenger is not None else ""
     parts: list[RenderableType] = [head, sides]
     for recipe in sorted(verdict.findings, key=lambda name: name != first):

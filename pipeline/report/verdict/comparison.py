@@ -23,24 +23,26 @@ def reliability(evidence: Evidence | None, sides: Sequence[tuple[str, str]]) -> 
     predictions = (paired.champion, paired.candidate)
     return plots.reliability(
         [
-            (name, style, evidence.kind.reliability(paired.labels, said, paired.clusters.day))
-            for (name, style), said in zip(sides, predictions, strict=False)
+            (name, style, evidence.kind.reliability(paired.labels, predicted, paired.clusters.day))
+            for (name, style), predicted in zip(sides, predictions, strict=False)
         ]
     )
 
 
 def scores(evidence: Evidence | None, recipe: str, kind: Kind) -> Markup:
     """How the predictions of the scored day are distributed; of several classes, each in a drawing of its own."""
-    if evidence is None or evidence.exam is None:
+    if evidence is None or evidence.holdout is None:
         return Markup("")
-    exam = evidence.exam
-    samples = [("champion", "champion", exam.champion), (recipe, "challenger", exam.candidate)]
-    if exam.twin is not None:
-        samples.append(("refitted", "twin", exam.twin))
+    holdout = evidence.holdout
+    samples = [("champion", "champion", holdout.champion), (recipe, "challenger", holdout.candidate)]
+    if holdout.resampled is not None:
+        samples.append(("refitted", "resampled", holdout.resampled))
     if not kind.width:
         return plots.distributions(samples, f"predicted '{kind.target}'")
     drawn = [
-        plots.distributions([(who, style, said[:, n]) for who, style, said in samples], f"probability of '{word}'")
+        plots.distributions(
+            [(who, style, predicted[:, n]) for who, style, predicted in samples], f"probability of '{word}'"
+        )
         for n, word in enumerate(kind.classes)
     ]
     return Markup("").join(drawn)
@@ -48,15 +50,15 @@ def scores(evidence: Evidence | None, recipe: str, kind: Kind) -> Markup:
 
 def decisions(evidence: Evidence | None) -> dict[str, Any] | None:
     """How many decisions change, beside how many change by refitting alone (a dash where nothing was refitted)."""
-    if evidence is None or evidence.exam is None or not len(evidence.exam):
+    if evidence is None or evidence.holdout is None or not len(evidence.holdout):
         return None
-    exam, kind = evidence.exam, evidence.kind
-    against = _changes(kind, exam.labels, exam.champion, exam.candidate)
+    holdout, kind = evidence.holdout, evidence.kind
+    against = _changes(kind, holdout.labels, holdout.champion, holdout.candidate)
     noise = dict.fromkeys(against, "–")
-    if exam.twin is not None:
-        # As the gates do: the candidate stands where the champion would, its twin where the candidate would.
-        noise = _changes(kind, exam.labels, exam.candidate, exam.twin)
-    return {"units": len(exam), "rows": [(what, share, noise[what]) for what, share in against.items()]}
+    if holdout.resampled is not None:
+        # As the gates do: the candidate stands where the champion would, its resampled refit where the candidate would.
+        noise = _changes(kind, holdout.labels, holdout.candidate, holdout.resampled)
+    return {"units": len(holdout), "rows": [(what, share, noise[what]) for what, share in against.items()]}
 
 
 def _changes(kind: Kind, labels: Floats, before: Floats, after: Floats) -> dict[str, str]:

@@ -14,11 +14,11 @@ _NONE: Mapping[str, str] = {}
 def run_note(verdict: Verdict, links: Mapping[str, str] = _NONE) -> str:
     """The day: what was decided, why, what the gates said of the challenger, where to read on."""
     champion, challenger = verdict.champion, verdict.challenger
-    reigning = "no champion" if champion is None else f"version {champion.version} ({champion.recipe})"
+    champion_name = "no champion" if champion is None else f"version {champion.version} ({champion.recipe})"
     headline = {
-        "promote": f"Promote {challenger.recipe if challenger else 'nobody'} in place of {reigning}",
+        "promote": f"Promote {challenger.recipe if challenger else 'nobody'} in place of {champion_name}",
         "start": f"Start with {challenger.recipe if challenger else 'nobody'}",
-    }.get(verdict.decision, f"Hold: {reigning} stays")
+    }.get(verdict.decision, f"Hold: {champion_name} stays")
     lines = [f"### {_plain(headline)}", _plain(verdict.reason), ""]
     if links:
         lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]

@@ -78,7 +78,7 @@ def verdict_page(
         plot_losses=plots.losses(lines, verdict.loss_name, usecase.evidence, changes),
         forests=findings.forests(verdict, recipe),
         sides=sides,
-        scored_sides=[*sides[:2], (f"{recipe} refitted", "twin")],
+        scored_sides=[*sides[:2], (f"{recipe} refitted", "resampled")],
         plot_reliability=comparison.reliability(about, sides),
         plot_scores=comparison.scores(about, recipe, usecase.kind),
         changes=comparison.decisions(about),
@@ -162,14 +162,14 @@ def _amount(what: str, how_many: int) -> str:
 
 def _banner(verdict: Verdict) -> dict[str, str]:
     champion, challenger = verdict.champion, verdict.challenger
-    reigning = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
+    champion_name = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
     name = "nobody" if challenger is None else challenger.recipe
     look = {
-        "promote": ("good", "▲", f"Promote {name}", f"in place of {reigning}"),
+        "promote": ("good", "▲", f"Promote {name}", f"in place of {champion_name}"),
         "start": ("", "●", f"Start with {name}", "as the first champion"),
     }
     # Holding is no accident: the champion serves on, and what was lacking stands in the table in its colour.
-    hold = ("", "‖", "Hold", f"{reigning} stays champion" if champion else reigning)
+    hold = ("", "‖", "Hold", f"{champion_name} stays champion" if champion else champion_name)
     mood, sign, headline, beside = look.get(verdict.decision, hold)
     return {"mood": mood, "sign": sign, "headline": headline, "beside": beside, "reason": verdict.reason}
 

@@ -200,8 +200,8 @@ def reliability(contestants: Sequence[tuple[str, str, Reliability]]) -> Markup:
         canvas.path(points, f"line {style}")
         for i, (px, py) in enumerate(points):
             canvas.line(px, y(float(r.low[i])), px, y(float(r.high[i])), f"whisker {style}")
-            said, came = number(float(r.predicted[i])), number(float(r.observed[i]))
-            hint = f"{name}: predicted {said}, happened {came}, {int(r.units[i]):,} units"
+            predicted, came = number(float(r.predicted[i])), number(float(r.observed[i]))
+            hint = f"{name}: predicted {predicted}, happened {came}, {int(r.units[i]):,} units"
             canvas.dot(px, py, 3.2, f"dot {style}", hint)
     return canvas.render()
 

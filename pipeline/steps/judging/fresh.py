@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import ConflictError
-from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.kinds import Floats
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Scored, Trained, Validated
 from pipeline.core.usecase import Usecase
-from pipeline.steps.judging.measurements import Measuring, days_read
-from pipeline.steps.judging.recorded import Keeping, Sat, packed, same
+from pipeline.steps.judging.measurements import Measurer, days_read
+from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
 from pipeline.steps.models import champion
 from pipeline.steps.models.predictions import answered, predictions
@@ -29,7 +29,7 @@ from pipeline.steps.tables.new_keys import with_new_keys
 from pipeline.steps.train import BrokenError, Lineage
 
 
-class Live:
+class FreshEvidence:
     """A day's evidence made now: :class:`~pipeline.steps.judging.source.Source` with the models at hand."""
 
     def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
@@ -52,7 +52,7 @@ class Live:
             "labelled": int(np.isfinite(self.units.labels).sum()),
             **dict(sorted(words.items())),
         }
-        self._keeping = Keeping(
+        self._recording = Recording(
             scored=scored.to_dict(),
             code=world.code,
             newest=None if self.newest is None else self.newest.isoformat(),
@@ -62,11 +62,11 @@ class Live:
             slices=list(self.units.slices),
         )
         self._fresh: tuple[str, Any] = ("", None)
-        self._twins: dict[str, Floats] = {}
+        self._resampled_fits: dict[str, Floats] = {}
 
     def kept(self) -> bytes:
         """The file of what can't be read again."""
-        return self._keeping.to_bytes()
+        return self._recording.to_bytes()
 
     @property
     def digest(self) -> str:
@@ -75,7 +75,7 @@ class Live:
 
     def definition(self, recipe: str) -> str:
         """Digest of a recipe's declaration."""
-        return self._keeping.definitions[recipe]
+        return self._recording.definitions[recipe]
 
     @cached_property
     def _champion(self) -> Any:
@@ -85,10 +85,10 @@ class Live:
         return model
 
     @cached_property
-    def _measuring(self) -> Measuring:
+    def _measuring(self) -> Measurer:
         assert self.head is not None  # noqa: S101
         contenders = [c for c in self.trained.models if c.recipe != self.usecase.baseline.name]
-        return Measuring(self.lineage, self.recent, self.head, self._champion, self.data_day, contenders)
+        return Measurer(self.lineage, self.recent, self.head, self._champion, self.data_day, contenders)
 
     def _model(self, candidate: Candidate) -> Any:
         """The candidate's fit; only the newest one asked for stays in memory."""
@@ -96,11 +96,11 @@ class Live:
             self._fresh = (candidate.model, self.world.models.load(candidate.file, candidate.sha256))
         return self._fresh[1]
 
-    def exam(self, candidate: Candidate, ledger: score_ledger.Ledger) -> Exam:
+    def holdout(self, candidate: Candidate, ledger: score_ledger.ScoreLedger) -> HoldoutDay:
         """The scored day as both answer it now; what is not as in the score ledger is kept."""
         usecase, units, head = self.usecase, self.units, self.head
         assert head is not None  # noqa: S101
-        exam = Exam(
+        holdout = HoldoutDay(
             labels=units.labels,
             blocks=units.blocks,
             champion=usecase.kind.predict(self._champion, units.inputs),
@@ -112,25 +112,25 @@ class Live:
             ("champion", score_ledger.CHAMPION, head.model),
             ("candidate", candidate.recipe, candidate.model),
         ):
-            sat, said = Sat.of(ledger, self.day, who, model), getattr(exam, side)
-            if sat is None or not same(sat.predictions, said[by_name]):
-                self._keeping.said.setdefault(candidate.recipe, {})[side] = packed(said)
-        return exam
+            rows, predicted = ScoredRows.of(ledger, self.day, who, model), getattr(holdout, side)
+            if rows is None or not same(rows.predictions, predicted[by_name]):
+                self._recording.predicted.setdefault(candidate.recipe, {})[side] = packed(predicted)
+        return holdout
 
-    def twin(self, candidate: Candidate) -> Floats:
-        """What the twin says; it is fitted once."""
-        if candidate.recipe not in self._twins:
-            model = self.world.models.load(*self.lineage.twin(candidate))
-            said = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
-            self._twins[candidate.recipe] = said
-            self._keeping.twins[candidate.recipe] = packed(said)
-        return self._twins[candidate.recipe]
+    def resampled(self, candidate: Candidate) -> Floats:
+        """What the resampled refit'says; it is fitted once."""
+        if candidate.recipe not in self._resampled_fits:
+            model = self.world.models.load(*self.lineage.resampled(candidate))
+            predicted = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
+            self._resampled_fits[candidate.recipe] = predicted
+            self._recording.resampled_fits[candidate.recipe] = packed(predicted)
+        return self._resampled_fits[candidate.recipe]
 
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
         """The evidence with all that gates of this stage read beside scores."""
         made = self._measuring.parts(stage, evidence, candidate, self._model(candidate))
         for name, value in made.items():
-            self._keeping.part(candidate.recipe, name, value)
+            self._recording.part(candidate.recipe, name, value)
         return replace(evidence, **made)
 
     def refit(self, winner: Candidate) -> Refit | str:
@@ -139,7 +139,7 @@ class Live:
             found = self._refit(winner)
         except (BrokenError, ConflictError) as none:
             found = str(none)
-        self._keeping.refit[winner.recipe] = (
+        self._recording.refit[winner.recipe] = (
             found if isinstance(found, str) else {"fresher": found.fresher.to_dict(), "again": packed(found.again)}
         )
         return found
@@ -153,5 +153,5 @@ class Live:
         again = predictions(kind, self.world.models.load(made.file, made.sha256), self.units.inputs, who)
         if not answered(again).all():
             return "its refit leaves units unanswered"
-        self.twin(winner)  # may be refused, and then nothing tells what refitting changes
+        self.resampled(winner)  # may be refused, and then nothing tells what refitting changes
         return Refit(made, again)

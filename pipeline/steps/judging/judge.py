@@ -1,4 +1,4 @@
-"""One day's judging: what was scored, who sat, and what each gate said of whom."""
+"""One day's judging: what was scored, who was scored, and what each gate said of whom."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.evidence.paired_days import Track
+from pipeline.core.evidence.paired_days import PairedDays
 from pipeline.core.gates import judge, question
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision as lifecycle
@@ -19,16 +19,16 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.waivers import waived
 from pipeline.core.windows import evidence_days, scored_day
-from pipeline.steps.judging.fresh import Live
+from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.simpler import simpler
-from pipeline.steps.judging.source import Source
+from pipeline.steps.judging.source import EvidenceSource
 from pipeline.steps.judging.what_ships import shipped
 from pipeline.steps.models.predictions import answered
 from pipeline.steps.tables import block_losses, score_ledger
 
 
-class Panel:
-    """One day's judging: what was scored, who sat, and what each gate said.
+class DayJudge:
+    """One day's judging: what was scored, who was scored, and what each gate said.
 
     It reads the store at pinned versions; all else comes from its source, so it judges alike now and years later.
     """
@@ -40,7 +40,7 @@ class Panel:
         scored: Scored,
         world: World,
         head: Entry | None,
-        source: Source | None = None,
+        source: EvidenceSource | None = None,
     ) -> None:
         """What is judged.
 
@@ -49,11 +49,11 @@ class Panel:
             trained: Who was fitted.
             scored: What was scored.
             world: The ports; with a source that is given, only the store is read.
-            head: Who reigns.
+            head: Who is champion.
             source: Where the evidence comes from; None: made now.
         """
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
-        self.source: Source = source or Live(usecase, trained, scored, world, head)
+        self.source: EvidenceSource = source or FreshEvidence(usecase, trained, scored, world, head)
         self.day = date.fromisoformat(trained.scored)
         self.version = scored.ledger
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
@@ -61,11 +61,11 @@ class Panel:
         window = evidence_days(self.day, usecase.evidence)
         sound = score_ledger.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
-        self.ledger = score_ledger.Ledger.read(world.store, usecase.name, self.version, window, sound)
+        self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
         self.added = scored.sums
         whole = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
-        self.sums = block_losses.Sums.read(world.store, usecase.name, self.added, self.day, whole)
+        self.sums = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
         order = [recipe.name for recipe in usecase.recipes]
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
@@ -104,8 +104,10 @@ class Panel:
                     Finding(gate.name, Outcome.UNKNOWN, why, required=False, gate=gate.name) for gate in gates
                 )
                 continue
-            if stage is Stage.REFIT and evidence.exam is not None:
-                evidence = replace(evidence, exam=replace(evidence.exam, twin=self.source.twin(candidate)))
+            if stage is Stage.REFIT and evidence.holdout is not None:
+                evidence = replace(
+                    evidence, holdout=replace(evidence.holdout, resampled=self.source.resampled(candidate))
+                )
             evidence = self.source.measured(stage, evidence, candidate)
             judged = judge(gates, evidence)
             found += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
@@ -115,7 +117,7 @@ class Panel:
     def _evidence(self, candidate: Candidate, head: Entry) -> Evidence:
         usecase = self.usecase
         declared = self.source.definition(candidate.recipe)
-        rivalry, ageing = self._sides(candidate, head, declared)
+        head_to_head, ageing = self._sides(candidate, head, declared)
         return Evidence(
             kind=usecase.kind,
             champion=f"version {head.version}",
@@ -133,29 +135,30 @@ class Panel:
                 usecase.baseline.name,
                 self.source.definition(usecase.baseline.name),
             ),
-            exam=self.source.exam(candidate, self.ledger),
-            rivalry=rivalry,
+            holdout=self.source.holdout(candidate, self.ledger),
+            head_to_head=head_to_head,
             ageing=ageing,
             refresh=candidate.recipe == head.recipe,
-            office=head.recipe in {recipe.name for recipe in usecase.recipes},
-            # All that are declared, not those that sat: who tries one recipe after another must not get an easier test.
+            champion_is_recipe=head.recipe in {recipe.name for recipe in usecase.recipes},
+            # All that are declared, not those that were scored: who tries one recipe after another must not get an
+            # easier test.
             candidates=len(usecase.recipes),
             window=usecase.evidence,
         )
 
-    def _sides(self, candidate: Candidate, head: Entry, declared: str) -> tuple[Track, tuple[Track, ...]]:
+    def _sides(self, candidate: Candidate, head: Entry, declared: str) -> tuple[PairedDays, tuple[PairedDays, ...]]:
         """The two sides of the decision day by day, and, for a refresh, how the recipe ages."""
         if candidate.recipe == head.recipe:
-            rivalry = self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model))
-            return rivalry, self.sums.ageing(candidate.recipe, declared)
+            head_to_head = self.sums.head_to_head(head.model, candidate.recipe, declared, self._since(head.model))
+            return head_to_head, self.sums.ageing(candidate.recipe, declared)
         if head.recipe not in {recipe.name for recipe in self.usecase.recipes}:
             # A plain rule does not age as they do; their fresh fits are held against it.
-            return self.sums.rivalry(head.model, candidate.recipe, declared, self._since(head.model)), ()
-        office = (head.recipe, self.source.definition(head.recipe))
-        return self.sums.served(office, (candidate.recipe, declared), self._since(head.recipe)), ()
+            return self.sums.head_to_head(head.model, candidate.recipe, declared, self._since(head.model)), ()
+        champion_is_recipe = (head.recipe, self.source.definition(head.recipe))
+        return self.sums.served(champion_is_recipe, (candidate.recipe, declared), self._since(head.recipe)), ()
 
     def _since(self, what: str) -> date:
-        """The scored day on which the champion (a model) or its recipe, whichever is named, came to reign."""
+        """The scored day on which the champion (a model) or its recipe, whichever is named, became champion."""
         entries = [entry for entry in self.source.entries if entry.action != "lift"]
         crowning = entries[-1]
         for entry in reversed(entries):
@@ -170,7 +173,7 @@ class Panel:
         findings = self.findings()
         day = date.fromisoformat(self.trained.day)
         unsound = self._unsound()
-        # A baseline that can't answer must not start; where somebody reigns, the gates stop whoever can't.
+        # A baseline that can't answer must not start; where there is a champion, the gates stop whoever can't.
         able = [c for c in self.trained.models if self.head is not None or c.recipe not in unsound]
         decision = lifecycle.choose(
             usecase.name,

@@ -23,7 +23,7 @@ from pipeline.core.golden import Case
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Units
 from pipeline.core.records import Candidate, Entry
-from pipeline.core.stats import removed_alone
+from pipeline.core.stats import explained_by_one_column
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.judging.single_requests import as_requests
@@ -47,7 +47,7 @@ def days_read(usecase: Usecase, scored: date) -> Days:
     return Days(scored - timedelta(LEARNT if audited else 0), scored)
 
 
-class Measuring:
+class Measurer:
     """One day's measuring: the champion, and each candidate in turn."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Measuring:
         Args:
             lineage: Of the day's candidates.
             recent: The units of the days that :func:`days_read` names.
-            head: Who reigns.
+            head: Who is champion.
             model: The champion.
             day: The data day.
             candidates: Those that are judged.
@@ -84,13 +84,13 @@ class Measuring:
     def answers(self, who: str, fresh: Any) -> Answers:
         """What both say of the golden cases."""
         asked = self.usecase.golden
-        return Answers(self.data_day, asked, self._said(who, fresh), self._champion_said)
+        return Answers(self.data_day, asked, self._predicted(who, fresh), self._champion_said)
 
     @cached_property
     def _champion_said(self) -> tuple[tuple[float, ...], ...]:
-        return self._said(f"version {self.head.version}", self.champion)
+        return self._predicted(f"version {self.head.version}", self.champion)
 
-    def _said(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:
+    def _predicted(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:
         together = self._asked(who, model, self.usecase.golden)
         if not any(math.isnan(one) for answer in together for one in answer):
             return together
@@ -105,10 +105,10 @@ class Measuring:
         except (TypeError, ValueError) as error:
             log.warning("%s can't be asked golden cases: %s", who, error)
             return tuple((math.nan,) * case.predictions for case in cases)
-        said = predictions(kind, model, frame, f"{who}, golden cases") if rows else np.empty(0)
+        predicted = predictions(kind, model, frame, f"{who}, golden cases") if rows else np.empty(0)
         found, first = [], 0
         for case in cases:
-            here = said[first : first + case.predictions]
+            here = predicted[first : first + case.predictions]
             found.append(tuple(float(one) for one in column_of(kind, here, case)))
             first += case.predictions
         return tuple(found)
@@ -133,9 +133,9 @@ class Measuring:
 
     def repeated(self, candidate: Candidate, evidence: Evidence, fresh: Any) -> Repeated | None:
         """The candidate asked again, and loaded anew."""
-        if evidence.exam is None:
+        if evidence.holdout is None:
             return None
-        kind, inputs, first = self.usecase.kind, self.units.inputs, evidence.exam.candidate
+        kind, inputs, first = self.usecase.kind, self.units.inputs, evidence.holdout.candidate
         anew = self.world.models.load(candidate.file, candidate.sha256)
         again, afresh = (predictions(kind, model, inputs, candidate.recipe) for model in (fresh, anew))
         return Repeated(len(first), _others(first, again), _others(first, afresh))
@@ -170,8 +170,8 @@ class Measuring:
         """Model to its file's bytes, each found to have its digest."""
         files = self.world.files
         found = {one.model: files.get(one.file, one.sha256) for one in self.candidates}
-        reigning = champion.data(self.usecase, self.head, self.world)
-        return found if reigning is None else {**found, self.head.model: reigning}
+        champion_file = champion.data(self.usecase, self.head, self.world)
+        return found if champion_file is None else {**found, self.head.model: champion_file}
 
     @cached_property
     def _memory(self) -> dict[str, float]:
@@ -186,12 +186,12 @@ class Measuring:
         return math.nan if fit is None else fit.seconds
 
 
-def column_of(kind: Kind, said: NDArray[np.float64], case: Case) -> Floats:
+def column_of(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
     """The one number per row that a golden case means: of a prediction of several, its class's."""
-    if said.ndim == 1:
-        return said if not case.label else np.full(len(said), np.nan)
+    if predicted.ndim == 1:
+        return predicted if not case.label else np.full(len(predicted), np.nan)
     classes = [str(name) for name in getattr(kind, "classes", ())]
-    return said[:, classes.index(case.label)] if case.label in classes else np.full(len(said), np.nan)
+    return predicted[:, classes.index(case.label)] if case.label in classes else np.full(len(predicted), np.nan)
 
 
 def taken(model: Any) -> tuple[str, ...] | None:
@@ -203,7 +203,7 @@ def taken(model: Any) -> tuple[str, ...] | None:
 def _alone(usecase: Usecase, learnt: Units, judged: Units) -> dict[str, float]:
     kind = usecase.kind
     return {
-        name: removed_alone(
+        name: explained_by_one_column(
             (_column(learnt, name), learnt.labels), (_column(judged, name), judged.labels), kind.loss, kind.constant
         )
         for name in usecase.inputs
@@ -217,7 +217,9 @@ def _column(units: Units, name: str) -> NDArray[Any]:
 
 def _others(first: Floats, second: Floats) -> int:
     """Rows that differ in some bit."""
-    one, other = (np.ascontiguousarray(said).reshape(len(said), -1).view(np.int64) for said in (first, second))
+    one, other = (
+        np.ascontiguousarray(predicted).reshape(len(predicted), -1).view(np.int64) for predicted in (first, second)
+    )
     return int(np.count_nonzero((one != other).any(axis=1))) if one.shape == other.shape else len(first)
 
 

@@ -1,7 +1,7 @@
 """What can't be read again of a day's judging, kept as one file beside its verdict; and a verdict's evidence from it.
 
-Timings, answers, audits, twins and refits are made once. With this file, the score ledger, the sums and the promotion
-ledger, the day can be judged again years later without a model, to the same bytes.
+Timings, answers, audits, resampled refits and refits are made once. With this file, the score ledger, the sums and the
+promotion ledger, the day can be judged again years later without a model, to the same bytes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import RefusedError
-from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
 from pipeline.core.kinds import Floats
 from pipeline.core.records import Candidate, Entry, Scored
 from pipeline.core.usecase import Usecase
 from pipeline.steps.judging.source import Refit
-from pipeline.steps.tables.score_ledger import CHAMPION, Ledger
+from pipeline.steps.tables.score_ledger import CHAMPION, ScoreLedger
 
 FORMAT = 1
+#: Field to its key in the file, where that is not its name: files of earlier versions are read for ever.
+_KEYS: Mapping[str, str] = {"predicted": "said", "resampled_fits": "twins"}
 #: Field of the evidence to what is measured for it.
-PARTS: Mapping[str, Any] = {
+MEASUREMENTS: Mapping[str, Any] = {
     "answers": Answers,
     "audited": Audited,
     "repeated": Repeated,
@@ -38,13 +40,13 @@ PARTS: Mapping[str, Any] = {
 }
 
 
-def kept_file(usecase: str, day: str, digest: str) -> str:
+def recorded_file(usecase: str, day: str, digest: str) -> str:
     """Name of the file in the file store."""
     return f"verdicts/{usecase}/{day}/{digest}.measured.json"
 
 
 @dataclass(slots=True)
-class Keeping:
+class Recording:
     """What is to be kept, as it is made; every value is plain JSON, exact to the last bit.
 
     Attributes:
@@ -55,8 +57,8 @@ class Keeping:
         counts: Units of the scored day, labelled, unlabelled by reason.
         order: The order of the day's units: place in the order of their names, one per unit.
         slices: The day's slice columns.
-        said: Recipe to predictions that are not those of the score ledger, by side; usually empty.
-        twins: Recipe to the predictions of its twin.
+        predicted: Recipe to predictions that are not those of the score ledger, by side; usually empty.
+        resampled_fits: Recipe to the predictions of its resampled refit.
         measured: Recipe to what was measured, by part; None where it could not be.
         refit: Recipe to its refit, or the reason why there is none.
     """
@@ -68,14 +70,14 @@ class Keeping:
     counts: dict[str, int] = field(default_factory=dict)
     order: Any = None
     slices: list[str] = field(default_factory=list)
-    said: dict[str, dict[str, Any]] = field(default_factory=dict)
-    twins: dict[str, Any] = field(default_factory=dict)
+    predicted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resampled_fits: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     refit: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The file. Keys stay in the order in which they were made: some sentences follow it."""
-        made = {"format": FORMAT, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
+        made = {"format": FORMAT, **{_KEYS.get(name, name): getattr(self, name) for name in self.__dataclass_fields__}}
         return json.dumps(made, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
     def part(self, recipe: str, name: str, value: Any) -> None:
@@ -106,7 +108,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Sat:
+class ScoredRows:
     """One contestant's rows of the scored day in the score ledger, in the order of its units' names."""
 
     predictions: Floats
@@ -115,7 +117,7 @@ class Sat:
     slices: Mapping[str, NDArray[np.str_]]
 
     @classmethod
-    def of(cls, ledger: Ledger, day: date, contestant: str, model: str) -> Sat | None:
+    def of(cls, ledger: ScoreLedger, day: date, contestant: str, model: str) -> ScoredRows | None:
         """The rows; None where there are none."""
         mine = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
         at = np.flatnonzero(mine)
@@ -126,7 +128,7 @@ class Sat:
         return cls(ledger.predictions[at], ledger.labels[at], ledger.blocks[at], slices)
 
 
-class Kept:
+class RecordedEvidence:
     """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.Source` without a model."""
 
     def __init__(self, usecase: Usecase, data: bytes, entries: Sequence[Entry]) -> None:
@@ -144,7 +146,8 @@ class Kept:
             read = json.loads(data)
             if read.pop("format") != FORMAT:
                 raise ValueError("it is of another format")
-            self._read = Keeping(**read)
+            names = {key: name for name, key in _KEYS.items()}
+            self._read = Recording(**{names.get(key, key): value for key, value in read.items()})
             self.scored = Scored.from_dict(self._read.scored)
             self.newest = None if self._read.newest is None else date.fromisoformat(self._read.newest)
         except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
@@ -159,7 +162,7 @@ class Kept:
         """Digest of the recipe's declaration then; of a recipe that was not declared then, none."""
         return self._read.definitions.get(recipe, "")
 
-    def exam(self, candidate: Candidate, ledger: Ledger) -> Exam:
+    def holdout(self, candidate: Candidate, ledger: ScoreLedger) -> HoldoutDay:
         """The scored day from the score ledger.
 
         Raises:
@@ -168,8 +171,8 @@ class Kept:
         order = unpacked(self._read.order)
         theirs = self._sat(ledger, CHAMPION, self.entries[-1].model, len(order))
         mine = self._sat(ledger, candidate.recipe, candidate.model, len(order))
-        other = {side: unpacked(values) for side, values in self._read.said.get(candidate.recipe, {}).items()}
-        return Exam(
+        other = {side: unpacked(values) for side, values in self._read.predicted.get(candidate.recipe, {}).items()}
+        return HoldoutDay(
             labels=mine.labels[order],
             blocks=mine.blocks[order],
             champion=other.get("champion", theirs.predictions[order]),
@@ -177,26 +180,26 @@ class Kept:
             slices={name: mine.slices[name][order] for name in self._read.slices},
         )
 
-    def _sat(self, ledger: Ledger, contestant: str, model: str, units: int) -> Sat:
-        sat = Sat.of(ledger, self._day, contestant, model)
-        if sat is None or len(sat.labels) != units:
+    def _sat(self, ledger: ScoreLedger, contestant: str, model: str, units: int) -> ScoredRows:
+        rows = ScoredRows.of(ledger, self._day, contestant, model)
+        if rows is None or len(rows.labels) != units:
             raise RefusedError(
                 f"the score ledger does not hold all that {contestant} ({model[:12]}) said on {self._day}; restore the "
                 f"store from a backup",
                 "MISSING",
             )
-        return sat
+        return rows
 
-    def twin(self, candidate: Candidate) -> Floats | None:
-        """What the twin said; None where none was made."""
-        found = self._read.twins.get(candidate.recipe)
+    def resampled(self, candidate: Candidate) -> Floats | None:
+        """What the resampled refit'said; None where none was made."""
+        found = self._read.resampled_fits.get(candidate.recipe)
         return None if found is None else unpacked(found)
 
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
         """The evidence with all that gates of this stage read, as far as it was kept."""
         read = {getattr(gate, "reads", "") for gate in self.usecase.gates if gate.stage is stage}
         kept = self._read.measured.get(candidate.recipe, {})
-        parts = {name: kind for name, kind in PARTS.items() if name in read and kept.get(name) is not None}
+        parts = {name: kind for name, kind in MEASUREMENTS.items() if name in read and kept.get(name) is not None}
         return replace(evidence, **{name: kind.from_dict(kept[name]) for name, kind in parts.items()})
 
     def refit(self, winner: Candidate) -> Refit | str:

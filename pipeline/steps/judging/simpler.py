@@ -13,33 +13,37 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
 
 if TYPE_CHECKING:
-    from pipeline.steps.judging.judge import Panel
+    from pipeline.steps.judging.judge import DayJudge
 
 
 def simpler(
-    panel: Panel, candidate: Candidate, head: Entry, paired: Paired | None, found: Mapping[str, tuple[Finding, ...]]
+    day_judge: DayJudge,
+    candidate: Candidate,
+    head: Entry,
+    paired: Paired | None,
+    found: Mapping[str, tuple[Finding, ...]],
 ) -> dict[str, Paired]:
     """Rival to both sides' predictions: simpler recipes that passed and may ship, and a champion of a simpler recipe.
 
     Args:
-        panel: The day's judging.
+        day_judge: The day's judging.
         candidate: Who is judged.
         head: The champion.
         paired: The candidate beside the champion.
         found: Recipe to what the gates found, of those judged before.
     """
-    usecase = panel.usecase
+    usecase = day_judge.usecase
     order = [recipe.name for recipe in usecase.recipes]
     before = order[: order.index(candidate.recipe)]
-    held = decision.held(panel.source.entries, date.fromisoformat(panel.trained.day))
+    held = decision.held(day_judge.source.entries, date.fromisoformat(day_judge.trained.day))
 
-    definition = panel.source.definition
+    definition = day_judge.source.definition
 
     rivals = {
-        other.recipe: panel.ledger.fresh(
+        other.recipe: day_judge.ledger.fresh(
             candidate.recipe, definition(candidate.recipe), other.recipe, definition(other.recipe)
         )
-        for other in panel.contenders
+        for other in day_judge.contenders
         if other.recipe in before
         and joint(found.get(other.recipe, ())) is Outcome.PASS
         and other.model != head.model

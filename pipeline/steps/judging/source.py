@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from pipeline.core.evidence.candidate import Evidence, Exam, Stage
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.kinds import Floats
 from pipeline.core.records import Candidate, Entry
-from pipeline.steps.tables.score_ledger import Ledger
+from pipeline.steps.tables.score_ledger import ScoreLedger
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Refit:
     again: Floats
 
 
-class Source(Protocol):
+class EvidenceSource(Protocol):
     """One day's evidence. Made by ``Live`` (asks the models) or read by ``Kept`` (what ``Live`` wrote down)."""
 
     @property
@@ -52,10 +52,10 @@ class Source(Protocol):
     def definition(self, recipe: str) -> str:
         """Digest of a recipe's declaration; see :func:`~pipeline.steps.tables.score_ledger.definition`."""
 
-    def exam(self, candidate: Candidate, ledger: Ledger) -> Exam:
-        """The scored day as the champion and the candidate answered it, without the twin."""
+    def holdout(self, candidate: Candidate, ledger: ScoreLedger) -> HoldoutDay:
+        """The scored day as the champion and the candidate answered it, without the resampled refit."""
 
-    def twin(self, candidate: Candidate) -> Floats | None:
+    def resampled(self, candidate: Candidate) -> Floats | None:
         """What the candidate's recipe says of the day's units when it is refitted with another seed on a resample."""
 
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:

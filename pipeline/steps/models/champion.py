@@ -1,4 +1,4 @@
-"""Who reigns, as a fitted model: named by the promotion ledger, read from the file store or else the registry."""
+"""Who is champion, as a fitted model: named by the promotion ledger, read from the file store or else the registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def file_of(usecase: str, sha256: str) -> str:
 
 
 def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
-    """The ledger's newest line, if it is this very day's and crowned one of these very models, or its refit.
+    """The ledger's newest line, if it is this very day's and promoted one of these very models, or its refit.
 
     A run that is tried again after it promoted finds its own work here, and does not judge its winner against itself.
     """
@@ -40,7 +40,7 @@ def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world:
 
 
 def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
-    """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day crowned it."""
+    """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day promoted it."""
     entries = world.ledger.entries(usecase.name)
     if settled(usecase, entries, trained, world) is None:
         return champion(entries)

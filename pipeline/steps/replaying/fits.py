@@ -31,7 +31,7 @@ from pipeline.core.errors import ConflictError, UnavailableError
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Files, Progress, Units
 from pipeline.core.records import digest
-from pipeline.core.replay.history import Fit, Reel, Stretch
+from pipeline.core.replay.history import Fit, History, Stretch
 from pipeline.core.usecase import Recipe
 from pipeline.core.windows import Days
 from pipeline.steps.models.predictions import predictions
@@ -40,12 +40,12 @@ from pipeline.steps.train import BrokenError, fitted
 
 log = logging.getLogger(__name__)
 
-#: For how many days on a fit is asked at once, its exam the first; few champions grow older.
+#: For how many days on a fit is asked at once, its holdout day the first; few champions grow older.
 HORIZON = 28
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class FitMaker:
     """What fits are made from.
 
     Attributes:
@@ -81,9 +81,9 @@ class Source:
         # Day by day, as the daily run asks: with other rows beside it a sum may differ in its last bit.
         edges = np.searchsorted(self.day, np.arange(first, end + 1))
         asked = [self.units.inputs.iloc[begin:stop] for begin, stop in pairwise(edges) if stop > begin]
-        said = [predictions(self.kind, model, inputs, fit.recipe) for inputs in asked]
+        predicted = [predictions(self.kind, model, inputs, fit.recipe) for inputs in asked]
         nothing = np.empty((0, self.kind.width) if self.kind.width else 0)
-        return np.concatenate(said) if said else nothing
+        return np.concatenate(predicted) if predicted else nothing
 
     def contents(self, days: int) -> list[str]:
         """Digest of what there is to learn from and to predict on each day; empty where there is no unit."""
@@ -111,7 +111,7 @@ class Source:
             for recipe in self.recipes
         }
 
-    def slim(self) -> Source:
+    def slim(self) -> FitMaker:
         """What a worker needs of it."""
         nothing = self.units.where(np.zeros(len(self.units), dtype=np.bool_))
         return replace(self, units=replace(nothing, inputs=self.units.inputs, labels=self.units.labels))
@@ -126,7 +126,7 @@ def _numbers(recipe: Recipe) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class FitStore:
     """Keeps predictions in the file store, under what they were made from.
 
     Attributes:
@@ -169,10 +169,10 @@ class Keeper:
             )
             return False, None
 
-    def put(self, fit: Fit, first: int, end: int, said: Floats | None) -> None:
+    def put(self, fit: Fit, first: int, end: int, predicted: Floats | None) -> None:
         """Keep it, unless something is kept under its name already."""
         data = io.BytesIO()
-        np.save(data, np.array(np.nan) if said is None else said, allow_pickle=False)
+        np.save(data, np.array(np.nan) if predicted is None else predicted, allow_pickle=False)
         whole = data.getvalue()
         # Of two replays that fit at once the first keeps its own; and a file never changes, not even a damaged one.
         with suppress(ConflictError):
@@ -195,21 +195,21 @@ def _read(data: bytes, shape: tuple[int, ...]) -> Floats | None:
     return None if kept.ndim == 0 else kept
 
 
-def make_reel(
-    source: Source,
+def make_history(
+    source: FitMaker,
     days: Days,
     first: date,
     progress: Progress,
-    keeper: Keeper | None = None,
+    keeper: FitStore | None = None,
     workers: int | None = None,
     horizon: int = HORIZON,
-) -> Reel:
+) -> History:
     """Fit every recipe as of every day from ``first`` on, and play it against the days that follow.
 
     Args:
         source: What to fit.
-        days: All days of the units; a day without units has nobody to sit.
-        first: The first day on which fits sit.
+        days: All days of the units; a day without units has nobody to score.
+        first: The first day on which fits are scored.
         progress: Shows how far it has come.
         keeper: Keeps what is done; None: nothing is kept.
         workers: Processes; None: as many as this one may use, 1: none but this.
@@ -228,39 +228,39 @@ def make_reel(
         return keeper.get(fit, begin, end, (asked, source.kind.width) if source.kind.width else (asked,))
 
     def predict(fit: Fit, begin: int, end: int) -> Floats | None:
-        there, said = held(fit, begin, end)
+        there, predicted = held(fit, begin, end)
         if not there:
-            said = source.predict(fit, begin, end)
+            predicted = source.predict(fit, begin, end)
             if keeper is not None:
-                keeper.put(fit, begin, end, said)
-        return said
+                keeper.put(fit, begin, end, predicted)
+        return predicted
 
     names = [recipe.name for recipe in source.recipes]
-    reel = Reel(source.kind, stretch, names, predict, horizon)
+    history = History(source.kind, stretch, names, predict, horizon)
     start = (first - days.first).days
     jobs = [(Fit(name, day), day, min(day + horizon, len(days))) for day in range(start, len(days)) for name in names]
     with progress(f"fit and predict, {len(names)} recipes on {len(days) - start} days", len(jobs)) as done:
         todo = []
         for job in jobs:
-            there, said = held(*job)
+            there, predicted = held(*job)
             if there:
-                reel.put(*job, said)
+                history.put(*job, predicted)
                 done()
             else:
                 todo.append(job)
-        for job, said in _made(source, todo, workers or len(os.sched_getaffinity(0))):
+        for job, predicted in _made(source, todo, workers or len(os.sched_getaffinity(0))):
             if keeper is not None:
-                keeper.put(*job, said)
-            reel.put(*job, said)
+                keeper.put(*job, predicted)
+            history.put(*job, predicted)
             done()
-    return reel
+    return history
 
 
 _Job = tuple[Fit, int, int]
-_source: Source | None = None
+_source: FitMaker | None = None
 
 
-def _begin(source: Source, parent: int) -> None:
+def _begin(source: FitMaker, parent: int) -> None:
     """In a worker, once: take the units, and die with whoever asked."""
     global _source  # noqa: PLW0603 - a worker has one
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1: PR_SET_PDEATHSIG
@@ -275,7 +275,7 @@ def _work(job: _Job) -> Floats | None:
     return _source.predict(*job)
 
 
-def _made(source: Source, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, Floats | None]]:
+def _made(source: FitMaker, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, Floats | None]]:
     """Each job with what came of it, as they come; few are under way at a time, so little is lost by a kill."""
     if workers <= 1 or len(jobs) < 8 * workers or not _portable(source):
         for job in jobs:
@@ -307,7 +307,7 @@ def _made(source: Source, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _portable(source: Source) -> bool:
+def _portable(source: FitMaker) -> bool:
     """Whether another process can be handed the recipes: a function within a function it could not find."""
     try:
         ForkingPickler.dumps((source.kind, source.recipes))

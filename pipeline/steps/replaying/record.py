@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core.errors import UsageError
 from pipeline.core.ports import Page, World
 from pipeline.core.records import digest
-from pipeline.core.replay.result import Replayed
+from pipeline.core.replay.result import ReplayResult
 from pipeline.core.stats import Interval
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
@@ -72,7 +72,7 @@ def _short(policy: str) -> str:
     return policy if len(policy) <= _LONGEST else f"{policy[: _LONGEST - 9]}_{digest([policy])[:8]}"
 
 
-def keep(made: Replayed, page: bytes, world: World) -> str:
+def keep(made: ReplayResult, page: bytes, world: World) -> str:
     """Record the replay with its page; the same replay again is the same run.
 
     Returns:

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, Day, Track
+from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.stats import numbered
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days, evidence_days
 from pipeline.steps.tables import score_ledger
-from pipeline.steps.tables.score_ledger import CHAMPION, NOTHING, Sitting
+from pipeline.steps.tables.score_ledger import CHAMPION, NOTHING, Scoring
 
 
 def table(usecase: str) -> str:
@@ -35,7 +35,7 @@ def reach(through: date) -> Days:
     return evidence_days(through, LONG_MEMORY)
 
 
-def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[tuple[Sitting, int]]) -> Rows:
+def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[tuple[Scoring, int]]) -> Rows:
     """The rows of one day: a row per contestant and block with a labelled unit.
 
     Args:
@@ -43,7 +43,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[t
         kind: Gives the loss.
         units: The day's units.
         data: Digest of the day's data.
-        sittings: The contestants, and how old their fits are on purpose: 0 for the champion and for fresh fits.
+        scorings: The contestants, and how old their fits are on purpose: 0 for the champion and for fresh fits.
 
     Raises:
         AssertionError: If a contestant was trained on the scored day or later.
@@ -55,20 +55,20 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[t
     place, blocks = numbered(units.blocks[known])
     size = np.bincount(place, minlength=blocks).astype(np.int64)
     parts = []
-    for sitting, age in sittings:
-        if not sitting.trained_through < day:
+    for scoring, age in scorings:
+        if not scoring.trained_through < day:
             raise AssertionError(
-                f"lineage: {sitting.contestant} ({sitting.model[:12]}) was trained through {sitting.trained_through}, "
+                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through {scoring.trained_through}, "
                 f"so it can't be scored on {day}"
             )
-        losses = np.bincount(place, kind.loss(units.labels[known], sitting.predictions[known]), blocks)
+        losses = np.bincount(place, kind.loss(units.labels[known], scoring.predictions[known]), blocks)
         columns: dict[str, Any] = {
             "day": pa.array([day] * blocks, pa.date32()),
-            "contestant": pa.array([sitting.contestant] * blocks, pa.string()),
+            "contestant": pa.array([scoring.contestant] * blocks, pa.string()),
             "age": pa.array([age] * blocks, pa.int64()),
-            "model": pa.array([sitting.model] * blocks, pa.string()),
-            "recipe": pa.array([sitting.recipe] * blocks, pa.string()),
-            "definition": pa.array([sitting.definition] * blocks, pa.string()),
+            "model": pa.array([scoring.model] * blocks, pa.string()),
+            "recipe": pa.array([scoring.recipe] * blocks, pa.string()),
+            "definition": pa.array([scoring.definition] * blocks, pa.string()),
             "data": pa.array([data] * blocks, pa.string()),
             "block": pa.array(names.tolist(), pa.string()),
             "units": pa.array(size, pa.int64()),
@@ -80,29 +80,29 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[t
 
 
 def keep_others(existing: Rows, fresh: Rows) -> Rows:
-    """``fresh`` plus those existing rows of the same data whose contestant did not sit again."""
+    """``fresh`` plus those existing rows of the same data whose contestant was not scored again."""
     import pyarrow as pa
 
     if not fresh.num_rows:
         return fresh
-    sat = set(zip(fresh["contestant"].to_pylist(), fresh["age"].to_pylist(), strict=True))
+    scored = set(zip(fresh["contestant"].to_pylist(), fresh["age"].to_pylist(), strict=True))
     data = fresh["data"][0].as_py()
     who = zip(
         existing["contestant"].to_pylist(), existing["age"].to_pylist(), existing["data"].to_pylist(), strict=True
     )
-    stay = pa.array([of == data and (one, age) not in sat for one, age, of in who], pa.bool_())
+    stay = pa.array([of == data and (one, age) not in scored for one, age, of in who], pa.bool_())
     kept = existing.filter(stay)
     return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
 
 
-def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> Sums:
+def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
     """The newest sums of the days through ``through``, of data that is still as it was."""
     version = world.store.version(table(usecase.name))
     sound = score_ledger.data_of(usecase, versions, world, reach(through))
-    return Sums.read(world.store, usecase.name, NOTHING if version is None else version, through, sound)
+    return BlockLosses.read(world.store, usecase.name, NOTHING if version is None else version, through, sound)
 
 
-class _Sat(NamedTuple):
+class _Losses(NamedTuple):
     """One contestant on one day, by block in sorted order."""
 
     model: str
@@ -113,19 +113,19 @@ class _Sat(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class BlockLosses:
     """The sums of the last year, through some day.
 
     Attributes:
-        sat: (contestant, age) to day to what was lost, oldest day first.
+        scored: (contestant, age) to day to what was lost, oldest day first.
         through: The last day.
     """
 
-    sat: Mapping[tuple[str, int], Mapping[date, _Sat]]
+    scored: Mapping[tuple[str, int], Mapping[date, _Losses]]
     through: date
 
     @classmethod
-    def read(cls, store: Any, usecase: str, version: int, through: date, sound: Mapping[date, str]) -> Sums:
+    def read(cls, store: Any, usecase: str, version: int, through: date, sound: Mapping[date, str]) -> BlockLosses:
         """The days of a year through ``through``, as of a version.
 
         Args:
@@ -146,27 +146,27 @@ class Sums:
         data, days, ages = rows["data"].to_pylist(), rows["day"].to_pylist(), rows["age"].to_pylist()
         units = np.asarray(rows["units"].to_numpy(), dtype=np.int64)
         losses = np.asarray(rows["loss"].to_numpy(zero_copy_only=False), dtype=np.float64)
-        sat: dict[tuple[str, int], dict[date, _Sat]] = {}
+        scored: dict[tuple[str, int], dict[date, _Losses]] = {}
         for first, end in _groups(text["contestant"], ages, days):
             if sound.get(days[first]) == data[first]:
-                sat.setdefault((text["contestant"][first], ages[first]), {})[days[first]] = _Sat(
+                scored.setdefault((text["contestant"][first], ages[first]), {})[days[first]] = _Losses(
                     text["model"][first],
                     text["definition"][first],
                     blocks[first:end],
                     units[first:end],
                     losses[first:end],
                 )
-        return cls(sat, through)
+        return cls(scored, through)
 
     def model_of(self, recipe: str, day: date, definition: str) -> str | None:
-        """The model that the recipe's fresh fit of a day was; None where none sat, or another declaration of it."""
-        sat = self._of(recipe).get(day)
-        return sat.model if sat is not None and sat.definition == definition else None
+        """The model of the recipe's fresh fit of a day; None where none was scored, or another declaration of it."""
+        scored = self._of(recipe).get(day)
+        return scored.model if scored is not None and scored.definition == definition else None
 
-    def rivalry(self, champion: str, recipe: str, definition: str, since: date) -> Track:
+    def head_to_head(self, champion: str, recipe: str, definition: str, since: date) -> PairedDays:
         """The champion (a model) and the recipe's fresh fits, on the days after ``since``."""
         champions, fresh = self._of(CHAMPION), self._of(recipe)
-        return Track.of(
+        return PairedDays.of(
             _pair(day, champions[day], fresh[day])
             for day in self._days(since)
             if day in champions
@@ -175,58 +175,58 @@ class Sums:
             and fresh[day].definition == definition
         )
 
-    def served(self, one: tuple[str, str], other: tuple[str, str], since: date) -> Track:
+    def served(self, one: tuple[str, str], other: tuple[str, str], since: date) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
 
         Args:
-            one: Name and definition of the recipe in office.
+            one: Name and definition of the serving recipe.
             other: The same of the one that would take over.
-            since: The day on which the recipe in office took over.
+            since: The day on which the serving recipe took over.
         """
-        return Track.of(self._served(day, one, other) for day in self._days(since))
+        return PairedDays.of(self._served(day, one, other) for day in self._days(since))
 
-    def ageing(self, recipe: str, definition: str) -> tuple[Track, ...]:
+    def ageing(self, recipe: str, definition: str) -> tuple[PairedDays, ...]:
         """The recipe's older fits and its fresh ones, for each age."""
         fresh = self._of(recipe)
 
-        def days(age: int) -> Iterator[Day | None]:
+        def days(age: int) -> Iterator[PairedDay | None]:
             for day, old in self._of(recipe, age).items():
                 if day in fresh and old.definition == fresh[day].definition == definition:
                     yield _pair(day, old, fresh[day])
 
-        return tuple(Track.of(days(age)) for age in AGES)
+        return tuple(PairedDays.of(days(age)) for age in AGES)
 
-    def _served(self, day: date, one: tuple[str, str], other: tuple[str, str]) -> Day | None:
+    def _served(self, day: date, one: tuple[str, str], other: tuple[str, str]) -> PairedDay | None:
         sides = []
         ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (one, other))]
         for name, definition in (one, other):
-            sat = [self._of(name, age)[day] for age in ages]
-            if not sat or any(of.definition != definition or not _alike(of, sat[0]) for of in sat):
+            scored = [self._of(name, age)[day] for age in ages]
+            if not scored or any(of.definition != definition or not _alike(of, scored[0]) for of in scored):
                 return None
-            sides.append(sat[0]._replace(losses=np.mean([of.losses for of in sat], axis=0)))
+            sides.append(scored[0]._replace(losses=np.mean([of.losses for of in scored], axis=0)))
         return _pair(day, *sides)
 
-    def _of(self, contestant: str, age: int = 0) -> Mapping[date, _Sat]:
-        return self.sat.get((contestant, age), {})
+    def _of(self, contestant: str, age: int = 0) -> Mapping[date, _Losses]:
+        return self.scored.get((contestant, age), {})
 
     def _days(self, since: date) -> list[date]:
         first = max(since, self.through - timedelta(MEMORY))
         return [first + timedelta(n) for n in range(1, (self.through - first).days + 1)]
 
 
-def _alike(one: _Sat, other: _Sat) -> bool:
-    """Whether both sat the same units in the same blocks.
+def _alike(one: _Losses, other: _Losses) -> bool:
+    """Whether both were scored on the same units in the same blocks.
 
     They did, unless the day was run again for some recipes only after the declaration's block or features had changed.
     """
     return np.array_equal(one.blocks, other.blocks) and np.array_equal(one.units, other.units)
 
 
-def _pair(day: date, reference: _Sat, candidate: _Sat) -> Day | None:
+def _pair(day: date, reference: _Losses, candidate: _Losses) -> PairedDay | None:
     """Both on one day; None where they can't be compared: such a day is no evidence until it is run again whole."""
     if not _alike(reference, candidate):
         return None
-    return Day.of(np.datetime64(day), reference.losses, candidate.losses, candidate.units)
+    return PairedDay.of(np.datetime64(day), reference.losses, candidate.losses, candidate.units)
 
 
 def _groups(*columns: Sequence[Any]) -> Iterator[tuple[int, int]]:

@@ -23,8 +23,8 @@ def with_new_keys(
     """The units of the scored day with a slice ``new_<key>=yes`` for each key, and one of those without a value.
 
     All others are in no slice of it: they are most of the units, and would only take their part of the error allowed.
-    New is what no row of the first feed had in the **longest** training window of the use case, whoever sits: so the
-    slice is the same units for all contestants, and what only a short memory has forgotten is not called new.
+    New is what no row of the first feed had in the **longest** training window of the use case, whoever is scored: so
+    the slice is the same units for all contestants, and what only a short memory has forgotten is not called new.
 
     Args:
         usecase: Names the keys.

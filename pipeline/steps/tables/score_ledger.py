@@ -19,9 +19,9 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.models.predictions import answered
 
-#: Contestant name of whoever reigns.
+#: Contestant name of whoever is champion.
 CHAMPION = "champion"
-#: The version of a score ledger in which nobody ever sat.
+#: The version of a score ledger in which nobody ever scored.
 NOTHING = -1
 
 
@@ -48,7 +48,7 @@ def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: D
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class Scoring:
     """One contestant's predictions for the scored day.
 
     Attributes:
@@ -68,7 +68,7 @@ class Sitting:
     definition: str = ""
 
 
-def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[Sitting]) -> Rows:
+def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[Scoring]) -> Rows:
     """The ledger's rows of one day.
 
     Args:
@@ -76,7 +76,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[S
         kind: Gives the loss.
         units: The day's units.
         data: Digest of the day's data, so that rows scored on other data can be told apart.
-        sittings: The contestants.
+        scorings: The contestants.
 
     Raises:
         AssertionError: If a contestant was trained on the scored day or later. The ledger holds no such row.
@@ -84,29 +84,29 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, sittings: Sequence[S
     import pyarrow as pa
 
     parts = []
-    for sitting in sittings:
-        if not sitting.trained_through < day:
+    for scoring in scorings:
+        if not scoring.trained_through < day:
             raise AssertionError(
-                f"lineage: {sitting.contestant} ({sitting.model[:12]}) was trained through {sitting.trained_through}, "
+                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through {scoring.trained_through}, "
                 f"so it can't be scored on {day}"
             )
-        loss = kind.loss(units.labels, sitting.predictions)
+        loss = kind.loss(units.labels, scoring.predictions)
         count = len(units)
         parts.append(
             pa.table(
                 {
                     "day": pa.array([day] * count, pa.date32()),
                     "unit": pa.array(units.keys.tolist(), pa.string()),
-                    "contestant": pa.array([sitting.contestant] * count, pa.string()),
-                    "model": pa.array([sitting.model] * count, pa.string()),
-                    "recipe": pa.array([sitting.recipe] * count, pa.string()),
-                    "trained_through": pa.array([sitting.trained_through] * count, pa.date32()),
-                    "prediction": _column(sitting.predictions),
+                    "contestant": pa.array([scoring.contestant] * count, pa.string()),
+                    "model": pa.array([scoring.model] * count, pa.string()),
+                    "recipe": pa.array([scoring.recipe] * count, pa.string()),
+                    "trained_through": pa.array([scoring.trained_through] * count, pa.date32()),
+                    "prediction": _column(scoring.predictions),
                     "label": pa.array(units.labels, pa.float64(), from_pandas=True),
                     "unlabelled": pa.array(units.unlabelled.tolist(), pa.string()),
                     "loss": pa.array(loss, pa.float64(), from_pandas=True),
                     "block": pa.array(units.blocks.tolist(), pa.string()),
-                    "definition": pa.array([sitting.definition] * count, pa.string()),
+                    "definition": pa.array([scoring.definition] * count, pa.string()),
                     "data": pa.array([data] * count, pa.string()),
                     **{f"slice:{name}": pa.array(v.tolist(), pa.string()) for name, v in units.slices.items()},
                 }
@@ -127,16 +127,16 @@ def digest_of(rows: Rows) -> str:
 
 
 def keep_others(existing: Rows, fresh: Rows) -> Rows:
-    """``fresh`` plus those existing rows of the same data whose contestant did not sit again.
+    """``fresh`` plus those existing rows of the same data whose contestant was not scored again.
 
     A run that was asked for some recipes only must not lose what the others scored on that day.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    sat = pa.array(sorted(set(fresh["contestant"].to_pylist())), pa.string())
+    scored = pa.array(sorted(set(fresh["contestant"].to_pylist())), pa.string())
     stay = pc.and_(
-        pc.equal(existing["data"], fresh["data"][0]), pc.invert(pc.is_in(existing["contestant"], value_set=sat))
+        pc.equal(existing["data"], fresh["data"][0]), pc.invert(pc.is_in(existing["contestant"], value_set=scored))
     )
     kept = existing.filter(stay)
     # A slice that was declared since has no value in the rows that stay.
@@ -170,7 +170,7 @@ def _floats(rows: Rows, column: str) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class ScoreLedger:
     """The ledger's rows of some days, as arrays.
 
     Attributes:
@@ -195,7 +195,7 @@ class Ledger:
     @classmethod
     def read(
         cls, store: Any, usecase: str, version: int, days: Days, sound: Mapping[date, str] | None = None
-    ) -> Ledger:
+    ) -> ScoreLedger:
         """Read the rows of ``days`` as of ``version``.
 
         Args:
@@ -231,7 +231,7 @@ class Ledger:
         )
 
     @classmethod
-    def empty(cls) -> Ledger:
+    def empty(cls) -> ScoreLedger:
         """No rows at all."""
         days, words, floats = np.empty(0, "datetime64[D]"), np.empty(0, np.str_), np.empty(0)
         return cls(days, words, words, words, words, words, floats, floats, {})
@@ -240,11 +240,11 @@ class Ledger:
         return {(self.days[i], str(self.units[i])): int(i) for i in np.flatnonzero(mask & np.isfinite(self.labels))}
 
     def pair(self, champion: str, since: date, recipe: str, definition: str, baseline: str) -> Paired:
-        """The labelled units that the champion, the recipe's fresh fits and the fresh baseline all sat.
+        """The labelled units that the champion, the recipe's fresh fits and the fresh baseline were all scored on.
 
         Args:
             champion: The champion's model identity.
-            since: The day on which it was crowned. Only later days count: those before chose it, or chose what was
+            since: The day on which it was promoted. Only later days count: those before chose it, or chose what was
                 rolled back, and on the day itself it is its own recipe's fresh fit.
             recipe: The recipe that is compared with it.
             definition: Digest of the recipe's declaration now; fits of another declaration are no evidence for it.
@@ -267,7 +267,7 @@ class Ledger:
         )
 
     def fresh(self, recipe: str, definition: str, other: str, other_definition: str) -> Paired:
-        """The labelled units that the fresh fits of two recipes both sat, ``other`` in the champion's place.
+        """The labelled units that the fresh fits of two recipes were both scored on, ``other`` in the champion's place.
 
         Units to which ``other`` had no answer are left out: what breaks it now and then must not stop its rivals.
         """

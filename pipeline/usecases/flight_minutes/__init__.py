@@ -15,11 +15,11 @@ from pipeline.core.gates import (
     Golden,
     Latency,
     NoLeak,
+    NoServingSkew,
     NothingShared,
     Repeatable,
     Resources,
     RightToWrong,
-    SameAlone,
     ScoreShift,
     SimplerPreferred,
     Sound,
@@ -63,7 +63,7 @@ FLIGHT_MINUTES = Usecase(
         # The most that an input of 2013 removes on any day is a quarter: the state of the airport, on days of storms.
         # What would leak, the flight's own delay at departure, removes two fifths.
         NoLeak(one_column=0.33),
-        SameAlone(),
+        NoServingSkew(),
         Golden(),
         NothingShared(),
         Repeatable(),

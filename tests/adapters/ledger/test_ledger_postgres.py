@@ -235,7 +235,12 @@ ADDRESSES = {
 @pytest.mark.parametrize(("changes", "kind", "code", "said"), ADDRESSES.values(), ids=ADDRESSES)
 @pytest.mark.parametrize("prepares", [False, True])
 def test_an_address_that_does_not_lead_to_a_ledger_is_one_sentence_without_password(
-    prepared: PostgresPlace, changes: dict[str, object], kind: type[PipelineError], code: str, said: str, prepares: bool
+    prepared: PostgresPlace,
+    changes: dict[str, object],
+    kind: type[PipelineError],
+    code: str,
+    said: str,
+    prepares: bool,
 ) -> None:
     url = _elsewhere(prepared.url, **changes)
     with pytest.raises(kind, match=said) as caught:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from worlds import BINARY, world
 
-from pipeline.core.evidence.candidate import Evidence, Exam
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay
 from pipeline.core.evidence.measurements import Timing
 
 
@@ -15,10 +15,10 @@ def test_arrays_that_do_not_line_up_are_refused_by_name():
     for field in ("labels", "champion", "candidate", "baseline", "blocks"):
         with pytest.raises(ValueError, match=field):
             replace(evidence.paired, **{field: getattr(evidence.paired, field)[:-1]})
-    for field in ("champion", "candidate", "twin", "blocks"):
+    for field in ("champion", "candidate", "resampled", "blocks"):
         with pytest.raises(ValueError, match=field):
-            replace(evidence.exam, **{field: getattr(evidence.exam, field)[:-1]})
-    for part in (evidence.paired, evidence.exam):
+            replace(evidence.holdout, **{field: getattr(evidence.holdout, field)[:-1]})
+    for part in (evidence.paired, evidence.holdout):
         with pytest.raises(ValueError, match="slice 'origin'"):
             replace(part, slices={"origin": part.slices["origin"][:-1]})
 
@@ -32,9 +32,9 @@ def test_a_missing_day_is_refused():
 
 
 def test_a_matrix_of_predictions_is_refused():
-    exam = world().exam
+    holdout = world().holdout
     with pytest.raises(ValueError, match="exam candidate"):
-        replace(exam, candidate=np.stack([exam.candidate, exam.candidate], axis=1))
+        replace(holdout, candidate=np.stack([holdout.candidate, holdout.candidate], axis=1))
 
 
 def test_timings_come_in_pairs():
@@ -72,6 +72,6 @@ def test_evidence_without_pairs_has_no_losses():
 
 def test_words_of_any_type_are_taken_as_text():
     none = np.zeros(3)
-    exam = Exam(none, np.array([1, 2, 3]), none, none, {"n": np.array(["a", "b", "c"], dtype=object)}, none)
-    assert exam.blocks.tolist() == ["1", "2", "3"]
-    assert exam.slices["n"].dtype.kind == "U"
+    holdout = HoldoutDay(none, np.array([1, 2, 3]), none, none, {"n": np.array(["a", "b", "c"], dtype=object)}, none)
+    assert holdout.blocks.tolist() == ["1", "2", "3"]
+    assert holdout.slices["n"].dtype.kind == "U"

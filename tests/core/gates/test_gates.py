@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from worlds import BINARY, KINDS, REGRESSION, derived, nearer, shuffled, twin_of_champion, world, worlds
+from worlds import BINARY, KINDS, REGRESSION, copy_of_champion, derived, nearer, shuffled, world, worlds
 
-from pipeline.core.evidence.candidate import Evidence, Exam, Paired, Stage
+from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Paired, Stage
 from pipeline.core.evidence.measurements import Answers, Footprint, Timing
 from pipeline.core.gates import (
     BeatsBaseline,
@@ -22,12 +22,12 @@ from pipeline.core.gates import (
     Golden,
     Latency,
     NoLeak,
+    NoServingSkew,
     NothingShared,
     NotWorse,
     Repeatable,
     Resources,
     RightToWrong,
-    SameAlone,
     ScoreShift,
     SimplerPreferred,
     Sound,
@@ -70,7 +70,7 @@ GATES = (
     Golden(),
     Repeatable(),
     NoLeak(),
-    SameAlone(),
+    NoServingSkew(),
     NothingShared(),
     Resources(),
 )
@@ -78,7 +78,7 @@ ABOUT_LOSS = (NotWorse(0.005), Better(), BeatsBaseline(), EverySlice(0.05, at_le
 #: They ask for more than being as good as the champion.
 ASKS_FOR_MORE = (Better, BeatsBaseline, Floor, SimplerPreferred)
 #: Those that hold the candidate against nobody: a champion that breaks what they ask is nothing to be as good as.
-ABSOLUTE = (Golden, Repeatable, NoLeak, SameAlone, NothingShared)
+ABSOLUTE = (Golden, Repeatable, NoLeak, NoServingSkew, NothingShared)
 every_gate = pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 laws = settings(max_examples=20, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -98,21 +98,21 @@ def outcome(gate, evidence):
 def law_a_twin_of_the_champion_is_never_refused_for_being_worse(gate, evidence):
     if isinstance(gate, ASKS_FOR_MORE):
         return
-    same = twin_of_champion(evidence)
+    same = copy_of_champion(evidence)
     if isinstance(gate, ABSOLUTE):
         return
-    if isinstance(gate, Sound) and len(np.unique(same.exam.candidate, axis=0)) == 1:
+    if isinstance(gate, Sound) and len(np.unique(same.holdout.candidate, axis=0)) == 1:
         return  # a champion that tells nothing apart is no model to be as good as
     assert outcome(gate, same) is not FAIL
 
 
 def law_a_twin_of_the_champion_is_never_better(gate, evidence):
     if isinstance(gate, Better):
-        assert outcome(gate, twin_of_champion(evidence)) is not PASS
+        assert outcome(gate, copy_of_champion(evidence)) is not PASS
 
 
 def law_not_a_number_never_passes(gate, evidence, place):
-    paired, exam, timing = evidence.paired, evidence.exam, evidence.timing
+    paired, holdout, timing = evidence.paired, evidence.holdout, evidence.timing
 
     def poisoned(values):
         values = values.copy()
@@ -122,7 +122,7 @@ def law_not_a_number_never_passes(gate, evidence, place):
     sick = replace(
         evidence,
         paired=replace(paired, candidate=poisoned(paired.candidate)),
-        exam=replace(exam, candidate=poisoned(exam.candidate)),
+        holdout=replace(holdout, candidate=poisoned(holdout.candidate)),
         timing=replace(timing, single=poisoned(timing.single), batch=poisoned(timing.batch)),
         simpler={name: replace(pair, candidate=poisoned(pair.candidate)) for name, pair in evidence.simpler.items()},
         footprint=Footprint(poisoned(evidence.footprint.load), *[(1.0, np.nan)] * 3),
@@ -142,12 +142,12 @@ def poisoned_answers(answers, place):
 
 
 def law_nothing_never_passes(gate, evidence):
-    paired, exam, timing = evidence.paired, evidence.exam, evidence.timing
+    paired, holdout, timing = evidence.paired, evidence.holdout, evidence.timing
     none, words = np.empty(0), np.empty(0, dtype=str)
     empty = replace(
         evidence,
         paired=Paired(np.empty(0, "datetime64[D]"), words, none, none, none, none, dict.fromkeys(paired.slices, words)),
-        exam=Exam(none, words, none, none, dict.fromkeys(exam.slices, words), none),
+        holdout=HoldoutDay(none, words, none, none, dict.fromkeys(holdout.slices, words), none),
         timing=Timing(timing.single[:0], timing.batch[:0], timing.rows),
         footprint=Footprint(timing.single[:0], *[(np.nan, np.nan)] * 3),
         repeated=replace(evidence.repeated, rows=0, again=0, anew=0),
@@ -160,7 +160,7 @@ def law_nothing_never_passes(gate, evidence):
     if reads := getattr(gate, "reads", ""):
         assert outcome(gate, replace(evidence, **{reads: None})) is UNKNOWN
     elif gate.stage is Stage.REFIT:
-        assert outcome(gate, replace(evidence, exam=replace(exam, twin=None))) is UNKNOWN
+        assert outcome(gate, replace(evidence, holdout=replace(holdout, resampled=None))) is UNKNOWN
 
 
 def law_the_order_of_rows_changes_nothing(gate, evidence, seed):
@@ -194,7 +194,7 @@ def law_a_finding_can_be_read_and_kept(gate, evidence):
         assert "nan" not in str(finding)
 
 
-WITHOUT_FLOATS = (Repeatable, SameAlone, NothingShared)
+WITHOUT_FLOATS = (Repeatable, NoServingSkew, NothingShared)
 ABOUT_LOSS_TYPES = tuple(type(gate) for gate in ABOUT_LOSS)
 
 
@@ -299,7 +299,7 @@ def test_a_gate_without_an_answer_is_unknown():
 def test_a_better_candidate_passes_every_gate_that_allows_it_to_change(kind):
     evidence = world(4, kind=kind, days=14, blocks=40, skill=0.3)
     roomy = (NotWorse(0.005), Better(), BeatsBaseline(0.01), EverySlice(0.05), Latency(1.25), Sound())
-    roomy += (Golden(), Repeatable(), NoLeak(), SameAlone(), NothingShared(), Resources())
+    roomy += (Golden(), Repeatable(), NoLeak(), NoServingSkew(), NothingShared(), Resources())
     stable = (Churn(0.3), RightToWrong(0.3), ScoreShift(0.5), DecisionMix(0.2), TopOfList(0.5, share=0.1))
     worth = (Floor(15.0), Value(missed, margin=3.0), Calibration(0.2), SimplerPreferred(0.0))
     findings = judge(roomy + stable + worth, evidence)
@@ -473,7 +473,7 @@ def test_a_machine_that_is_slow_in_spells_does_not_refuse_an_equal_model():
 def test_a_constant_or_invalid_model_is_not_sound():
     evidence = world()
     for bad, words in ((np.full(180, 0.2), "all 180 predictions are 0.2"), (np.full(180, 1.2), "180 of 180")):
-        finding = Sound().judge(replace(evidence, exam=replace(evidence.exam, candidate=bad)))[0]
+        finding = Sound().judge(replace(evidence, holdout=replace(evidence.holdout, candidate=bad)))[0]
         assert finding.outcome is FAIL
         assert words in finding.text
 
@@ -489,37 +489,39 @@ def test_churn_counts_only_what_refitting_does_not_change_anyway():
 
 
 def moved_world():
-    """The candidate says yes far more often, and so does its twin."""
+    """The candidate says yes far more often, and so does its resampled refit."""
     evidence = world(3, blocks=40)
-    exam = evidence.exam
-    up = replace(exam, candidate=np.clip(exam.candidate + 0.3, 0, 1), twin=np.clip(exam.twin + 0.3, 0, 1))
-    return replace(evidence, exam=up)
+    holdout = evidence.holdout
+    up = replace(
+        holdout, candidate=np.clip(holdout.candidate + 0.3, 0, 1), resampled=np.clip(holdout.resampled + 0.3, 0, 1)
+    )
+    return replace(evidence, holdout=up)
 
 
 def test_a_recipe_that_changes_wildly_from_fit_to_fit_buys_itself_no_room():
     evidence = world(3, blocks=60, per_block=40)
     shuffle = np.random.default_rng(0).permutation
-    exam = evidence.exam
-    wild = replace(exam, candidate=shuffle(exam.champion), twin=shuffle(exam.champion))
+    holdout = evidence.holdout
+    wild = replace(holdout, candidate=shuffle(holdout.champion), resampled=shuffle(holdout.champion))
     for gate in (Churn(0.1), RightToWrong(0.05)):
-        finding = ask(gate, replace(evidence, exam=wild))[0]
+        finding = ask(gate, replace(evidence, holdout=wild))[0]
         assert finding.outcome is FAIL, finding
-    low, high = (np.clip(exam.champion + by, 0, 1) for by in (-0.3, 0.3))
-    jumpy = replace(exam, candidate=low, twin=high)
-    assert outcome(ScoreShift(0.2), replace(evidence, exam=jumpy)) is FAIL
-    assert outcome(DecisionMix(0.05), replace(evidence, exam=jumpy)) is FAIL
+    low, high = (np.clip(holdout.champion + by, 0, 1) for by in (-0.3, 0.3))
+    jumpy = replace(holdout, candidate=low, resampled=high)
+    assert outcome(ScoreShift(0.2), replace(evidence, holdout=jumpy)) is FAIL
+    assert outcome(DecisionMix(0.05), replace(evidence, holdout=jumpy)) is FAIL
 
 
 def test_a_slice_whose_mix_cannot_be_judged_is_not_passed_over():
     evidence = world(3, blocks=60, per_block=40)
-    lone = np.where(evidence.exam.blocks == evidence.exam.blocks[0], "alone", "rest")
-    split = replace(evidence, exam=replace(evidence.exam, slices={"kind": lone}))
+    lone = np.where(evidence.holdout.blocks == evidence.holdout.blocks[0], "alone", "rest")
+    split = replace(evidence, holdout=replace(evidence.holdout, slices={"kind": lone}))
     whole, summary, *_ = DecisionMix(0.5, at_least=20).judge(split)
     assert (whole.outcome, summary.outcome) == (PASS, UNKNOWN)
     assert "cannot judge kind=alone" in summary.text
     tiny = DecisionMix(0.5, at_least=len(lone)).judge(split)
     assert [finding.outcome for finding in tiny] == [PASS, UNKNOWN]
-    assert len(DecisionMix(0.5).judge(replace(evidence, exam=replace(evidence.exam, slices={})))) == 1
+    assert len(DecisionMix(0.5).judge(replace(evidence, holdout=replace(evidence.holdout, slices={})))) == 1
 
 
 def test_a_moved_model_is_seen_by_every_stability_gate():
@@ -529,10 +531,12 @@ def test_a_moved_model_is_seen_by_every_stability_gate():
 
 def test_the_mix_of_decisions_is_judged_per_slice_too():
     evidence = world(3, days=1, blocks=60, per_block=40)
-    exam = evidence.exam
-    up = np.where(exam.slices["carrier"] == "B6", 0.4, 0)
-    hurt = replace(exam, candidate=np.clip(exam.candidate + up, 0, 1), twin=np.clip(exam.twin + up, 0, 1))
-    whole, summary, *slices = DecisionMix(0.15).judge(replace(evidence, exam=hurt))
+    holdout = evidence.holdout
+    up = np.where(holdout.slices["carrier"] == "B6", 0.4, 0)
+    hurt = replace(
+        holdout, candidate=np.clip(holdout.candidate + up, 0, 1), resampled=np.clip(holdout.resampled + up, 0, 1)
+    )
+    whole, summary, *slices = DecisionMix(0.15).judge(replace(evidence, holdout=hurt))
     assert whole.outcome is PASS
     assert summary.outcome is FAIL
     assert [finding.about for finding in slices if finding.outcome is FAIL] == ["carrier=B6"]
@@ -548,12 +552,12 @@ def test_churn_that_looks_fine_but_is_not_shown_to_be_is_unknown():
 def test_right_to_wrong_counts_what_the_candidate_spoils_beyond_what_refitting_it_spoils():
     n = 200
     labels = np.ones(n)
-    champion, candidate, twin = np.full(n, 0.9), np.full(n, 0.9), np.full(n, 0.9)
+    champion, candidate, resampled = np.full(n, 0.9), np.full(n, 0.9), np.full(n, 0.9)
     candidate[:30] = 0.1  # spoilt by the candidate
     champion[30:40] = 0.1  # mended by it
-    twin[40:50] = 0.1  # spoilt by refitting
-    exam = Exam(labels, np.arange(n).astype(str), champion, candidate, {}, twin)
-    finding = RightToWrong(0.05).judge(Evidence(BINARY, "a", "b", exam=exam))[0]
+    resampled[40:50] = 0.1  # spoilt by refitting
+    holdout = HoldoutDay(labels, np.arange(n).astype(str), champion, candidate, {}, resampled)
+    finding = RightToWrong(0.05).judge(Evidence(BINARY, "a", "b", holdout=holdout))[0]
     assert finding.value == pytest.approx(0.15 - 0.05)
     assert "15 % went from right to wrong, 5 % from wrong to right; refitting on a resample spoils 5 %" in finding.text
 
@@ -562,17 +566,19 @@ def test_a_wide_net_of_slices_rarely_rings_by_chance_about_the_mix_either():
     rings = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        champion, candidate, twin = rng.uniform(0.3, 0.7, (3, 3000))
+        champion, candidate, resampled = rng.uniform(0.3, 0.7, (3, 3000))
         words = np.arange(3000).astype(str)
-        exam = Exam(champion, words, champion, candidate, {"carrier": rng.integers(0, 20, 3000).astype(str)}, twin)
-        rings += DecisionMix(0.01).judge(Evidence(BINARY, "a", "b", exam=exam))[1].outcome is FAIL
+        holdout = HoldoutDay(
+            champion, words, champion, candidate, {"carrier": rng.integers(0, 20, 3000).astype(str)}, resampled
+        )
+        rings += DecisionMix(0.01).judge(Evidence(BINARY, "a", "b", holdout=holdout))[1].outcome is FAIL
     assert rings <= 100 * 0.05 + 3 * np.sqrt(100 * 0.05 * 0.95)
 
 
 def test_right_to_wrong_needs_labels():
     evidence = world(3, blocks=40)
-    labels = np.where(np.arange(len(evidence.exam)) < 50, evidence.exam.labels, np.nan)
-    finding = RightToWrong(0.05).judge(replace(evidence, exam=replace(evidence.exam, labels=labels)))[0]
+    labels = np.where(np.arange(len(evidence.holdout)) < 50, evidence.holdout.labels, np.nan)
+    finding = RightToWrong(0.05).judge(replace(evidence, holdout=replace(evidence.holdout, labels=labels)))[0]
     assert finding.outcome is UNKNOWN
     assert "50 labelled units" in finding.text
 

@@ -14,8 +14,8 @@ from worlds import BINARY, REGRESSION, WAIVED, measured
 
 from pipeline.core.evidence.candidate import Evidence
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
-from pipeline.core.gates import Golden, NoLeak, NothingShared, Repeatable, Resources, SameAlone
-from pipeline.core.stats import removed_alone, so_many_by_chance
+from pipeline.core.gates import Golden, NoLeak, NoServingSkew, NothingShared, Repeatable, Resources
+from pipeline.core.stats import explained_by_one_column, so_many_by_chance
 from pipeline.core.verdict import Outcome, joint
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -127,11 +127,11 @@ def test_an_estimator_takes_the_declared_inputs_and_nothing_else():
 
 
 def test_inputs_that_differ_alone_fail_and_what_was_not_computed_is_unknown():
-    assert judged(SameAlone(), audited=AUDITED)[0].outcome is PASS
+    assert judged(NoServingSkew(), audited=AUDITED)[0].outcome is PASS
     differs = replace(AUDITED, differs=("size of B6 1 is 3 alone, 4 on the day's table",))
-    assert "1 input of a request differ" in judged(SameAlone(), audited=differs)[0].text
-    assert judged(SameAlone(), audited=differs)[0].outcome is FAIL
-    assert judged(SameAlone(), audited=replace(AUDITED, silent="no frame of one row"))[0].outcome is UNKNOWN
+    assert "1 input of a request differ" in judged(NoServingSkew(), audited=differs)[0].text
+    assert judged(NoServingSkew(), audited=differs)[0].outcome is FAIL
+    assert judged(NoServingSkew(), audited=replace(AUDITED, silent="no frame of one row"))[0].outcome is UNKNOWN
 
 
 def test_one_unit_at_the_same_moment_in_training_is_one_too_many():
@@ -211,7 +211,7 @@ def test_what_was_measured_comes_back_to_the_bit(seed, number, alone):
 def test_a_gate_says_the_same_of_what_was_kept(seed):
     made = measured(seed, 100)
     kept = {name: type(value).from_dict(json.loads(json.dumps(value.to_dict()))) for name, value in made.items()}
-    for gate in (Golden(), Repeatable(), NoLeak(), SameAlone(), NothingShared(), Resources()):
+    for gate in (Golden(), Repeatable(), NoLeak(), NoServingSkew(), NothingShared(), Resources()):
         one, two = (gate.judge(Evidence(BINARY, "a", "b", **part)) for part in (made, kept))
         assert [found.to_dict() for found in one] == [found.to_dict() for found in two]
 
@@ -235,7 +235,7 @@ def column_world(seed=0, n=4000):
 
 
 def alone(learnt, judged_, labels, truth, kind=BINARY):
-    return removed_alone((learnt, labels), (judged_, truth), kind.loss, kind.constant)
+    return explained_by_one_column((learnt, labels), (judged_, truth), kind.loss, kind.constant)
 
 
 def test_a_copy_of_the_label_removes_nearly_all_and_noise_nothing():

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats as oracle
-from worlds import BINARY, REGRESSION, twin_of_champion, world
+from worlds import BINARY, REGRESSION, copy_of_champion, world
 
-from pipeline.core.evidence.candidate import NO_SLICE, Evidence, Exam, Paired
+from pipeline.core.evidence.candidate import NO_SLICE, Evidence, HoldoutDay, Paired
 from pipeline.core.evidence.measurements import Timing
 from pipeline.core.gates import BeatsBaseline, DecisionMix, EverySlice, Latency, NotWorse, RightToWrong, ScoreShift
 from pipeline.core.stats import quantile_ratio
@@ -26,8 +26,8 @@ def paired(champion, candidate, days, carrier=()):
 
 
 def test_who_is_no_different_from_the_plain_rule_is_shown_not_to_beat_it():
-    twin = twin_of_champion(world(1))
-    idle = replace(twin, plain=replace(twin.paired, slices={}))
+    resampled = copy_of_champion(world(1))
+    idle = replace(resampled, plain=replace(resampled.paired, slices={}))
     assert BeatsBaseline().judge(idle)[0].outcome is FAIL
 
 
@@ -53,27 +53,29 @@ def test_a_slice_with_many_units_on_too_few_days_is_too_few_and_stops_nobody():
     assert new.text == "carrier=new: too few, 200 units on 4 days"
 
 
-def exam(champion, candidate, twin, blocks, slices=None):
-    return Exam(np.ones(len(champion)), np.asarray(blocks).astype(str), champion, candidate, slices or {}, twin)
+def holdout(champion, candidate, resampled, blocks, slices=None):
+    return HoldoutDay(
+        np.ones(len(champion)), np.asarray(blocks).astype(str), champion, candidate, slices or {}, resampled
+    )
 
 
 def test_the_mix_of_a_slice_with_few_units_is_not_judged_however_far_it_moved():
     carrier = np.repeat(["AA", "UA", "new"], [300, 300, 40])
     before, after = np.full(640, 0.9), np.where(carrier == "new", 0.1, 0.9)
-    seen = exam(before, after, after, np.arange(640), {"carrier": carrier})
-    _, summary, *slices = DecisionMix(0.15).judge(Evidence(BINARY, "a", "b", exam=seen))
+    seen = holdout(before, after, after, np.arange(640), {"carrier": carrier})
+    _, summary, *slices = DecisionMix(0.15).judge(Evidence(BINARY, "a", "b", holdout=seen))
     assert [finding.about for finding in slices] == ["carrier=AA", "carrier=UA"]
     assert summary.outcome is PASS
     assert summary.counts == {"slices": 2}
 
 
 def test_refitting_spoils_what_the_candidate_gets_right_whatever_the_champion_made_of_it():
-    champion, candidate, twin = np.full((3, 200), 0.9)
+    champion, candidate, resampled = np.full((3, 200), 0.9)
     candidate[:30] = 0.1  # spoilt by the candidate
     champion[30:40] = 0.1  # mended by it ...
-    twin[30:50] = 0.1  # ... and spoilt by refitting, with ten that the champion had right
-    seen = exam(champion, candidate, twin, np.arange(200))
-    finding = RightToWrong(0.5).judge(Evidence(BINARY, "a", "b", exam=seen))[0]
+    resampled[30:50] = 0.1  # ... and spoilt by refitting, with ten that the champion had right
+    seen = holdout(champion, candidate, resampled, np.arange(200))
+    finding = RightToWrong(0.5).judge(Evidence(BINARY, "a", "b", holdout=seen))[0]
     assert finding.value == pytest.approx(30 / 200 - 20 / 200)
 
 
@@ -82,9 +84,9 @@ def test_the_interval_of_the_shift_of_scores_is_the_jackknife_done_by_hand():
     block = rng.integers(0, 8, 400)
     champion = rng.normal(0, 1, 400)
     candidate = champion + rng.normal(1, 0.5, 8)[block]
-    # The twin is the candidate, so that the excess is the shift itself.
-    seen = exam(champion, candidate, candidate, block)
-    finding = ScoreShift(0.5).judge(Evidence(REGRESSION, "a", "b", exam=seen))[0]
+    # The resampled refit is the candidate, so that the excess is the shift itself.
+    seen = holdout(champion, candidate, candidate, block)
+    finding = ScoreShift(0.5).judge(Evidence(REGRESSION, "a", "b", holdout=seen))[0]
     spread = np.sqrt((champion.var() + candidate.var()) / 2)
     left = [oracle.wasserstein_distance(champion[block != b], candidate[block != b]) / spread for b in range(8)]
     whole = oracle.wasserstein_distance(champion, candidate) / spread

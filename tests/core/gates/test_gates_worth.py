@@ -138,9 +138,9 @@ def test_a_cost_of_the_wrong_shape_or_without_a_number_is_unknown():
     evidence = warned(0.1)
     assert "shape ()" in Value(lambda labels, said: 3.0).judge(evidence)[0].text
     assert Value(lambda labels, said: labels * np.nan).judge(evidence)[0].outcome is UNKNOWN
-    twin = Value(delays).judge(as_champion(evidence))[0]
-    assert twin.outcome is PASS
-    assert "costs nothing more per 100 units" in twin.text
+    resampled = Value(delays).judge(as_champion(evidence))[0]
+    assert resampled.outcome is PASS
+    assert "costs nothing more per 100 units" in resampled.text
 
 
 # Calibration --------------------------------------------------------------------------------------------------------
@@ -280,8 +280,10 @@ def test_equal_recipes_are_told_apart_in_at_most_their_share_of_looks():
 
 def test_a_list_that_is_turned_over_is_refused_and_refitting_noise_is_not_held_against_it():
     evidence = world(3, days=1, blocks=60, per_block=40, refit=0.02)
-    exam = evidence.exam
-    turned = replace(evidence, exam=replace(exam, candidate=1 - exam.candidate, twin=1 - exam.twin))
+    holdout = evidence.holdout
+    turned = replace(
+        evidence, holdout=replace(holdout, candidate=1 - holdout.candidate, resampled=1 - holdout.resampled)
+    )
     assert TopOfList(0.3, share=0.1).judge(turned)[0].outcome is FAIL
     noisy = world(3, days=1, blocks=60, per_block=40, refit=0.3)
     finding = TopOfList(0.35, share=0.1).judge(noisy)[0]
@@ -292,7 +294,7 @@ def test_a_list_that_is_turned_over_is_refused_and_refitting_noise_is_not_held_a
 
 def test_the_top_can_be_told_in_cases_and_is_not_the_whole_list():
     evidence = world(3, days=1, blocks=40)
-    units = len(evidence.exam)
+    units = len(evidence.holdout)
     by_cases, by_share = TopOfList(0.3, cases=60), TopOfList(0.3, share=60 / units)
     assert by_cases.judge(evidence)[0].value == by_share.judge(evidence)[0].value
     whole = TopOfList(0.3, cases=units).judge(evidence)[0]
@@ -302,9 +304,9 @@ def test_the_top_can_be_told_in_cases_and_is_not_the_whole_list():
 
 def test_classes_that_change_places_behind_a_third_move_the_scores():
     evidence = world(3, kind=MULTICLASS, days=1, blocks=60, per_block=40)
-    exam = evidence.exam
-    swapped = replace(exam, candidate=exam.champion[:, [0, 2, 1]], twin=exam.champion[:, [0, 2, 1]])
-    finding = ScoreShift(0.2).judge(replace(evidence, exam=swapped))[0]
+    holdout = evidence.holdout
+    swapped = replace(holdout, candidate=holdout.champion[:, [0, 2, 1]], resampled=holdout.champion[:, [0, 2, 1]])
+    finding = ScoreShift(0.2).judge(replace(evidence, holdout=swapped))[0]
     assert finding.outcome is FAIL
     assert finding.text.startswith("probabilities of '")
     assert ScoreShift(0.2).judge(evidence)[0].outcome is PASS
@@ -317,9 +319,9 @@ def test_a_class_that_nobody_expects_hinders_nobody():
         rest = said[:, 1:] / said[:, 1:].sum(axis=1, keepdims=True)
         return np.concatenate([np.zeros((len(said), 1)), rest], axis=1)
 
-    exam = evidence.exam
-    sides = {name: without(getattr(exam, name)) for name in ("champion", "candidate", "twin")}
-    assert ScoreShift(0.2).judge(replace(evidence, exam=replace(exam, **sides)))[0].outcome is PASS
+    holdout = evidence.holdout
+    sides = {name: without(getattr(holdout, name)) for name in ("champion", "candidate", "resampled")}
+    assert ScoreShift(0.2).judge(replace(evidence, holdout=replace(holdout, **sides)))[0].outcome is PASS
 
 
 def test_a_prediction_of_another_shape_than_its_kind_has_is_refused():

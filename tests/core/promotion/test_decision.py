@@ -187,8 +187,8 @@ def test_whatever_is_done_the_ledger_is_one_unbroken_line(actions):
         assert line.replaced == before.version
         assert line.day >= before.day
         assert (line.version == before.version) == (line.action == "lift")
-    crowned = {entry.version: entry.model for entry in entries if entry.action in ("start", "promote")}
-    assert all(crowned[entry.version] == entry.model for entry in entries)
+    by_version = {entry.version: entry.model for entry in entries if entry.action in ("start", "promote")}
+    assert all(by_version[entry.version] == entry.model for entry in entries)
     back = previous(entries)
     barred = held(entries, day(0)).models
     assert champion(entries).model not in barred

@@ -13,9 +13,9 @@ from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sou
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
-from pipeline.core.replay.evidence import Scenes
-from pipeline.core.replay.history import Fit, Reel, Stretch
-from pipeline.core.replay.player import Reign, Replayer, Timeline
+from pipeline.core.replay.evidence import HistoryScores
+from pipeline.core.replay.history import Fit, History, Stretch
+from pipeline.core.replay.player import Replayer, Serving, Timeline
 from pipeline.core.replay.policy import Policy, changed, habits
 from pipeline.core.stats import Clusters
 from pipeline.core.verdict import Finding, Outcome, joint
@@ -26,7 +26,7 @@ GATES = (Sound(), Better(price=0.02, switch_price=0.1), BeatsBaseline(), EverySl
 
 
 @pytest.fixture(scope="module")
-def reel() -> Reel:
+def history() -> History:
     """Ten weeks, of which one day has no label at all, and one hardly any."""
     drawn = drawn_reel(days=70, units=80, blocks=9)
     stretch = drawn.stretch
@@ -34,62 +34,67 @@ def reel() -> Reel:
     labels[stretch.day == 20] = np.nan
     labels[np.flatnonzero(stretch.day == 30)[3:]] = np.nan
     without = Stretch(stretch.days, stretch.day, labels, stretch.blocks, stretch.slices)
-    return Reel(drawn.kind, without, drawn.recipes, drawn._predict)
+    return History(drawn.kind, without, drawn.recipes, drawn._predict)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ship=exam", "recipes=deep+short,every=2", "lag=3,price=0.2", "price=0.5,switch_price=1"]
+    "text", ["", "ship=scored", "recipes=deep+short,every=2", "lag=3,price=0.2", "price=0.5,switch_price=1"]
 )
 def test_who_is_stopped_early_would_not_have_been_promoted(
-    reel: Reel, text: str, monkeypatch: pytest.MonkeyPatch
+    history: History, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every gate asked of every candidate on every day decides the same, whatever is left out on the way."""
     declared = Policy("declared", "gates", RECIPES, GATES)
     policy = changed(declared, text) if text else declared
-    quick = Replayer("drawn", reel, Fit("usual", 0), 0, "usual").run(policy)
+    quick = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
     asked = []
 
     def whole(
-        self: Replayer, policy: Policy, reign: Reign, recipe: str, exam: int, found: Mapping[str, tuple[Finding, ...]]
+        self: Replayer,
+        policy: Policy,
+        serving: Serving,
+        recipe: str,
+        holdout: int,
+        found: Mapping[str, tuple[Finding, ...]],
     ) -> tuple[Finding, ...]:
-        evidence = self._evidence(policy, reign, recipe, exam)
-        paired = self.scenes.paired(reign.champion, recipe, reign.since, exam)
+        evidence = self._evidence(policy, serving, recipe, holdout)
+        paired = self.scores.paired(serving.champion, recipe, serving.since, holdout)
         evidence = replace(
             evidence,
-            ageing=self.scenes.ageing(recipe, exam) if evidence.refresh else (),
+            ageing=self.scores.ageing(recipe, holdout) if evidence.refresh else (),
             paired=paired,
-            plain=self.scenes.fresh(recipe, self.baseline, exam),
-            exam=self.scenes.exam(reign.champion, recipe, exam),
-            simpler=self._simpler(policy, reign, recipe, exam, paired, found),
+            plain=self.scores.fresh(recipe, self.baseline, holdout),
+            holdout=self.scores.holdout(serving.champion, recipe, holdout),
+            simpler=self._simpler(policy, serving, recipe, holdout, paired, found),
         )
         findings = judge(policy.gates, evidence)
         asked.append(joint(findings))
         return findings
 
     monkeypatch.setattr(replaying.Replayer, "_judge", whole)
-    slow = Replayer("drawn", reel, Fit("usual", 0), 0, "usual").run(policy)
+    slow = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
     assert (quick.served, quick.changes, quick.fits) == (slow.served, slow.changes, slow.fits)
     assert slow.changes
     assert {Outcome.PASS, Outcome.UNKNOWN} <= set(asked)
 
 
-def test_what_policies_share_changes_none_of_them(reel: Reel) -> None:
+def test_what_policies_share_changes_none_of_them(history: History) -> None:
     """What a gate found is kept for the next policy: each does what it would do as the only one."""
     declared = Policy("declared", "gates", RECIPES, GATES)
     texts = ["price=0.2", "recipes=deep", "recipes=deep+short,every=2", "price=0.5,switch_price=1"]
     policies = [declared, *(changed(declared, text) for text in texts)]
-    shared = Replayer("drawn", reel, Fit("usual", 0), 0, "usual")
+    shared = Replayer("drawn", history, Fit("usual", 0), 0, "usual")
     together = [shared.run(policy) for policy in policies]
     assert any(made.changes for made in together)
     for policy, made in zip(policies, together, strict=True):
-        alone = Replayer("drawn", reel, Fit("usual", 0), 0, "usual").run(policy)
+        alone = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
         assert (made.served, made.changes) == (alone.served, alone.changes)
 
 
-def test_blocks_are_numbered_as_from_their_names(reel: Reel) -> None:
-    scenes = Scenes(reel, 0, "usual", 14)
-    for exam in (5, 20, 25, 33):
-        paired = scenes.paired(Fit("usual", 0), "deep", -1, exam)
+def test_blocks_are_numbered_as_from_their_names(history: History) -> None:
+    scenes = HistoryScores(history, 0, "usual", 14)
+    for holdout in (5, 20, 25, 33):
+        paired = scenes.paired(Fit("usual", 0), "deep", -1, holdout)
         assert paired is not None
         named, ours = Clusters.of(paired.days, paired.blocks), paired.clusters
         assert np.array_equal(named.day, ours.day)
@@ -97,26 +102,28 @@ def test_blocks_are_numbered_as_from_their_names(reel: Reel) -> None:
         assert (named.days, named.blocks) == (ours.days, ours.blocks)
 
 
-def test_what_is_asked_late_is_what_was_asked_at_once(reel: Reel) -> None:
+def test_what_is_asked_late_is_what_was_asked_at_once(history: History) -> None:
     asked: list[tuple[int, int]] = []
 
     def predict(fit: Fit, first: int, end: int) -> object:
         asked.append((first, end))
-        return np.concatenate([np.full(int(reel.start[n + 1] - reel.start[n]), 0.01 * n) for n in range(first, end)])
+        return np.concatenate(
+            [np.full(int(history.start[n + 1] - history.start[n]), 0.01 * n) for n in range(first, end)]
+        )
 
-    mine = Reel(reel.kind, reel.stretch, ["one"], predict, horizon=5)  # type: ignore[arg-type]
+    mine = History(history.kind, history.stretch, ["one"], predict, horizon=5)  # type: ignore[arg-type]
     for day in (69, 3, 30, 12, 4, 69):
-        said = mine.said(Fit("one", 2), day)
+        said = mine.predicted(Fit("one", 2), day)
         assert said is not None
         assert np.allclose(said, 0.01 * day)
     assert sorted(asked) == [(2, 7), (7, 22), (22, 67), (67, 70)]
 
 
-def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(reel: Reel) -> None:
+def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(history: History) -> None:
     def predict(fit: Fit, first: int, end: int) -> object:
-        return None if fit.recipe == "deep" else reel._predict(fit, first, end)
+        return None if fit.recipe == "deep" else history._predict(fit, first, end)
 
-    mine = Reel(reel.kind, reel.stretch, reel.recipes, predict)  # type: ignore[arg-type]
+    mine = History(history.kind, history.stretch, history.recipes, predict)  # type: ignore[arg-type]
     assert mine.losses(Fit("deep", 3), 5) is None
     assert np.isnan(mine.loss(Fit("deep", 3), 5))
     made = Replayer("drawn", mine, Fit("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
@@ -124,43 +131,43 @@ def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(reel: Reel) -
     assert all(change.winner.recipe != "deep" for change in made.changes)
 
 
-def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(reel: Reel) -> None:
+def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(history: History) -> None:
     policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], BeatsBaseline(by=0.99)))
 
     def changes(*waivers: Waiver) -> list[int]:
-        made = Replayer("drawn", reel, Fit("usual", 0), 0, "usual", waivers=waivers).run(policy)
+        made = Replayer("drawn", history, Fit("usual", 0), 0, "usual", waivers=waivers).run(policy)
         return [change.decided for change in made.changes]
 
     def until(day: int) -> Waiver:
-        last = reel.stretch.days[day].astype(object)
+        last = history.stretch.days[day].astype(object)
         return Waiver("beats the baseline", "ada", "the plain rule is enough for now", last)
 
     assert changes() == []
-    free = changes(until(len(reel) - 1))
+    free = changes(until(len(history) - 1))
     assert len(free) >= 2
     assert changes(until(free[0])) == free[:1]
     assert changes(until(free[0] - 1)) == []
 
 
-def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_before(reel: Reel) -> None:
+def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_before(history: History) -> None:
     """At every promotion anew: who looks ahead by a day is seen, for the days ahead are turned around."""
     policies = [
         Policy("declared", "gates", RECIPES, GATES),
-        Policy("exam", "gates", RECIPES, (Better(price=0.02, switch_price=0.1),), ship="exam"),
+        Policy("scored", "gates", RECIPES, (Better(price=0.02, switch_price=0.1),), ship="scored"),
         *habits(RECIPES, "refit")[-1:],
     ]
     looked = 0
     for policy in policies:
-        whole = Replayer("drawn", reel, Fit("usual", 0), 0, "usual").run(policy)
+        whole = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
         for change in whole.changes[:6]:
             cut = change.decided + 1
-            stretch = reel.stretch
+            stretch = history.stretch
             turned = np.where(stretch.day >= cut, 1 - stretch.labels, stretch.labels)
-            other = Reel(
-                reel.kind,
+            other = History(
+                history.kind,
                 Stretch(stretch.days, stretch.day, turned, stretch.blocks, stretch.slices),
-                reel.recipes,
-                reel._predict,
+                history.recipes,
+                history._predict,
             )
             again = Replayer("drawn", other, Fit("usual", 0), 0, "usual").run(policy)
             assert again.served[: cut + 1] == whole.served[: cut + 1], (policy.name, cut)
@@ -169,7 +176,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
     assert looked >= 5
 
 
-def learning(cut: int | None = None, days: int = 60, units: int = 120) -> Reel:
+def learning(cut: int | None = None, days: int = 60, units: int = 120) -> History:
     """A reel whose fits do learn, from the days before theirs; from day ``cut`` on the whole world is another one."""
     rng = np.random.default_rng(1)
     day, cue = np.repeat(np.arange(days), units), rng.normal(size=days * units)
@@ -199,7 +206,7 @@ def learning(cut: int | None = None, days: int = 60, units: int = 120) -> Reel:
 
     calendar = np.datetime64("2013-01-01") + np.arange(days)
     stretch = Stretch(calendar, day, labels, blocks, {"kind": kinds})
-    return Reel(Binary("late"), stretch, [*windows], predict, horizon=10)  # type: ignore[arg-type]
+    return History(Binary("late"), stretch, [*windows], predict, horizon=10)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("delay", "lag"), [(0, 0), (3, 0), (0, 4), (5, 1)])
@@ -208,14 +215,14 @@ def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: i
     gates = (Sound(), Better(price=0.02, switch_price=0.1), BeatsBaseline(), EverySlice(0.3), SimplerPreferred(0.005))
     policies = [
         Policy("declared", "gates", ("short", "long"), gates, lag=lag),
-        Policy("exam", "gates", ("short", "long"), (Better(price=0.01, switch_price=0.05),), lag=lag, ship="exam"),
+        Policy("scored", "gates", ("short", "long"), (Better(price=0.01, switch_price=0.05),), lag=lag, ship="scored"),
         *(replace(habit, lag=lag) for habit in habits(("short", "long"), "refit")),
     ]
     first = 4 + delay + 1
 
     def lived(cut: int | None) -> list[Timeline]:
-        reel = learning(cut)
-        player = Replayer("drawn", reel, Fit("usual", 4), first, "usual", delay)
+        history = learning(cut)
+        player = Replayer("drawn", history, Fit("usual", 4), first, "usual", delay)
         return [player.run(policy) for policy in policies]
 
     whole = lived(None)
@@ -226,7 +233,7 @@ def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: i
         for day, fit in enumerate(timeline.served, first):
             assert fit not in changes or fit.day <= day - delay - lag, (timeline.policy.name, day, fit)
     for cut in (17, 30, 43):
-        # On day t the exam of day t - delay is marked; who wins it serves from day t + 1 + lag on.
+        # On day t the holdout day of day t - delay is marked; who wins it serves from day t + 1 + lag on.
         settled = cut - 1 + delay + 1 + lag
         for one, two in zip(whole, lived(cut), strict=True):
             before, after = ([change for change in of.changes if change.decided < cut] for of in (one, two))

@@ -31,8 +31,8 @@ def test_a_changed_number_is_the_only_thing_that_changes(price: float, every: in
 
 
 def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
-    made = changed(DECLARED, "recipes=long,ship=exam,window.long=30,every_slice.margin=0.2,first_by_chance=2")
-    assert (made.recipes, made.ship) == (("long_on_30",), "exam")
+    made = changed(DECLARED, "recipes=long,ship=scored,window.long=30,every_slice.margin=0.2,first_by_chance=2")
+    assert (made.recipes, made.ship) == (("long_on_30",), "scored")
     assert made.gates == (Sound(), Better(first_by_chance=2), EverySlice(margin=0.2))
     assert windows("price=1, window.long=30,window.short=7") == {"long": 30, "short": 7}
     assert [gate.name for gate in changed(DECLARED, "gates=better+sound").gates] == ["sound", "better"]
@@ -62,7 +62,7 @@ def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
         ("gates=latency+better", "no gate 'latency' to replay; there are sound, better, every_slice"),
         ("latency.p95_ratio=1", "no gate 'latency' to replay"),
         ("every_slice.size=1", "has no number 'size'; it has margin"),
-        ("price=0.1,ship=exam,price=0.2", "says price more than once"),
+        ("price=0.1,ship=scored,price=0.2", "says price more than once"),
         ("every_slice.margin=wide", "every_slice.margin is a number"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from pipeline.core.evidence.paired_days import Day, Noise, Track
+from pipeline.core.evidence.paired_days import Noise, PairedDay, PairedDays
 from pipeline.core.stats.sequential import (
     CLIP,
     DRIFTS,
@@ -105,27 +105,27 @@ def units(rng, days, gain=0.0, spread=0.0, blocks=30, per_day=300):
         sizes = np.maximum(rng.poisson(per_day / blocks, blocks), 1)
         shared = 0.05 * rng.normal(size=blocks) + gain + spread * rng.normal()
         own = 0.2 * rng.normal(size=blocks) * np.sqrt(sizes)
-        found.append(Day.of(np.datetime64("2020-01-01") + day, sizes * (0.5 + shared) + own, 0.5 * sizes, sizes))
-    return Track.of(found)
+        found.append(PairedDay.of(np.datetime64("2020-01-01") + day, sizes * (0.5 + shared) + own, 0.5 * sizes, sizes))
+    return PairedDays.of(found)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.02], ids=["blocks only", "blocks and days"])
 def test_units_that_fail_together_do_not_set_it_off_early(spread):
     rng, runs, threshold = np.random.default_rng(2), 120, 30
-    tracks = [units(rng, 320, spread=spread) for _ in range(runs)]
+    series = [units(rng, 320, spread=spread) for _ in range(runs)]
     # The noise is learnt from the first twenty days, as a young ledger would.
-    learnt = [Noise.of([Track.of(_days(track)[:20])]) for track in tracks]
-    told = np.array([noise.scores(track)[20:] for noise, track in zip(learnt, tracks, strict=True)])
+    learnt = [Noise.of([PairedDays.of(_days(track)[:20])]) for track in series]
+    told = np.array([noise.scores(track)[20:] for noise, track in zip(learnt, series, strict=True)])
     days, _ = first_alarms(told, threshold)
     assert days.mean() - 2 * days.std() / math.sqrt(runs) > threshold
-    as_if_alone = np.array([track.gain[20:] / (0.2 / math.sqrt(300)) for track in tracks])
+    as_if_alone = np.array([track.gain[20:] / (0.2 / math.sqrt(300)) for track in series])
     early, _ = first_alarms(as_if_alone, threshold)
     assert early.mean() < threshold, "units taken for independent set it off early"
 
 
 def _days(track):
     columns = (track.days, track.units, track.reference, track.candidate, track.error)
-    return [Day(*values) for values in zip(*columns, strict=True)]
+    return [PairedDay(*values) for values in zip(*columns, strict=True)]
 
 
 def test_a_true_gain_sets_it_off_within_days():

@@ -292,8 +292,8 @@ def test_the_distance_of_scores_is_scipys(seed, n, m):
 def test_the_shift_of_scores_beyond_refitting_noise_is_in_spreads():
     rng = np.random.default_rng(0)
     scores, blocks = rng.normal(0, 1, 2000), np.arange(2000) % 80
-    twin, moved = scores + 0.05 * rng.normal(size=2000), scores + 0.5
-    shift, noise, found = shift_excess(scores, moved, moved + (twin - scores), blocks)
+    resampled, moved = scores + 0.05 * rng.normal(size=2000), scores + 0.5
+    shift, noise, found = shift_excess(scores, moved, moved + (resampled - scores), blocks)
     spread = np.sqrt((scores.var() + moved.var()) / 2)
     assert shift == pytest.approx(oracle.wasserstein_distance(scores, moved) / spread)
     assert shift == pytest.approx(0.5, abs=0.02)

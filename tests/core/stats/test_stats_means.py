@@ -252,9 +252,9 @@ def test_a_short_list_on_which_nothing_changed_proves_little():
 
 
 def test_a_list_without_order_or_with_few_blocks_has_no_top():
-    champion, candidate, twin, block = lists(np.random.default_rng(0))
-    assert isinstance(top_excess(champion, 0 * candidate, twin, block, 0.1), NoInterval)
-    assert isinstance(top_excess(champion, candidate, twin, block % 4, 0.1), NoInterval)
+    champion, candidate, resampled, block = lists(np.random.default_rng(0))
+    assert isinstance(top_excess(champion, 0 * candidate, resampled, block, 0.1), NoInterval)
+    assert isinstance(top_excess(champion, candidate, resampled, block % 4, 0.1), NoInterval)
     none = np.empty(0)
     assert isinstance(top_excess(none, none, none, none.astype(int), 0.1), NoInterval)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.gates import Golden, Latency, NoLeak, NothingShared, Repeatable, Resources, SameAlone, Sound
+from pipeline.core.gates import Golden, Latency, NoLeak, NoServingSkew, NothingShared, Repeatable, Resources, Sound
 from pipeline.core.golden import cases
 from pipeline.core.kinds import Binary
 from pipeline.core.ports import Units
@@ -30,7 +30,7 @@ from pipeline.steps.register import read_verdict
 from tests import small
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
-GATES = (Sound(), NoLeak(one_column=0.97, at_least=20), SameAlone(), Golden(), NothingShared(), Repeatable())
+GATES = (Sound(), NoLeak(one_column=0.97, at_least=20), NoServingSkew(), Golden(), NothingShared(), Repeatable())
 BIG = {
     "name": "a large visitor", "owner": "shops", "reason": "they buy", "kind": "range",
     "inputs": {"size": 2.5, "area": 2}, "low": 0.5,
@@ -70,8 +70,8 @@ def test_a_sound_use_case_passes_every_question_about_its_design(tmp_path: Path)
     asked = found(judged(CASE, tmp_path))
     assert {name: finding.outcome for name, finding in asked.items()} == dict.fromkeys(
         (
-            "sound", "no leak: point in time", "no leak: one column", "no leak: columns", "same alone", "golden cases",
-            "nothing shared: keys", "nothing shared: rows", "repeatable",
+            "sound", "no leak: point in time", "no leak: one column", "no leak: columns", "no serving skew",
+            "golden cases", "nothing shared: keys", "nothing shared: rows", "repeatable",
         ),
         PASS,
     )  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_feature_that_knows_the_outcome_is_a_leak_and_is_told_each_day(tmp_pat
     leak = asked["no leak: point in time"]
     assert leak.outcome is FAIL
     assert "features use what was not yet known: size of" in leak.text
-    assert asked["same alone"].outcome is FAIL
+    assert asked["no serving skew"].outcome is FAIL
     assert "repeatable" not in asked, "who is stopped is not measured any further"
 
 
@@ -130,14 +130,14 @@ def copies_the_answer(tables: Tables) -> Frame:
 def test_a_feature_that_needs_the_rest_of_the_day_differs_alone_and_is_no_leak(tmp_path: Path) -> None:
     asked = found(judged(with_features(compares_with_the_day), tmp_path))
     assert asked["no leak: point in time"].outcome is PASS
-    assert asked["same alone"].outcome is FAIL
-    assert "on the day's table" in asked["same alone"].text
+    assert asked["no serving skew"].outcome is FAIL
+    assert "on the day's table" in asked["no serving skew"].text
 
 
 def test_features_that_can_not_be_computed_for_one_row_are_unknown_in_a_sentence(tmp_path: Path) -> None:
     asked = found(judged(with_features(wants_ten_rows), tmp_path))
-    assert asked["same alone"].outcome is UNKNOWN
-    assert "ValueError: ten visits at least" in asked["same alone"].text
+    assert asked["no serving skew"].outcome is UNKNOWN
+    assert "ValueError: ten visits at least" in asked["no serving skew"].text
     assert asked["no leak: point in time"].outcome is PASS, "the audit of the whole day can be made"
 
 

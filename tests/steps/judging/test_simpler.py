@@ -13,9 +13,9 @@ import pytest
 from pipeline.core.gates import BeatsBaseline, Better, Floor, SimplerPreferred, Sound
 from pipeline.core.ports import World
 from pipeline.core.verdict import Outcome
-from pipeline.steps.judging.judge import Panel
+from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.models import champion
-from pipeline.steps.tables.score_ledger import Ledger
+from pipeline.steps.tables.score_ledger import ScoreLedger
 from tests import small
 
 DAYS = small.days(12)
@@ -24,7 +24,7 @@ PREFERS = dataclasses.replace(
 )
 
 
-def judged(world: World, usecase: Any, days: Sequence[date], run: int) -> Panel:
+def judged(world: World, usecase: Any, days: Sequence[date], run: int) -> DayJudge:
     """The first ``run`` days in full, the others up to the judging of the last."""
     for day in days[:run]:
         small.run_day(usecase, day, world)
@@ -32,28 +32,28 @@ def judged(world: World, usecase: Any, days: Sequence[date], run: int) -> Panel:
         made: list[Any] = [None]
         for _, step in small.steps_of(usecase, day, world)[:4]:
             made.append(step(made[-1]))
-    panel = Panel(usecase, made[-2], made[-1], world, champion.opponent(usecase, made[-2], world))
-    panel.found = panel.findings()
-    return panel
+    day_judge = DayJudge(usecase, made[-2], made[-1], world, champion.opponent(usecase, made[-2], world))
+    day_judge.found = day_judge.findings()
+    return day_judge
 
 
-def rivals(panel: Panel, recipe: str) -> set[str]:
-    simpler = panel.evidence[recipe].simpler
+def rivals(day_judge: DayJudge, recipe: str) -> set[str]:
+    simpler = day_judge.evidence[recipe].simpler
     assert simpler is not None
     return set(simpler)
 
 
 def test_simpler_recipes_that_could_ship_are_rivals_and_the_simplest_has_none(world: World) -> None:
-    panel = judged(world, PREFERS, DAYS[2:9], 1)
-    passed = [name for name, found in panel.found.items() if all(f.outcome is Outcome.PASS for f in found)]
+    day_judge = judged(world, PREFERS, DAYS[2:9], 1)
+    passed = [name for name, found in day_judge.found.items() if all(f.outcome is Outcome.PASS for f in found)]
     assert passed[0] == "linear_short"
-    assert rivals(panel, "linear_short") == set()
-    assert rivals(panel, "linear_long") == {"linear_short"}
-    assert "linear_short" in rivals(panel, "forest")
-    pair = panel.evidence["linear_long"].simpler["linear_short"]
-    assert len(pair) == 30 * 7, "every day that both sat, whoever reigned"
+    assert rivals(day_judge, "linear_short") == set()
+    assert rivals(day_judge, "linear_long") == {"linear_short"}
+    assert "linear_short" in rivals(day_judge, "forest")
+    pair = day_judge.evidence["linear_long"].simpler["linear_short"]
+    assert len(pair) == 30 * 7, "every day that both sat, whoever was champion"
     assert not np.array_equal(pair.champion, pair.candidate)
-    told = {f.name: f for f in panel.found["linear_long"]}["simpler preferred"]
+    told = {f.name: f for f in day_judge.found["linear_long"]}["simpler preferred"]
     assert "than that of linear_short, which is simpler" in told.text
 
 
@@ -68,21 +68,21 @@ def test_a_simpler_recipe_that_another_gate_stops_hinders_nobody(world: World) -
             return (dataclasses.replace(finding, outcome=Outcome.FAIL if stops else Outcome.PASS),)
 
     usecase = dataclasses.replace(PREFERS, gates=(*PREFERS.gates, NotShort(0.5)))
-    panel = judged(world, usecase, DAYS[2:9], 1)
-    assert rivals(panel, "linear_long") == set()
-    told = {f.name: f for f in panel.found["linear_long"]}["simpler preferred"]
+    day_judge = judged(world, usecase, DAYS[2:9], 1)
+    assert rivals(day_judge, "linear_long") == set()
+    told = {f.name: f for f in day_judge.found["linear_long"]}["simpler preferred"]
     assert told.outcome is Outcome.PASS
 
 
 def test_a_champion_of_a_simpler_recipe_is_a_rival_of_the_richer_ones_alone(promoted: World) -> None:
     """Version 2 is a recipe of the small use case; who is declared after it must be worth the change."""
-    reigning = champion.opponent(small.SMALL, judged_days(promoted), promoted)
-    panel = judged(promoted, small.SMALL, small.days(11)[8:], 0)
+    champion_name = champion.opponent(small.SMALL, judged_days(promoted), promoted)
+    day_judge = judged(promoted, small.SMALL, small.days(11)[8:], 0)
     order = [recipe.name for recipe in small.SMALL.recipes]
-    place = order.index(reigning.recipe)
+    place = order.index(champion_name.recipe)
     for n, recipe in enumerate(order):
-        against = {name for name in rivals(panel, recipe) if name.startswith("the champion")}
-        assert against == ({f"the champion, a {reigning.recipe}"} if n > place else set())
+        against = {name for name in rivals(day_judge, recipe) if name.startswith("the champion")}
+        assert against == ({f"the champion, a {champion_name.recipe}"} if n > place else set())
 
 
 def judged_days(world: World) -> Any:
@@ -96,7 +96,7 @@ def test_what_broke_a_rival_now_and_then_is_left_out_and_what_breaks_the_candida
     who = np.array(["plain", "rich"] * 4)
     words = np.full(8, "u")
     said = np.array([0.1, 0.2, np.nan, 0.3, 0.4, np.nan, 0.5, 0.6])
-    ledger = Ledger(
+    ledger = ScoreLedger(
         days=np.repeat(np.datetime64("2020-01-02") + np.arange(4), 2),
         units=words,
         contestants=who,
@@ -125,4 +125,4 @@ def test_a_day_with_the_gate_ends_in_a_champion_whatever_the_margin(world: World
 
 
 def test_a_ledger_in_which_nobody_ever_sat_has_no_rivals() -> None:
-    assert len(Ledger.empty().fresh("rich", "u", "plain", "u")) == 0
+    assert len(ScoreLedger.empty().fresh("rich", "u", "plain", "u")) == 0

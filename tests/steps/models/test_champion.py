@@ -16,7 +16,7 @@ from pipeline.core.errors import RefusedError, UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.records import Entry
 from pipeline.steps.models.champion import file_of, load
-from pipeline.steps.reconcile import project
+from pipeline.steps.reconcile import reconcile
 from tests import fakes, small
 
 
@@ -29,7 +29,7 @@ class Ledger:
 
 
 @pytest.fixture
-def crowned(tmp_path: Path) -> tuple[World, Entry]:
+def promoted(tmp_path: Path) -> tuple[World, Entry]:
     """A champion whose file lies in the file store and in the registry."""
     from sklearn.linear_model import LinearRegression
 
@@ -61,8 +61,8 @@ class Down:
         raise UnavailableError("MLflow does not answer")
 
 
-def test_a_damaged_repair_copy_is_replaced_by_a_fresh_one(crowned: tuple[World, Entry]) -> None:
-    world, entry = crowned
+def test_a_damaged_repair_copy_is_replaced_by_a_fresh_one(promoted: tuple[World, Entry]) -> None:
+    world, entry = promoted
     copies = names(world, entry)
     for bad, fresh in itertools.pairwise(copies):
         spoil(bad)
@@ -72,8 +72,8 @@ def test_a_damaged_repair_copy_is_replaced_by_a_fresh_one(crowned: tuple[World, 
     load(small.SMALL, entry, down)
 
 
-def test_a_repair_copy_that_is_damaged_everywhere_is_not_kept(crowned: tuple[World, Entry]) -> None:
-    world, entry = crowned
+def test_a_repair_copy_that_is_damaged_everywhere_is_not_kept(promoted: tuple[World, Entry]) -> None:
+    world, entry = promoted
     own, again, second, _ = names(world, entry)
     spoil(own)
     load(small.SMALL, entry, world)
@@ -86,8 +86,8 @@ def test_a_repair_copy_that_is_damaged_everywhere_is_not_kept(crowned: tuple[Wor
     assert not second.exists()
 
 
-def test_both_copies_damaged_are_told_in_one_sentence_with_its_stops(crowned: tuple[World, Entry]) -> None:
-    world, entry = crowned
+def test_both_copies_damaged_are_told_in_one_sentence_with_its_stops(promoted: tuple[World, Entry]) -> None:
+    world, entry = promoted
     spoil(names(world, entry)[0])
     key, sha256, data, tags = world.registry.versions[0]
     world.registry.versions[0] = (key, sha256, data[:-1] + b"x", tags)
@@ -113,9 +113,9 @@ def refusing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_fetched_anew(
-    crowned: tuple[World, Entry], monkeypatch: pytest.MonkeyPatch
+    promoted: tuple[World, Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, entry = crowned
+    world, entry = promoted
     own, again, *_ = names(world, entry)
     refusing(monkeypatch, own)
     down = dataclasses.replace(world, registry=Down())  # type: ignore[arg-type]
@@ -126,8 +126,8 @@ def test_a_file_that_may_not_be_read_is_fetched_anew(
     assert again.exists()
 
 
-def test_a_file_that_is_gone_comes_back_under_its_own_name(crowned: tuple[World, Entry]) -> None:
-    world, entry = crowned
+def test_a_file_that_is_gone_comes_back_under_its_own_name(promoted: tuple[World, Entry]) -> None:
+    world, entry = promoted
     own, again, *_ = names(world, entry)
     own.unlink()
     load(small.SMALL, entry, world)
@@ -137,19 +137,19 @@ def test_a_file_that_is_gone_comes_back_under_its_own_name(crowned: tuple[World,
 
 @pytest.mark.parametrize("alias", ["champion", "previous"])
 def test_an_empty_ledger_beside_an_alias_is_to_be_restored_before_anything_else(
-    crowned: tuple[World, Entry], alias: str
+    promoted: tuple[World, Entry], alias: str
 ) -> None:
-    world, _ = crowned
+    world, _ = promoted
     world.registry.alias = {alias: 1}
     with pytest.raises(RefusedError, match=r"restore the newest backup of it first \(ledger\.db") as drift:
-        project("small", dataclasses.replace(world, ledger=Ledger()))  # type: ignore[arg-type]
+        reconcile("small", dataclasses.replace(world, ledger=Ledger()))  # type: ignore[arg-type]
     assert drift.value.code == "DRIFT"
     assert "nothing" not in str(drift.value)
     assert world.registry.aliases("small") == {alias: 1}
 
 
-def test_an_alias_moved_by_hand_is_to_be_pointed_back(crowned: tuple[World, Entry]) -> None:
-    world, _ = crowned
+def test_an_alias_moved_by_hand_is_to_be_pointed_back(promoted: tuple[World, Entry]) -> None:
+    world, _ = promoted
     world.registry.alias = {"champion": 7}
     with pytest.raises(RefusedError, match="point it back at version 1"):
-        project("small", world)
+        reconcile("small", world)

@@ -97,8 +97,8 @@ def test_two_workers_make_the_same_numbers_as_one_and_a_killed_parent_leaves_no_
     whole = replay(USECASE, STRETCH, small.world_in(home), workers=1)
     assert whole.to_dict() == resumed.to_dict()
     for day in range(2, 28):
-        for recipe in whole.reel.recipes:
-            one, two = (of.reel.said(Fit(recipe, day), day) for of in (whole, resumed))
+        for recipe in whole.history.recipes:
+            one, two = (of.history.predicted(Fit(recipe, day), day) for of in (whole, resumed))
             assert (one is None and two is None) or np.array_equal(one, two)  # type: ignore[arg-type]
 
 
@@ -107,15 +107,15 @@ def test_a_worker_that_is_killed_ends_the_replay_with_a_sentence_and_the_next_go
 ) -> None:
     (tmp_path / "landing").symlink_to(home / "landing")
     world = small.world_in(tmp_path)
-    put = fits.Keeper.put
+    put = fits.FitStore.put
 
-    def fatal(self: fits.Keeper, *what: object) -> None:
+    def fatal(self: fits.FitStore, *what: object) -> None:
         put(self, *what)  # type: ignore[arg-type]
         # After the resource tracker come the workers; the last is one of them.
         os.kill(children(os.getpid())[-1], signal.SIGKILL)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fits.Keeper, "put", fatal)
+        patch.setattr(fits.FitStore, "put", fatal)
         with pytest.raises(UnavailableError, match="ended by somebody, perhaps for want of memory") as told:
             replay(USECASE, STRETCH, world, workers=2)
     assert told.value.code == "KILLED"

@@ -17,7 +17,7 @@ from pipeline.core.ports import World
 from pipeline.core.replay.history import Fit
 from pipeline.core.replay.player import Replayer, Timeline
 from pipeline.core.replay.policy import changed
-from pipeline.core.replay.result import Replayed
+from pipeline.core.replay.result import ReplayResult
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
 from pipeline.report.replay.page import replay_page
@@ -27,8 +27,8 @@ from pipeline.steps.replaying.record import keep, replay_and_keep
 from pipeline.steps.tables import score_ledger
 from tests import small
 
-#: What ships is the fit that sat the exam: a refit ships only if it is near enough, and that history does not tell.
-USECASE = dataclasses.replace(small.SMALL, promotion=Promotion(ship="exam"))
+#: What ships is the fit that was scored: a refit ships only if it is near enough, and that history does not tell.
+USECASE = dataclasses.replace(small.SMALL, promotion=Promotion(ship="scored"))
 DAYS = 36
 #: The baseline starts on this day, the third.
 START = small.FIRST + timedelta(2)
@@ -56,50 +56,50 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def replayed(lived: World) -> Replayed:
+def replayed(lived: World) -> ReplayResult:
     return replay(USECASE, Days(START, LAST), lived, workers=1)
 
 
-def number(made: Replayed, day: date) -> int:
-    return int((np.datetime64(day) - made.reel.stretch.days[0]).astype(int))
+def number(made: ReplayResult, day: date) -> int:
+    return int((np.datetime64(day) - made.history.stretch.days[0]).astype(int))
 
 
-def as_the_nights(made: Replayed, usecase: Usecase = USECASE) -> Replayer:
-    """Begun as the daily run begins: the baseline, crowned on the first day, is judged from the second on."""
+def as_the_nights(made: ReplayResult, usecase: Usecase = USECASE) -> Replayer:
+    """Begun as the daily run begins: the baseline, promoted on the first day, is judged from the second on."""
     first = number(made, START)
-    return Replayer("small", made.reel, Fit("constant", first), first + 1, "constant", 0, usecase.evidence)
+    return Replayer("small", made.history, Fit("constant", first), first + 1, "constant", 0, usecase.evidence)
 
 
-def promotions(made: Replayed, timeline: Timeline) -> list[tuple[str, str, str]]:
+def promotions(made: ReplayResult, timeline: Timeline) -> list[tuple[str, str, str]]:
     return [
         (made.day(change.decided), change.winner.recipe, made.day(change.winner.day - 1)) for change in timeline.changes
     ]
 
 
-def test_predictions_are_those_of_the_score_ledger_to_the_bit(lived: World, replayed: Replayed) -> None:
-    reel = replayed.reel
+def test_predictions_are_those_of_the_score_ledger_to_the_bit(lived: World, replayed: ReplayResult) -> None:
+    history = replayed.history
     version = lived.store.version(score_ledger.table("small"))
     assert version is not None
     rows = lived.store.read(score_ledger.table("small"), version, Days(START, LAST)).to_pylist()
     sat = 0
-    crowned = [
+    promoted = [
         (entry.day, Fit(entry.recipe, number(replayed, date.fromisoformat(entry.trained_through)) + 1))
         for entry in lived.ledger.entries("small")
     ]
-    for today, day in enumerate(reel.stretch.days.astype(object)):
-        # Who reigned when the day was scored had been crowned on a day before it.
-        champion = next((fit for when, fit in reversed(crowned) if when < str(day)), None)
-        for who, fit in [*((recipe, Fit(recipe, today)) for recipe in reel.recipes), ("champion", champion)]:
+    for today, day in enumerate(history.stretch.days.astype(object)):
+        # who was champion when the day was scored had been promoted on a day before it.
+        champion = next((fit for when, fit in reversed(promoted) if when < str(day)), None)
+        for who, fit in [*((recipe, Fit(recipe, today)) for recipe in history.recipes), ("champion", champion)]:
             mine = sorted((r for r in rows if (r["day"], r["contestant"]) == (day, who)), key=lambda r: r["unit"])
             if mine and fit is not None:
-                said, labels = reel.said(fit, today), reel.stretch.labels[reel.stretch.day == today]
+                said, labels = history.predicted(fit, today), history.stretch.labels[history.stretch.day == today]
                 assert said is not None
                 assert sorted(zip(said, labels, strict=True)) == sorted((r["prediction"], r["label"]) for r in mine)
                 sat += 1
     assert sat > 4 * (DAYS - 3)
 
 
-def test_the_declared_policy_promotes_whom_the_nights_promoted_and_when(lived: World, replayed: Replayed) -> None:
+def test_the_declared_policy_promotes_whom_the_nights_promoted_and_when(lived: World, replayed: ReplayResult) -> None:
     theirs = [(e.day, e.recipe, e.trained_through) for e in lived.ledger.entries("small")[1:]]
     assert len(theirs) >= 2, "the nights promoted too little to compare"
     assert any(day > FLIPPED.isoformat() for day, *_ in theirs)
@@ -109,7 +109,7 @@ def test_the_declared_policy_promotes_whom_the_nights_promoted_and_when(lived: W
 
 
 def test_the_reel_grows_by_what_is_new_and_keeps_the_rest(
-    lived: World, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
+    lived: World, replayed: ReplayResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Fit] = []
     count_fits(monkeypatch, made)
@@ -122,19 +122,19 @@ def test_the_reel_grows_by_what_is_new_and_keeps_the_rest(
 
 
 def count_fits(monkeypatch: pytest.MonkeyPatch, made: list[Fit]) -> None:
-    from pipeline.steps.replaying.fits import Source
+    from pipeline.steps.replaying.fits import FitMaker
 
-    fit = Source.fit
+    fit = FitMaker.fit
 
-    def counted(self: Source, one: Fit) -> object:
+    def counted(self: FitMaker, one: Fit) -> object:
         made.append(one)
         return fit(self, one)
 
-    monkeypatch.setattr(Source, "fit", counted)
+    monkeypatch.setattr(FitMaker, "fit", counted)
 
 
 def test_what_a_later_day_brings_changes_nothing_before_it(
-    lived: World, replayed: Replayed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lived: World, replayed: ReplayResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last ten days turn around once more, and everything that was decided before them stays as it was."""
     turned = LAST - timedelta(9)
@@ -153,8 +153,8 @@ def test_what_a_later_day_brings_changes_nothing_before_it(
     assert ends == len(before), "the turn was to be felt"
 
 
-def test_a_fit_is_never_asked_about_a_day_that_it_has_learnt_from(replayed: Replayed) -> None:
-    for ask in (replayed.reel.said, replayed.reel.losses):
+def test_a_fit_is_never_asked_about_a_day_that_it_has_learnt_from(replayed: ReplayResult) -> None:
+    for ask in (replayed.history.predicted, replayed.history.losses):
         with pytest.raises(ValueError, match="forest of day 20 has learnt from day 19"):
             ask(Fit("forest", 20), 19)
 
@@ -187,15 +187,15 @@ def test_a_changed_recipe_is_fitted_anew_and_no_other(lived: World, monkeypatch:
     assert {fit.recipe for fit in made} == {"forest"}
 
 
-def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: World, replayed: Replayed) -> None:
+def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: World, replayed: ReplayResult) -> None:
     made = replay(USECASE, Days(START, LAST), lived, search=True, workers=1)
     found = made.proposal
     assert found is not None
     assert found.tried == len(made.searched) == 36 + 3 * 12
     first = made.played[0].timeline.first
-    assert first < found.split < len(made.reel)
+    assert first < found.split < len(made.history)
     assert len(found.chosen.daily) == found.split - first
-    assert len(found.judged.daily) == len(made.reel) - found.split
+    assert len(found.judged.daily) == len(made.history) - found.split
     text = made.proposed()
     for part in (found.chosen, found.judged):
         assert f"{part.loss:.4f} with {part.promotions}" in text
@@ -216,7 +216,7 @@ def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(live
 
 
 def test_the_run_in_the_registry_has_the_figures_and_the_page_and_is_one_run_however_often(
-    lived: World, replayed: Replayed
+    lived: World, replayed: ReplayResult
 ) -> None:
     page = replay_page(replayed)
     run = keep(replayed, page, lived)
@@ -260,7 +260,7 @@ def test_a_refused_day_is_named_and_nobody_sat_it(tmp_path: Path) -> None:
     (tmp_path / "landing" / "shops" / f"{bad}.csv").write_text(f"shop,area,refreshed\nelsewhere,1,{bad}\n")
     made = replay(USECASE, Days(START, small.FIRST + timedelta(19)), world, workers=1)
     assert made.without == (bad,)
-    assert made.reel.units(number(made, bad)) == 0
+    assert made.history.units(number(made, bad)) == 0
     assert np.isfinite(made.played[0].figures.loss)
 
 

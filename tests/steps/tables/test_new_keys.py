@@ -16,7 +16,7 @@ from pipeline.core.ports import World
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
-from pipeline.steps.judging.judge import Panel
+from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.models import champion
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys, with_new_keys_daily
@@ -126,10 +126,10 @@ def test_the_gates_see_the_slice_in_the_evidence_and_on_the_scored_day(opening: 
     small.run_day(KEYED, DAYS[4], opening)
     for day in DAYS[5:7]:
         fitted, made = sat(opening, KEYED, day)
-    panel = Panel(KEYED, fitted, made, opening, champion.opponent(KEYED, fitted, opening))
-    panel.findings()
-    evidence = panel.evidence["linear_short"]
-    assert {"yes", NO_SLICE} == set(evidence.paired.slices["new_shop"]) == set(evidence.exam.slices["new_shop"])
+    day_judge = DayJudge(KEYED, fitted, made, opening, champion.opponent(KEYED, fitted, opening))
+    day_judge.findings()
+    evidence = day_judge.evidence["linear_short"]
+    assert {"yes", NO_SLICE} == set(evidence.paired.slices["new_shop"]) == set(evidence.holdout.slices["new_shop"])
 
 
 def test_rows_from_before_a_slice_was_declared_are_in_no_slice_of_it(opening: World) -> None:
@@ -138,14 +138,14 @@ def test_rows_from_before_a_slice_was_declared_are_in_no_slice_of_it(opening: Wo
     _, made = sat(opening, KEYED, DAYS[6])
     from pipeline.core.windows import Days
 
-    ledger = score_ledger.Ledger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[6]))
+    ledger = score_ledger.ScoreLedger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[6]))
     old = ledger.days == np.datetime64(DAYS[5])
     assert set(ledger.slices["new_shop"][old]) == {NO_SLICE}
     assert set(ledger.slices["new_shop"][~old]) == {"yes", NO_SLICE}
     # A run of one recipe only keeps what the others scored before the slice was declared.
     for name, step in small.steps_of(KEYED, DAYS[5], opening, ["forest"])[:4]:
         made = step(None if name == "ingest" else made)
-    again = score_ledger.Ledger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[5]))
+    again = score_ledger.ScoreLedger.read(opening.store, KEYED.name, made.ledger, Days(DAYS[5], DAYS[5]))
     of = {who: set(again.slices["new_shop"][again.contestants == who]) for who in np.unique(again.contestants)}
     assert of["linear_short"] == {NO_SLICE}
     assert of["forest"] == {NO_SLICE}
