@@ -1,8 +1,9 @@
-"""What the gates read of a reel: the same evidence that the daily run reads of its score ledger."""
+"""What the gates read of a history: the same evidence that the daily run reads of its score ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from pipeline.core.replay.history import Fit, History
 
 
 class HistoryScores:
-    """Evidence about a candidate on a day of a reel, made once for whoever asks again.
+    """Evidence about a candidate on a day of a history, made once for whoever asks again.
 
     Args:
         history: The history.
-        first: Number of the first day that anybody scored.
+        first: Number of the first day that anybody was scored on.
         baseline: The baseline's recipe.
         window: How many days of paired evidence the gates read.
     """
@@ -131,6 +132,49 @@ class HistoryScores:
             return None
         above, below = np.mean(np.asarray(both), axis=0)
         return PairedDay.of(self.history.stretch.days[day], above, below, self.history.sizes(day))
+
+
+@dataclass(frozen=True, slots=True)
+class DayScores:
+    """:class:`~pipeline.core.evidence.assembly.Scores` of one day of a history.
+
+    Attributes:
+        scores: Those of the whole history.
+        champion: The champion.
+        since: Number of the holdout day that promoted it.
+        recipe_since: Number of the holdout day on which its recipe took over.
+        day: Number of the holdout day.
+    """
+
+    scores: HistoryScores
+    champion: Fit
+    since: int
+    recipe_since: int
+    day: int
+
+    def paired(self, recipe: str) -> Paired | None:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.paired(self.champion, recipe, self.since, self.day)
+
+    def fresh(self, recipe: str, other: str) -> Paired | None:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.fresh(recipe, other, self.day)
+
+    def holdout(self, recipe: str) -> HoldoutDay | None:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.holdout(self.champion, recipe, self.day)
+
+    def head_to_head(self, recipe: str) -> PairedDays:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.head_to_head(self.champion, recipe, self.since, self.day)
+
+    def recipes_head_to_head(self, recipe: str) -> PairedDays:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.served(self.champion.recipe, recipe, self.recipe_since, self.day)
+
+    def ageing(self, recipe: str) -> tuple[PairedDays, ...]:
+        """See :class:`~pipeline.core.evidence.assembly.Scores`."""
+        return self.scores.ageing(recipe, self.day)
 
 
 class _Run:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 
-from pipeline.core.evidence.candidate import Evidence, Paired
+from pipeline.core.evidence.assembly import Contest
+from pipeline.core.evidence.candidate import Evidence
 from pipeline.core.gates import Gate, judge
 from pipeline.core.gates.better import Better
-from pipeline.core.promotion import decision as lifecycle
+from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry
-from pipeline.core.replay.evidence import HistoryScores
+from pipeline.core.replay.evidence import DayScores, HistoryScores
 from pipeline.core.replay.history import Fit, History
 from pipeline.core.replay.policy import Policy
 from pipeline.core.verdict import Finding, Outcome, joint
@@ -160,13 +161,13 @@ class Replayer:
         if all(joint(found) is not Outcome.PASS for found in findings.values()):
             return None
         day = self.history.stretch.days[holdout].astype(object)
-        decision = lifecycle.choose(
+        decision = decisions.choose(
             self.usecase,
             day,
             _entry(self.usecase, serving.champion, self.history, day),
             list(rivals.values()),
             findings,
-            lifecycle.Held(),
+            decisions.Held(),
             baseline=self.baseline,
         )
         if decision.decision != "promote" or decision.recipe is None:
@@ -181,26 +182,20 @@ class Replayer:
 
         So a candidate that is held has fewer findings than in the daily run, and the same decision.
         """
-        evidence = self._evidence(policy, serving, recipe, holdout)
+        contest = self._contest(policy, serving)
+        scores = DayScores(self.scores, serving.champion, serving.since, serving.recipe_since, holdout)
+        evidence = contest.decisive(recipe, scores)
         first = [gate for gate in policy.gates if isinstance(gate, Better)]
         if not all(gate.worth_it(evidence) for gate in first):
             return ()
-        refresh = evidence.refresh
-        evidence = replace(evidence, ageing=self.scores.ageing(recipe, holdout) if refresh else ())
+        evidence = contest.with_ageing(evidence, scores)
         findings = judge(first, evidence)
         if first and joint(findings) is not Outcome.PASS:
             return findings
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
         if not rest:
             return findings
-        paired = self.scores.paired(serving.champion, recipe, serving.since, holdout)
-        evidence = replace(
-            evidence,
-            paired=paired,
-            plain=self.scores.fresh(recipe, self.baseline, holdout),
-            holdout=self.scores.holdout(serving.champion, recipe, holdout),
-            simpler=self._simpler(policy, serving, recipe, holdout, paired, found),
-        )
+        evidence = contest.with_units(evidence, scores, [one for one in found if joint(found[one]) is Outcome.PASS])
         data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
         asked = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
@@ -219,39 +214,14 @@ class Replayer:
             self._asked[key] = (gate, judge([gate], evidence))  # held with it, so that nothing else has its address
         return self._asked[key][1]
 
-    def _simpler(
-        self,
-        policy: Policy,
-        serving: Serving,
-        recipe: str,
-        holdout: int,
-        paired: Paired | None,
-        found: Mapping[str, tuple[Finding, ...]],
-    ) -> dict[str, Paired]:
-        """Simpler recipes that passed, and a champion of a simpler recipe; see ``SimplerPreferred``."""
-        before = policy.recipes[: policy.recipes.index(recipe)]
-        passed = [other for other in before if joint(found.get(other, ())) is Outcome.PASS]
-        sides = {other: self.scores.fresh(recipe, other, holdout) for other in passed}
-        if serving.champion.recipe in before:
-            sides[f"the champion, a {serving.champion.recipe}"] = paired and replace(paired, slices={})
-        return {other: side for other, side in sides.items() if side is not None}
-
-    def _evidence(self, policy: Policy, serving: Serving, recipe: str, holdout: int) -> Evidence:
-        champion, scores = serving.champion, self.scores
-        refresh = recipe == champion.recipe
-        if refresh or champion.recipe not in policy.recipes:
-            # A plain rule does not age as they do; their fresh fits are held against it.
-            head_to_head = scores.head_to_head(champion, recipe, serving.since, holdout)
-        else:
-            head_to_head = scores.served(champion.recipe, recipe, serving.recipe_since, holdout)
-        return Evidence(
-            self.history.kind,
-            f"{champion.recipe} of {self.history.stretch.days[champion.day]}",
-            recipe,
-            head_to_head=head_to_head,
-            refresh=refresh,
-            champion_is_recipe=champion.recipe in policy.recipes,
-            candidates=len(policy.recipes),
+    def _contest(self, policy: Policy, serving: Serving) -> Contest:
+        champion = serving.champion
+        return Contest(
+            kind=self.history.kind,
+            champion=f"{champion.recipe} of {self.history.stretch.days[champion.day]}",
+            champion_recipe=champion.recipe,
+            recipes=policy.recipes,
+            baseline=self.baseline,
             window=self.window,
         )
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.evidence.paired_days import PairedDays
 from pipeline.core.gates import judge, question
 from pipeline.core.ports import World
-from pipeline.core.promotion import decision as lifecycle
+from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
 from pipeline.core.waivers import waived
-from pipeline.core.windows import evidence_days, scored_day
+from pipeline.core.windows import evidence_days
 from pipeline.steps.judging.fresh import FreshEvidence
-from pipeline.steps.judging.simpler import simpler
+from pipeline.steps.judging.ledger_scores import LedgerScores
 from pipeline.steps.judging.source import EvidenceSource
 from pipeline.steps.judging.what_ships import shipped
 from pipeline.steps.models.predictions import answered
@@ -65,7 +65,7 @@ class DayJudge:
         self.added = scored.sums
         whole = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
-        self.sums = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
+        self.block_losses = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
         order = [recipe.name for recipe in usecase.recipes]
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
@@ -76,96 +76,64 @@ class DayJudge:
         head = self.head
         if head is None or date.fromisoformat(head.trained_through) >= self.day:
             return {}
-        found: dict[str, tuple[Finding, ...]] = {}
-        with self.world.progress("evaluate", len(self.contenders)) as done:
-            for candidate in self.contenders:
-                found[candidate.recipe] = self._judge(candidate, head, found)
+        usecase, fits = self.usecase, {candidate.recipe: candidate for candidate in self.contenders}
+        scores = LedgerScores(
+            ledger=self.ledger,
+            losses=self.block_losses,
+            champion=head,
+            entries=self.source.entries,
+            baseline=usecase.baseline.name,
+            label_delay=usecase.label_delay,
+            definition=self.source.definition,
+            examine=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
+        )
+        contest = Contest(
+            kind=usecase.kind,
+            champion=f"version {head.version}",
+            champion_recipe=head.recipe,
+            recipes=tuple(recipe.name for recipe in usecase.recipes),
+            baseline=usecase.baseline.name,
+            window=usecase.evidence,
+        )
+        held = decisions.held(self.source.entries, date.fromisoformat(self.trained.day))
+        findings: dict[str, tuple[Finding, ...]] = {}
+        passed: list[str] = []
+        with self.world.progress("evaluate", len(fits)) as done:
+            # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
+            for recipe, candidate in fits.items():
+                evidence = contest.with_ageing(contest.decisive(recipe, scores), scores)
+                evidence = contest.with_units(evidence, scores, passed)
+                findings[recipe] = self._judge(candidate, evidence)
+                may_ship = candidate.model != head.model and not held.why(candidate)
+                if may_ship and joint(findings[recipe]) is Outcome.PASS:
+                    passed.append(recipe)
                 done()
-        return found
+        return findings
 
-    def _judge(
-        self, candidate: Candidate, head: Entry, others: Mapping[str, tuple[Finding, ...]]
-    ) -> tuple[Finding, ...]:
+    def _judge(self, candidate: Candidate, evidence: Evidence) -> tuple[Finding, ...]:
         """Stage by stage: a refit and the timing take seconds each, and are owed only to a candidate that could win.
 
         The audit is owed to the day, whoever wins.
         """
-        evidence = self._evidence(candidate, head)
-        # Recipes are judged in the order of their simplicity, so the simpler ones have their answers by now.
-        evidence = replace(evidence, simpler=simpler(self, candidate, head, evidence.paired, others))
-        found: tuple[Finding, ...] = ()
+        findings: tuple[Finding, ...] = ()
         for stage in Stage:
             gates = [gate for gate in self.usecase.gates if gate.stage is stage]
             if not gates:
                 continue
-            if found and stage is not Stage.AUDIT and joint(found) is not Outcome.PASS:
+            if findings and stage is not Stage.AUDIT and joint(findings) is not Outcome.PASS:
                 why = "not measured: what stands above stops this candidate already"
-                found += tuple(
+                findings += tuple(
                     Finding(gate.name, Outcome.UNKNOWN, why, required=False, gate=gate.name) for gate in gates
                 )
                 continue
             if stage is Stage.REFIT and evidence.holdout is not None:
-                evidence = replace(
-                    evidence, holdout=replace(evidence.holdout, resampled=self.source.resampled(candidate))
-                )
+                refit = self.source.resampled(candidate)
+                evidence = replace(evidence, holdout=replace(evidence.holdout, resampled=refit))
             evidence = self.source.measured(stage, evidence, candidate)
             judged = judge(gates, evidence)
-            found += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
+            findings += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
         self.evidence[candidate.recipe] = evidence
-        return found
-
-    def _evidence(self, candidate: Candidate, head: Entry) -> Evidence:
-        usecase = self.usecase
-        declared = self.source.definition(candidate.recipe)
-        head_to_head, ageing = self._sides(candidate, head, declared)
-        return Evidence(
-            kind=usecase.kind,
-            champion=f"version {head.version}",
-            candidate=candidate.recipe,
-            paired=self.ledger.pair(
-                head.model,
-                self._since(head.model),
-                candidate.recipe,
-                declared,
-                usecase.baseline.name,
-            ),
-            plain=self.ledger.fresh(
-                candidate.recipe,
-                declared,
-                usecase.baseline.name,
-                self.source.definition(usecase.baseline.name),
-            ),
-            holdout=self.source.holdout(candidate, self.ledger),
-            head_to_head=head_to_head,
-            ageing=ageing,
-            refresh=candidate.recipe == head.recipe,
-            champion_is_recipe=head.recipe in {recipe.name for recipe in usecase.recipes},
-            # All that are declared, not those that were scored: who tries one recipe after another must not get an
-            # easier test.
-            candidates=len(usecase.recipes),
-            window=usecase.evidence,
-        )
-
-    def _sides(self, candidate: Candidate, head: Entry, declared: str) -> tuple[PairedDays, tuple[PairedDays, ...]]:
-        """The two sides of the decision day by day, and, for a refresh, how the recipe ages."""
-        if candidate.recipe == head.recipe:
-            head_to_head = self.sums.head_to_head(head.model, candidate.recipe, declared, self._since(head.model))
-            return head_to_head, self.sums.ageing(candidate.recipe, declared)
-        if head.recipe not in {recipe.name for recipe in self.usecase.recipes}:
-            # A plain rule does not age as they do; their fresh fits are held against it.
-            return self.sums.head_to_head(head.model, candidate.recipe, declared, self._since(head.model)), ()
-        champion_is_recipe = (head.recipe, self.source.definition(head.recipe))
-        return self.sums.served(champion_is_recipe, (candidate.recipe, declared), self._since(head.recipe)), ()
-
-    def _since(self, what: str) -> date:
-        """The scored day on which the champion (a model) or its recipe, whichever is named, became champion."""
-        entries = [entry for entry in self.source.entries if entry.action != "lift"]
-        crowning = entries[-1]
-        for entry in reversed(entries):
-            if what not in (entry.model, entry.recipe):
-                break
-            crowning = entry
-        return scored_day(date.fromisoformat(crowning.day), self.usecase.label_delay)
+        return findings
 
     def verdict(self) -> Verdict:
         """The day's verdict: findings, then the decision on them."""
@@ -175,13 +143,13 @@ class DayJudge:
         unsound = self._unsound()
         # A baseline that can't answer must not start; where there is a champion, the gates stop whoever can't.
         able = [c for c in self.trained.models if self.head is not None or c.recipe not in unsound]
-        decision = lifecycle.choose(
+        decision = decisions.choose(
             usecase.name,
             day,
             self.head,
             able,
             findings,
-            lifecycle.held(self.source.entries, day),
+            decisions.held(self.source.entries, day),
             baseline=usecase.baseline.name,
             newest=self.source.newest,
             skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
@@ -190,7 +158,8 @@ class DayJudge:
         reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
         if chosen is not None and decision.decision == "promote":
-            chosen, ships = shipped(self, chosen)
+            examined = self.evidence[chosen.recipe].holdout
+            chosen, ships = shipped(self.usecase, self.source, chosen, examined)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}

@@ -7,45 +7,42 @@ little.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeline.core.evidence.candidate import Evidence, HoldoutDay
 from pipeline.core.gates.stability import Churn
 from pipeline.core.records import Candidate
+from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
-from pipeline.steps.judging.source import Refit
-
-if TYPE_CHECKING:
-    from pipeline.steps.judging.judge import DayJudge
+from pipeline.steps.judging.source import EvidenceSource
 
 #: The share of decisions that one more day may change beyond refitting noise, and the fewest units that can tell.
 LIMIT, AT_LEAST = 0.10, 30
 NAME = "refit"
 
 
-def shipped(day_judge: DayJudge, winner: Candidate) -> tuple[Candidate, Finding]:
-    """The candidate that ships, and why: the refit if it is known to say nearly the same, else the examined fit."""
-    if day_judge.usecase.promotion.ship == "scored":
+def shipped(
+    usecase: Usecase, source: EvidenceSource, winner: Candidate, examined: HoldoutDay | None
+) -> tuple[Candidate, Finding]:
+    """The candidate that ships, and why: the refit if it is known to say nearly the same, else the examined fit.
+
+    Args:
+        usecase: The use case.
+        source: Gives the refit.
+        winner: The fit that was scored.
+        examined: The holdout day as it answered it.
+    """
+    if usecase.promotion.ship == "scored":
         return winner, Finding(NAME, Outcome.PASS, "the very fit that was scored ships, as declared", required=False)
-    made = day_judge.source.refit(winner)
-    if isinstance(made, str):
-        return winner, Finding(NAME, Outcome.UNKNOWN, f"the fit that was scored ships: {made}", required=False)
-    found = _compared(day_judge, winner, made)
-    if found.outcome is not Outcome.PASS:
-        text = f"the fit that was scored ships, for its refit {found.text}"
-        return winner, Finding(NAME, found.outcome, text, required=False)
-    text = f"fitted once more through {made.fresher.trained_through}: {found.text}"
-    return made.fresher, Finding(NAME, Outcome.PASS, text, required=False)
-
-
-def _compared(day_judge: DayJudge, winner: Candidate, made: Refit) -> Finding:
-    """Whether the refit changes no more than refitting does, on the holdout day's units."""
-    examined = day_judge.evidence[winner.recipe].holdout
+    refit = source.refit(winner)
+    if isinstance(refit, str):
+        return winner, Finding(NAME, Outcome.UNKNOWN, f"the fit that was scored ships: {refit}", required=False)
     holdout = None
     if examined is not None:
-        holdout = HoldoutDay(
-            examined.labels, examined.blocks, examined.candidate, made.again, {}, day_judge.source.resampled(winner)
-        )
-    evidence = Evidence(day_judge.usecase.kind, winner.recipe, f"{winner.recipe} refitted", holdout=holdout)
-    (found,) = Churn(LIMIT, at_least=AT_LEAST).judge(evidence)
-    return found
+        sides = (examined.candidate, refit.again)
+        holdout = HoldoutDay(examined.labels, examined.blocks, *sides, {}, source.resampled(winner))
+    evidence = Evidence(usecase.kind, winner.recipe, f"{winner.recipe} refitted", holdout=holdout)
+    (same,) = Churn(LIMIT, at_least=AT_LEAST).judge(evidence)
+    if same.outcome is not Outcome.PASS:
+        text = f"the fit that was scored ships, for its refit {same.text}"
+        return winner, Finding(NAME, same.outcome, text, required=False)
+    text = f"fitted once more through {refit.fresher.trained_through}: {same.text}"
+    return refit.fresher, Finding(NAME, Outcome.PASS, text, required=False)

@@ -13,7 +13,7 @@ from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sou
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
-from pipeline.core.replay.evidence import HistoryScores
+from pipeline.core.replay.evidence import DayScores, HistoryScores
 from pipeline.core.replay.history import Fit, History, Stretch
 from pipeline.core.replay.player import Replayer, Serving, Timeline
 from pipeline.core.replay.policy import Policy, changed, habits
@@ -57,16 +57,10 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
         holdout: int,
         found: Mapping[str, tuple[Finding, ...]],
     ) -> tuple[Finding, ...]:
-        evidence = self._evidence(policy, serving, recipe, holdout)
-        paired = self.scores.paired(serving.champion, recipe, serving.since, holdout)
-        evidence = replace(
-            evidence,
-            ageing=self.scores.ageing(recipe, holdout) if evidence.refresh else (),
-            paired=paired,
-            plain=self.scores.fresh(recipe, self.baseline, holdout),
-            holdout=self.scores.holdout(serving.champion, recipe, holdout),
-            simpler=self._simpler(policy, serving, recipe, holdout, paired, found),
-        )
+        contest = self._contest(policy, serving)
+        scores = DayScores(self.scores, serving.champion, serving.since, serving.recipe_since, holdout)
+        passed = [one for one in found if joint(found[one]) is Outcome.PASS]
+        evidence = contest.with_units(contest.with_ageing(contest.decisive(recipe, scores), scores), scores, passed)
         findings = judge(policy.gates, evidence)
         asked.append(joint(findings))
         return findings
