@@ -8,13 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
-from loop.approval import Approval, settle
-from loop.run import data_day, form, links, may_promote, recipes, steps, world
+from loop.approval import Approval, answered
+from loop.run import form, present
 from loop.tasks import step
 
 from pipeline.adapters.world import calendar, ingest_place, training_pool
-from pipeline.core.records import Judged, Record, Registered, Scored, Snapshot, Trained, Validated
+from pipeline.core.records import Record
 from pipeline.core.usecase import Schedule, Usecase
+from pipeline.steps.loop import EVALUATE, INGEST, PROMOTE, REGISTER, SCORE, TRAIN, VALIDATE
 from pipeline.usecases import ALL
 
 
@@ -36,40 +37,40 @@ def retrain(usecase: Usecase) -> DAG:
         tags={"retraining", type(usecase.kind).__name__.lower()},
     ) as dag:
 
-        @step(usecase, minutes=60, first=True, reads_data=True, **ingest_place())
+        @step(usecase, INGEST, minutes=60, first=True, **ingest_place())
         def ingest() -> Record:
             """Reads the day's deliveries into the store, one commit a table. A faulty file leaves it as it was."""
-            return steps.ingest.ingest(usecase, data_day(usecase), world())
+            return INGEST.act(present(usecase), {})
 
-        @step(usecase, minutes=30, reads_data=True)
+        @step(usecase, VALIDATE, minutes=30)
         def validate(snapshot: dict) -> Record:
             """Refuses data that must be neither learnt from nor judged on. A refusal is red, the reason on top."""
-            return steps.validate.validate(usecase, Snapshot.from_dict(snapshot), world())
+            return VALIDATE.act(present(usecase), snapshot)
 
-        @step(usecase, minutes=180, pool=training_pool())
+        @step(usecase, TRAIN, minutes=180, pool=training_pool())
         def train(validated: dict) -> Record:
             """Fits every recipe on the days before the scored day, which stays unseen."""
-            return steps.train.train(usecase, Validated.from_dict(validated), world(), recipes())
+            return TRAIN.act(present(usecase), validated)
 
-        @step(usecase, minutes=60)
+        @step(usecase, SCORE, minutes=60)
         def score(trained: dict) -> Record:
             """Scores the day with the champion, the baseline and every fresh candidate, into the score ledger."""
-            return steps.score.score(usecase, Trained.from_dict(trained), world())
+            return SCORE.act(present(usecase), trained)
 
-        @step(usecase, minutes=60)
+        @step(usecase, EVALUATE, minutes=60)
         def evaluate(scored: dict) -> Record:
             """Puts the gates' questions to the ledger of the last days. Held is green: the champion is good enough."""
-            return steps.evaluate.evaluate(usecase, Scored.from_dict(scored), world(), allowed=may_promote())
+            return EVALUATE.act(present(usecase), scored)
 
-        @step(usecase, minutes=30)
+        @step(usecase, REGISTER, minutes=30)
         def register(judged: dict) -> Record:
             """Shows the day in MLflow; a winner, and only a winner, becomes a version."""
-            return steps.register.register(usecase, Judged.from_dict(judged), world(), links())
+            return REGISTER.act(present(usecase), judged)
 
-        @step(usecase, minutes=15)
+        @step(usecase, PROMOTE, minutes=15)
         def promote(registered: dict, answer: dict | None = None) -> Record:
             """Makes the winner champion, if there is one and, where a person must say yes, if one did."""
-            return settle(usecase, Registered.from_dict(registered), answer)
+            return PROMOTE.act(present(usecase, answered(usecase, answer)), registered)
 
         registered = register(evaluate(score(train(validate(ingest())))))
         if person:

@@ -26,6 +26,7 @@ from pipeline.core.tables import Column, Feed, Frame, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.report.progress import silent
+from pipeline.steps import loop
 from tests.places import Where, files_at, store_at
 
 FIRST = date(2020, 1, 1)
@@ -206,36 +207,27 @@ def days(count: int, start: date = FIRST) -> list[date]:
     return [start + timedelta(n) for n in range(count)]
 
 
+def run_of(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> loop.Run:
+    """A run of the daily loop, in which nobody answers for a person."""
+    return loop.Run(usecase, lambda: day, world, lambda: AT, lambda _: loop.Answer(None), tuple(recipes))
+
+
 Step = Callable[[Any], Any]
 
 
 def steps_of(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> list[tuple[str, Step]]:
     """The daily run as named steps, each taking what the one before returned."""
-    from pipeline.steps.evaluate import evaluate
-    from pipeline.steps.ingest import ingest
-    from pipeline.steps.promote import promote
-    from pipeline.steps.register import register
-    from pipeline.steps.score import score
-    from pipeline.steps.train import train
-    from pipeline.steps.validate import validate
+    run = run_of(usecase, day, world, recipes)
 
-    return [
-        ("ingest", lambda _: ingest(usecase, day, world)),
-        ("validate", lambda made: validate(usecase, made, world)),
-        ("train", lambda made: train(usecase, made, world, recipes)),
-        ("score", lambda made: score(usecase, made, world)),
-        ("evaluate", lambda made: evaluate(usecase, made, world)),
-        ("register", lambda made: register(usecase, made, world)),
-        ("promote", lambda made: promote(usecase, made, world, AT)),
-    ]
+    def acting(step: loop.Step) -> Step:
+        return lambda made: step.act(run, {} if made is None else made.to_dict())
+
+    return [(step.name, acting(step)) for step in loop.LOOP]
 
 
 def run_day(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> Any:
     """The daily run in one go."""
-    made: Any = None
-    for _, step in steps_of(usecase, day, world, recipes):
-        made = step(made)
-    return made
+    return loop.run_day(run_of(usecase, day, world, recipes))
 
 
 def regression() -> Usecase:

@@ -9,10 +9,11 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 
-from loop.run import now, steps, world
+from loop.run import steps, world
 from loop.tasks import end_with_supervisor, one_sentence
-from pipeline.core.records import DayOutcome, Registered
+from pipeline.core.records import Registered
 from pipeline.core.usecase import Usecase
+from pipeline.steps.loop import Answer
 
 log = logging.getLogger("pipeline")
 
@@ -64,15 +65,11 @@ class Approval(HITLOperator):
         return {"said": said, "by": by}
 
 
-def settle(usecase: Usecase, registered: Registered, answer: Mapping[str, str] | None) -> DayOutcome:
-    """Promote the winner, or not: as the gates decided, and where a person has to say yes, as a person said."""
-    promotion = steps.promote
-    if not promotion.asks(usecase, registered):
-        return promotion.promote(usecase, registered, world(), now())  # type: ignore[no-any-return]
+def answered(usecase: Usecase, answer: Mapping[str, str] | None) -> Answer:
+    """What was said, for whoever promotes: silence and an answer without a name promote nothing."""
     said, by = (answer or {}).get("said", "nothing"), (answer or {}).get("by", "")
     if said == Approval.APPROVE and by:
-        return promotion.promote(usecase, registered, world(), now(), by)  # type: ignore[no-any-return]
+        return Answer(True, by)
     if said == Approval.REJECT:
-        return promotion.decline(usecase, registered, world(), "declined in Airflow", by)  # type: ignore[no-any-return]
-    silence = f"nobody answered within {usecase.promotion.deadline_hours:g} h"
-    return promotion.decline(usecase, registered, world(), silence, "")  # type: ignore[no-any-return]
+        return Answer(False, by, "declined in Airflow")
+    return Answer(False, "", f"nobody answered within {usecase.promotion.deadline_hours:g} h")

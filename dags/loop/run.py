@@ -20,6 +20,7 @@ from pipeline.adapters.world import calendar
 from pipeline.core.errors import UsageError
 from pipeline.core.ports import World
 from pipeline.core.usecase import Schedule, Usecase
+from pipeline.steps.loop import Answer, Run
 
 log = logging.getLogger("pipeline")
 
@@ -142,6 +143,20 @@ def recipes() -> tuple[str, ...]:
 def may_promote() -> bool:
     """Whether this run may change the champion: not if the form said "judge without promoting"."""
     return not get_current_context()["params"]["judge_only"]
+
+
+def present(usecase: Usecase, answer: Answer | None = None) -> Run:
+    """The present run of the loop; ``answer`` is what a person said of its winner, where one was asked."""
+    return Run(
+        usecase=usecase,
+        data_day=lambda: data_day(usecase),
+        world=world(),
+        now=now,
+        ask=lambda _: answer or Answer(False, why="nobody was asked"),
+        recipes=recipes(),
+        may_promote=may_promote(),
+        links=links(),
+    )
 
 
 def links() -> dict[str, str]:

@@ -17,11 +17,13 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout
 
-from loop.run import data_day, links, steps, world
+from loop.run import present
 from loop.turns import take_turn
 from pipeline.core.errors import PipelineError, UsageError
 from pipeline.core.records import Record
 from pipeline.core.usecase import Usecase
+from pipeline.steps import loop
+from pipeline.steps.loop import Step
 
 log = logging.getLogger("pipeline")
 
@@ -94,36 +96,24 @@ def comes_again() -> bool:
     return bool(ti.try_number <= ti.max_tries)
 
 
-def note_refusal(usecase: Usecase, error: PipelineError) -> bool:
-    """Write down that the day was refused, if it was for its data."""
-    if (refused := steps.refuse.refusal(error)) is None:
-        return False
-    steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
-    return True
-
-
-def note_failure(usecase: Usecase, body: str, error: Exception) -> None:
-    """Write down that the day was given up; where that fails too, the red task alone says so."""
+def give_up(usecase: Usecase, step: Step, error: Exception, *, again: bool) -> None:
+    """Write down how the day ended, if nobody tries again; where that fails too, the red task alone says so."""
     if isinstance(error, UsageError):
-        return  # it was no day to be judged
-    told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+        return  # it was no day to be judged, and perhaps none at all
     try:
-        steps.refuse.fail(usecase, data_day(usecase), f"{body} failed: {told}", world())
+        loop.give_up(step, present(usecase), error, comes_again=again)
     except PipelineError as further:
         log.warning("the day's line could not be written: %s", further)
 
 
-def step(
-    usecase: Usecase, *, minutes: int, first: bool = False, reads_data: bool = False, **place: str
-) -> Callable[..., Any]:
+def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **place: str) -> Callable[..., Any]:
     """A task that calls one step of the loop.
 
     Args:
         usecase: Whose loop.
+        which: The step.
         minutes: After how long it is ended.
         first: Whether it opens the run: then earlier days go first.
-        reads_data: Whether a refusal here is the day's outcome, to be written down; so is a file that hasn't come
-            by the last try.
         place: Airflow's ``pool`` that it takes a slot of while it works, and the ``queue`` of the workers that do it.
     """
 
@@ -138,13 +128,11 @@ def step(
                 try:
                     made = body(*args, **kwargs)
                 except PipelineError as error:
-                    given_up = not (error.retry and comes_again())
-                    if given_up and not (reads_data and note_refusal(usecase, error)):
-                        note_failure(usecase, body.__name__, error)
+                    give_up(usecase, which, error, again=comes_again())
                     raise
                 except Exception as error:
                     if not (isinstance(error, AirflowException | AirflowRuntimeError) and comes_again()):
-                        note_failure(usecase, body.__name__, error)
+                        give_up(usecase, which, error, again=False)
                     raise
             for said in ("outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):

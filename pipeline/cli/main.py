@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli import explain, replay
 from pipeline.cli.new_options import add_options
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
-from pipeline.core.records import DayOutcome
+from pipeline.core.records import DayOutcome, Registered
 from pipeline.usecases import ALL, find
 
 if TYPE_CHECKING:
@@ -26,46 +26,36 @@ if TYPE_CHECKING:
 def run_day(
     usecase: Usecase, day: date, world: World, recipes: Sequence[str], allowed: bool, approver: str
 ) -> DayOutcome:
-    """One data day from its files to its verdict: what the DAG does, in one process.
+    """One data day from its files to its verdict: the loop of :mod:`pipeline.steps.loop`, attended.
 
     A use case whose winners a person must approve asks at the terminal; without one the winner waits.
     """
-    from pipeline.steps.evaluate import evaluate
-    from pipeline.steps.ingest import ingest
-    from pipeline.steps.promote import asks, decline, promote, question, wait
-    from pipeline.steps.refuse import fail, refusal, refuse
-    from pipeline.steps.register import register
-    from pipeline.steps.score import score
-    from pipeline.steps.train import train
-    from pipeline.steps.validate import validate
+    from pipeline.steps import loop
+    from pipeline.steps.promote import question
 
-    try:
-        validated = validate(usecase, ingest(usecase, day, world), world)
-    except PipelineError as error:
-        # That no file has come says nothing of a day that is still ahead, perhaps one mistyped.
-        ahead = error.retry and day > datetime.now(UTC).date()
-        if (refused := refusal(error)) is not None and not ahead:
-            refuse(usecase, day, refused, world)
-        raise
-    try:
-        scored = score(usecase, train(usecase, validated, world, recipes), world)
-    except RefusedError as error:
-        fail(usecase, day, f"score failed: {error}", world)
-        raise
-    registered = register(usecase, evaluate(usecase, scored, world, allowed), world)
-    at = datetime.now(UTC)
-    if not asks(usecase, registered):
-        return promote(usecase, registered, world, at)
-    if approver:
-        return promote(usecase, registered, world, at, by=approver)
-    if not sys.stdin.isatty():
-        return wait(usecase, registered, world)
-    subject, body = question(registered, world)
-    answer = input(f"\n{subject}\n\n{body}\n\nPromote? [y/N] ")
-    person = getpass.getuser()
-    if answer.strip().lower() in ("y", "yes"):
-        return promote(usecase, registered, world, at, by=person)
-    return decline(usecase, registered, world, why="declined at the terminal", by=person)
+    def ask(registered: Registered) -> loop.Answer:
+        if approver:
+            return loop.Answer(True, approver)
+        if not sys.stdin.isatty():
+            return loop.Answer(None)
+        subject, body = question(registered, world)
+        answer = input(f"\n{subject}\n\n{body}\n\nPromote? [y/N] ")
+        yes = answer.strip().lower() in ("y", "yes")
+        return loop.Answer(yes, getpass.getuser(), "" if yes else "declined at the terminal")
+
+    return loop.run_day(
+        loop.Run(
+            usecase=usecase,
+            data_day=lambda: day,
+            world=world,
+            now=lambda: datetime.now(UTC),
+            ask=ask,
+            recipes=tuple(recipes),
+            may_promote=allowed,
+            attended=True,
+            closed=day <= datetime.now(UTC).date(),
+        )
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -23,7 +23,6 @@ from loop.tasks import OnlyWhatMayPass, Stop, one_sentence
 from loop.turns import FEW, ahead, must_wait
 
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
-from pipeline.core.records import Registered
 from pipeline.core.usecase import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -549,13 +548,20 @@ def test_the_approval_asks_once_in_time_and_has_no_default(loops):
     assert "approve" not in loops["stub_auto"].task_ids
 
 
-def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted(stubs, monkeypatch):
-    from loop import approval
+def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted(stubs):
+    from loop import approval, run
 
-    monkeypatch.setattr(approval, "world", stubs.world)
-    winner = Registered({"usecase": "stub_person", "day": "2013-01-03", "decision": "promote"}, "run", 3)
+    from pipeline.steps import loop
+
+    winner = {
+        "judged": {"usecase": "stub_person", "day": "2013-01-03", "decision": "promote"},
+        "run": "run",
+        "version": 3,
+    }
     for silence in (None, {}, {"said": "Approve", "by": ""}, {"said": "nothing", "by": "ada"}):
-        assert approval.settle(stubs.PERSON, winner, silence).outcome == "declined"
+        answer = approval.answered(stubs.PERSON, silence)
+        asked = loop.Run(stubs.PERSON, lambda: date(2013, 1, 3), stubs.world(), run.now, lambda _, said=answer: said)
+        assert loop.PROMOTE.act(asked, winner).outcome == "declined"
 
 
 @pytest.mark.parametrize(

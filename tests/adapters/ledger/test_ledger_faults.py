@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
-from pipeline import __main__ as cli
 from pipeline.adapters.ledger.sql import SqlLedger
+from pipeline.cli import main as cli
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.records import DayOutcome
 
