@@ -29,11 +29,10 @@ from pipeline.adapters.files.local import LocalFiles
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.store.delta import DeltaStore
 from pipeline.core.kinds import Binary
-from pipeline.core.ports import World
+from pipeline.core.ports import World, silent
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
-from pipeline.report.progress import silent
 from pipeline.steps.ingest import ingest
 
 FIRST = date(2010, 1, 1)

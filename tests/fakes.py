@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 
 from pipeline.adapters.row_digests import content_of, timeless
 from pipeline.core.errors import ConflictError, RefusedError
-from pipeline.core.ports import Checked, Commit, World
+from pipeline.core.ports import Checked, Commit, World, silent
 from pipeline.core.tables import Table
 from pipeline.core.verdict import Finding, Outcome
 from pipeline.core.windows import Days
-from pipeline.report.progress import silent
 
 _TYPES = {
     "string": pa.string(),

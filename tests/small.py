@@ -21,11 +21,10 @@ from pipeline.adapters.models.skops_models import SkopsModels
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Multiclass, Regression
-from pipeline.core.ports import Checked, Page, World
+from pipeline.core.ports import Checked, Page, World, silent
 from pipeline.core.tables import Column, Feed, Frame, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.report.progress import silent
 from pipeline.steps import loop
 from tests.places import Where, files_at, store_at
 

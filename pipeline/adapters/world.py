@@ -148,7 +148,7 @@ def world(progress: Progress | None = None) -> World:
     from pipeline.adapters.models.skops_models import SkopsModels
     from pipeline.adapters.registry.mlflow_registry import MlflowRegistry
     from pipeline.adapters.store.delta import DeltaStore
-    from pipeline.report.progress import silent
+    from pipeline.core.ports import silent
 
     # A single row is not slowed by waking threads, and two processes on a busy machine do not wait for one another.
     # (That fits are the same to the last bit is seen to in steps/models/threads.py.)

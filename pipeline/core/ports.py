@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -257,6 +257,13 @@ class Progress(Protocol):
 
     def __call__(self, label: str, total: int) -> AbstractContextManager[Callable[[], None]]:
         """A context whose value is called once for each part done."""
+
+
+@contextmanager
+def silent(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """The Progress port that shows nothing: for Airflow's tasks, whose log needs no bar."""
+    del label, total
+    yield lambda: None
 
 
 @dataclass(frozen=True, slots=True)

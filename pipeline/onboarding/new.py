@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipeline.core.errors import UsageError
-from pipeline.core.ports import Progress
+from pipeline.core.ports import Progress, silent
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count, percent
 from pipeline.onboarding import trial
@@ -26,7 +26,6 @@ from pipeline.onboarding.placing import catalogue as catalogues
 from pipeline.onboarding.placing import writing
 from pipeline.onboarding.placing.deliveries import deliver, write
 from pipeline.onboarding.placing.placing import put_in_place
-from pipeline.report.progress import silent
 from pipeline.report.terminal.assumptions import review_page
 
 

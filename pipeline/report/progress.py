@@ -7,14 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
-from pipeline.core.ports import Progress
-
-
-@contextmanager
-def silent(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show nothing: for Airflow's tasks, whose log needs no bar."""
-    del label, total
-    yield lambda: None
+from pipeline.core.ports import Progress, silent
 
 
 @contextmanager

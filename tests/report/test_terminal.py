@@ -7,8 +7,9 @@ import pytest
 import verdict_samples as samples
 from rich.console import Console
 
+from pipeline.core.ports import silent
 from pipeline.core.records import DayOutcome, Entry
-from pipeline.report.progress import bars, silent
+from pipeline.report.progress import bars
 from pipeline.report.terminal.tables import (
     days_table,
     findings_table,
