@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.code_digest import source
+from pipeline.adapters.code_digest import libraries, product, source
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
@@ -100,7 +100,7 @@ def links() -> dict[str, str]:
 
 
 def code() -> str:
-    """Digest of the package's source: a model made by other code is another model."""
+    """Digest of the package's source, for whoever asks later what judged a day."""
     root = Path(__file__).parents[1]
     made = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -172,5 +172,7 @@ def world(progress: Progress | None = None) -> World:
         checker=GxChecker(expectations()),
         progress=progress or silent,
         code=code(),
+        computes=product(),
         source=source,
+        libraries=libraries,
     )

@@ -271,9 +271,13 @@ class World:
     """All ports, in one hand. Built by ``adapters.world`` from the environment, or in memory by tests.
 
     Attributes:
-        code: Digest of the product's own source: part of every model's identity.
-        source: Digest of the source that a function stands in, with the files beside it; tells a recipe that was
-            changed from the one that earned the evidence.
+        code: Digest of the product's own source, which is kept with what was judged.
+        computes: Digest of the part of it that computes features and fits, and of the libraries under it: part of
+            every model's identity.
+        source: Digest of what a function is made of: the statements that it needs, wherever they stand; tells a recipe
+            that was changed from the one that earned the evidence.
+        libraries: Digest of the versions of the libraries that a function imports: part of a model's identity, but the
+            evidence that a recipe has earned outlives an upgrade.
     """
 
     landing: Landing
@@ -286,4 +290,6 @@ class World:
     checker: Checker
     progress: Progress
     code: str = ""
+    computes: str = ""
     source: Callable[[Callable[..., Any]], str] = lambda _: ""
+    libraries: Callable[[Callable[..., Any]], str] = lambda _: ""

@@ -12,8 +12,8 @@ from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.judging.recorded import recorded_file
 from pipeline.steps.models import champion
+from pipeline.steps.models.lineage import made
 from pipeline.steps.register import read_verdict, verdict_file
-from pipeline.steps.train import made
 
 
 def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = True) -> Judged:

@@ -21,9 +21,9 @@ from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
+from pipeline.steps.models.definition import definition
 from pipeline.steps.refuse import refusal
 from pipeline.steps.replaying.fits import FitMaker, FitStore, make_history
-from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys_daily
 from pipeline.steps.validate import validate
 
@@ -244,9 +244,7 @@ def _history(
         files=world.files,
         folder=f"replays/{usecase.name}",
         contents=source.contents(len(whole)),
-        made_of=source.made_of(
-            {recipe.name: score_ledger.definition(usecase, recipe.name, world) for recipe in recipes}
-        ),
+        made_of=source.made_of({recipe.name: definition(usecase, recipe.name, world) for recipe in recipes}),
         windows={recipe.name: recipe.window for recipe in recipes},
     )
     begin = max(days.first, whole.first)

@@ -15,10 +15,11 @@ from pipeline.core.records import Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.models import champion
+from pipeline.steps.models.definition import definition
+from pipeline.steps.models.lineage import made
 from pipeline.steps.models.predictions import answered, predictions
 from pipeline.steps.tables import block_losses, score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
-from pipeline.steps.train import made
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
             model = world.models.load(candidate.file, candidate.sha256)
             through = date.fromisoformat(candidate.trained_through)
             predicted = predictions(usecase.kind, model, units.inputs, candidate.recipe)
-            declared = score_ledger.definition(usecase, candidate.recipe, world)
+            declared = definition(usecase, candidate.recipe, world)
             scorings.append(
                 score_ledger.Scoring(candidate.recipe, candidate.model, candidate.recipe, through, predicted, declared)
             )
@@ -112,7 +113,7 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
     before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
     found: list[tuple[score_ledger.Scoring, int]] = []
     for recipe in usecase.recipes:
-        declared = score_ledger.definition(usecase, recipe.name, world)
+        declared = definition(usecase, recipe.name, world)
         for age in AGES:
             name = before.model_of(recipe.name, day - timedelta(age), declared)
             fit = made(usecase.name, name, world) if name is not None else None

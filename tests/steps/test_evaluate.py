@@ -19,8 +19,8 @@ from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.verdict import Outcome, Verdict
 from pipeline.core.windows import Days
 from pipeline.steps.evaluate import evaluate
+from pipeline.steps.models.lineage import Lineage
 from pipeline.steps.register import read_verdict
-from pipeline.steps.train import Lineage
 from tests import small
 
 
@@ -103,7 +103,7 @@ def test_a_twin_is_made_once_and_is_neither_the_candidate_nor_another_the_next_t
 def test_a_twin_of_a_model_whose_code_has_changed_since_is_refused(tmp_path: Path) -> None:
     world = small.world_in(tmp_path)
     _, scored = trained(world, tmp_path / "landing", 8)
-    newer = dataclasses.replace(world, code="changed")
+    newer = dataclasses.replace(world, computes="changed")
     with pytest.raises(ConflictError, match="run the day again from its train task"):
         evaluate(USECASE, scored, newer)
     assert resampled_fits(tmp_path) == []

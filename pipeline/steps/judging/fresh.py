@@ -22,11 +22,13 @@ from pipeline.steps.judging.measurements import Measurer, days_read
 from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
 from pipeline.steps.models import champion
+from pipeline.steps.models.definition import definition
+from pipeline.steps.models.fitting import BrokenError
+from pipeline.steps.models.lineage import Lineage
 from pipeline.steps.models.predictions import answered, predictions
 from pipeline.steps.models.threads import one_thread
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
-from pipeline.steps.train import BrokenError, Lineage
 
 
 class FreshEvidence:
@@ -56,7 +58,7 @@ class FreshEvidence:
             scored=scored.to_dict(),
             code=world.code,
             newest=None if self.newest is None else self.newest.isoformat(),
-            definitions={name: score_ledger.definition(usecase, name, world) for name in names},
+            definitions={name: definition(usecase, name, world) for name in names},
             counts=dict(self.counts),
             order=packed(np.argsort(np.argsort(self.units.keys, kind="stable"), kind="stable")),
             slices=list(self.units.slices),

@@ -30,8 +30,8 @@ from pipeline.steps.judging.single_requests import as_requests
 from pipeline.steps.judging.timing import timed
 from pipeline.steps.models import champion
 from pipeline.steps.models.frames import frame_of
+from pipeline.steps.models.lineage import Lineage, made
 from pipeline.steps.models.predictions import predictions
-from pipeline.steps.train import Lineage, made
 
 log = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ class EvidenceSource(Protocol):
         """Units of the scored day, labelled, unlabelled by reason."""
 
     def definition(self, recipe: str) -> str:
-        """Digest of a recipe's declaration; see :func:`~pipeline.steps.tables.score_ledger.definition`."""
+        """Digest of a recipe's declaration; see :func:`~pipeline.steps.models.definition.definition`."""
 
     def holdout(self, candidate: Candidate, ledger: ScoreLedger) -> HoldoutDay:
         """The scored day as the champion and the candidate answered it, without the resampled refit."""

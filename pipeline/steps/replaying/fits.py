@@ -34,9 +34,9 @@ from pipeline.core.records import digest
 from pipeline.core.replay.history import Fit, History, Stretch
 from pipeline.core.usecase import Recipe
 from pipeline.core.windows import Days
+from pipeline.steps.models.fitting import BrokenError, fitted
 from pipeline.steps.models.predictions import predictions
 from pipeline.steps.models.threads import one_thread
-from pipeline.steps.train import BrokenError, fitted
 
 log = logging.getLogger(__name__)
 

@@ -30,13 +30,6 @@ def table(usecase: str) -> str:
     return f"scores/{usecase}"
 
 
-def definition(usecase: Usecase, recipe: str, world: World) -> str:
-    """Digest of a recipe's declaration: its numbers, its inputs, and the source of its estimator and features."""
-    declared = usecase.recipe(recipe)
-    made_of = [declared.name, declared.window, declared.seed, list(usecase.inputs), usecase.history]
-    return digest([*made_of, world.source(declared.build), world.source(usecase.features)])
-
-
 def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
     """Day to the digest of all its deliveries as of these versions; tells scores of data since corrected."""
     marks = {t.name: world.store.marks(t.name, versions[t.name], days) for t in usecase.tables}
