@@ -21,6 +21,7 @@ from pipeline.core.windows import Days
 from pipeline.steps.evaluate import evaluate
 from pipeline.steps.models.lineage import Lineage
 from pipeline.steps.register import read_verdict
+from pipeline.steps.rollback import rollback
 from tests import small
 
 
@@ -184,3 +185,22 @@ def test_a_champion_that_cannot_answer_refuses_the_day(tmp_path: Path, monkeypat
     with pytest.raises(RefusedError, match="the champion, version 1, answers 30 of 30 units") as caught:
         small.run_day(small.SMALL, small.days(5)[-1], world)
     assert caught.value.code == "UNSOUND"
+
+
+def test_a_day_scored_against_another_champion_is_not_judged(tmp_path: Path) -> None:
+    """Between score and evaluate somebody rolled back: what was scored says nothing of who serves now."""
+    world = small.world_in(tmp_path)
+    for day in small.days(9):
+        small.deliver(tmp_path / "landing", day)
+    for day in small.days(8)[2:]:
+        small.run_day(small.SMALL, day, world)
+    assert [entry.action for entry in world.ledger.entries("small")] == ["start", "promote"]
+    made: Any = None
+    for name, step in small.steps_of(small.SMALL, small.days(9)[-1], world):
+        if name == "evaluate":
+            rollback(small.SMALL, world, "previous", "complaints", "ada", small.AT)
+            with pytest.raises(ConflictError, match="the champion changed after the day was scored"):
+                step(made)
+            break
+        made = step(made)
+    assert all(line.day != small.days(9)[-1].isoformat() for line in world.ledger.outcomes("small"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,28 @@ def test_a_day_that_was_refused_after_it_was_scored_is_no_evidence(reigned: Worl
     assert sat.findings()
     for evidence in sat.evidence.values():
         assert set(evidence.paired.days.astype(object)) == {DAYS[3], DAYS[4], DAYS[6], DAYS[7]}
+
+
+def test_what_the_decision_looks_back_on_leaves_out_days_refused_since(reigned: World) -> None:
+    judge = day_judge(dataclasses.replace(reigned, checker=Stricter()))
+    assert judge.findings()
+    for evidence in judge.evidence.values():
+        days = set(evidence.head_to_head.days.astype(object))
+        assert days == {DAYS[3], DAYS[4], DAYS[6], DAYS[7]}
+
+
+def test_what_the_decision_looks_back_on_leaves_out_a_day_whose_data_was_corrected_since(
+    reigned: World, tmp_path: Path
+) -> None:
+    """Its rows were scored on data that is no longer what it was; they count again once the day is run again."""
+    small.deliver(tmp_path / "landing", DAYS[5], flip=True)
+    judge = day_judge(reigned)
+    assert judge.findings()
+    for evidence in judge.evidence.values():
+        for days in (evidence.head_to_head.days, evidence.paired.days):
+            assert set(days.astype(object)) == {DAYS[3], DAYS[4], DAYS[6], DAYS[7]}
+    scored(reigned, DAYS[5])
+    again = day_judge(reigned)
+    assert again.findings()
+    for evidence in again.evidence.values():
+        assert DAYS[5] in set(evidence.head_to_head.days.astype(object))

@@ -15,6 +15,7 @@ from pipeline.core.ports import World
 from pipeline.core.verdict import Outcome
 from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.models import champion
+from pipeline.steps.rollback import lift, rollback
 from pipeline.steps.tables.score_ledger import ScoreLedger
 from tests import small
 
@@ -126,3 +127,19 @@ def test_a_day_with_the_gate_ends_in_a_champion_whatever_the_margin(world: World
 
 def test_a_ledger_in_which_nobody_ever_sat_has_no_rivals() -> None:
     assert len(ScoreLedger.empty().fresh("rich", "u", "plain", "u")) == 0
+
+
+def test_a_simpler_recipe_that_a_rollback_holds_back_hinders_nobody(promoted: World) -> None:
+    """Nothing simpler is there to be had while it is held; once the hold is lifted, it is again."""
+    serving = champion.opponent(small.SMALL, judged_days(promoted), promoted)
+    rollback(small.SMALL, promoted, "previous", "complaints", "ada", small.AT, hold_days=30)
+    recipes = sorted(PREFERS.recipes, key=lambda recipe: recipe.name != serving.recipe)
+    usecase = dataclasses.replace(PREFERS, recipes=tuple(recipes), gates=(Sound(), SimplerPreferred(0.01)))
+    # The very model that was rolled back is barred for good, and its recipe's newer fits are not: so another day.
+    held = judged(promoted, usecase, small.days(11)[8:], 0)
+    richer = recipes[1].name
+    assert all(finding.outcome is Outcome.PASS for finding in held.found[serving.recipe])
+    assert serving.recipe not in rivals(held, richer)
+    lift(small.SMALL, promoted, serving.recipe, "it was the data", "ada", small.AT)
+    lifted = judged(promoted, usecase, small.days(11)[10:], 0)
+    assert serving.recipe in rivals(lifted, richer)
