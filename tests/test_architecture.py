@@ -84,8 +84,8 @@ ROOMS: dict[str, set[str]] = {
     },
     # The entrances.
     "pipeline.cli": {
-        *("rich", CORE, "pipeline.adapters.world", "pipeline.onboarding", "pipeline.report", "pipeline.steps"),
-        "pipeline.usecases",
+        *("argcomplete", "rich", CORE, "pipeline.adapters.world", "pipeline.onboarding", "pipeline.report"),
+        *("pipeline.steps", "pipeline.usecases"),
     },
     "pipeline.__main__": {"pipeline.cli"},
     "dags": {

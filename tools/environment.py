@@ -34,6 +34,20 @@ NEEDED_GB = 3
 SHOWN = 25
 NOISE = ("Collecting ", "  Using cached", "  Downloading", "Looking in", "Requirement already", "WARNING: Location")
 
+#: The command. Its first lines are a shell's and a text to Python.
+COMMAND = """#!/bin/sh
+'''exec' "%s" "$0" "$@"
+' '''
+# PYTHON_ARGCOMPLETE_OK
+import sys
+
+sys.path.insert(0, %r)
+
+from pipeline.cli.main import main
+
+sys.exit(main())
+"""
+
 
 def say(text):
     sys.stderr.write(text + "\n")
@@ -134,6 +148,17 @@ def install(*command):
         broke(command, [line for line in lines if not line.startswith(NOISE)])
 
 
+def command():
+    """Put the command ``retrain`` beside Python: the same verbs as ``python -m pipeline``, from whatever folder."""
+    path = os.path.join(VENV, "bin", "retrain")
+    python = os.path.join(VENV, "bin", "python")
+    # Started by a shell, as pip's own scripts are where Python's path is too long, or has a space, for a first line.
+    text = COMMAND % (python.replace('"', '\\"'), ROOT)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+
+
 def main():
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         fail(
@@ -141,6 +166,7 @@ def main():
             "or name it: make PYTHON=/path/to/python3.12 ..." % sys.version_info[:2]
         )
     if made_from() == wanted():
+        command()
         return
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < NEEDED_GB:
@@ -171,6 +197,7 @@ def main():
         install(python, "-m", "pip", "install", *quietly, *only, "-r", REQUIREMENTS)
     with open(STAMP, "w") as file:
         file.write(wanted())
+    command()
     say("The environment is ready.")
 
 

@@ -10,7 +10,8 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import explain, replay
 from pipeline.cli.new_options import add_options
@@ -21,6 +22,10 @@ from pipeline.usecases import ALL, find
 if TYPE_CHECKING:
     from pipeline.core.ports import World
     from pipeline.core.usecase import Usecase
+
+
+#: The command that ``make environment`` puts beside Python.
+NAME = "retrain"
 
 
 def run_day(
@@ -195,13 +200,15 @@ def _names(text: str) -> tuple[str, ...]:
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     known = ", ".join(usecase.name for usecase in ALL)
-    top = argparse.ArgumentParser(prog="python -m pipeline", description=f"Use cases: {known}.")
+    prog = NAME if Path(sys.argv[0]).name == NAME else "python -m pipeline"
+    top = argparse.ArgumentParser(prog=prog, description=f"Use cases: {known}.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, act: object, text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
         made.set_defaults(act=act)
-        made.add_argument("usecase", help=known)
+        named: Any = made.add_argument("usecase", help=known)
+        named.completer = lambda **_: [usecase.name for usecase in ALL]
         return made
 
     run = command("run", _run, "run one data day, or several oldest first, from files to verdict")
@@ -235,7 +242,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command: 0 done, 1 data was refused, 2 the request could not be met, 3 a fault of the product itself."""
-    args = parser().parse_args(argv)
+    import argcomplete
+
+    known = parser()
+    argcomplete.autocomplete(known)  # where a shell asks what may come next, it is told, and nothing else happens
+    args = known.parse_args(argv)
     os.umask(0o077)  # what the product keeps is its owner's alone
     try:
         return int(args.act(args))
