@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from pipeline.core import headline
 from pipeline.core.errors import ConflictError
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import champion, may_promote, promotion
@@ -115,6 +116,7 @@ def conclude(
         reason=reason,
         run=registered.run,
         verdict=verdict.digest,
+        headline=headline.judged(verdict, outcome, reason),
     )
     world.ledger.conclude(line)
     return line

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
+from pipeline.core import headline
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.ports import Page, World
 from pipeline.core.promotion.decision import champion
@@ -36,7 +37,8 @@ def refuse(
     usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
 ) -> DayOutcome:
     """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
-    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report)
+    short = headline.refused(error.findings, str(error))
+    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report, headline=short)
     world.ledger.conclude(line)
     try:
         run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))
@@ -53,7 +55,8 @@ def fail(usecase: Usecase, day: date, why: str, world: World) -> None:
     A day that has a line keeps it: what failed was a second look at it.
     """
     if all(line.day != day.isoformat() for line in world.ledger.outcomes(usecase.name)):
-        world.ledger.conclude(_line(usecase, day, "failed", why, world))
+        line = _line(usecase, day, "failed", why, world)
+        world.ledger.conclude(replace(line, headline=headline.shortened(why)))
 
 
 def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) -> DayOutcome:

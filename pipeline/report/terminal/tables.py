@@ -8,9 +8,11 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.core.headline import shortened
 from pipeline.core.records import DayOutcome, Entry
 from pipeline.core.verdict import Finding, Outcome, Verdict
 
@@ -31,6 +33,7 @@ LOOKS = {
 }
 #: How an answer is shown.
 ANSWERS = {Outcome.PASS: ("✓", "green"), Outcome.FAIL: ("✕", "bold red"), Outcome.UNKNOWN: ("?", "yellow")}
+#: How wide what is piped is drawn, unless COLUMNS says otherwise.
 _PLAIN_WIDTH = 150
 #: A window this wide has room for every column of the day-by-day table.
 _WIDE = 110
@@ -39,10 +42,13 @@ _WIDE_HISTORY = 140
 
 
 def show(renderable: RenderableType, file: TextIO | None = None) -> None:
-    """Print it: in colour and as wide as the window in a terminal, plain and 150 columns wide elsewhere."""
+    """Print it: in colour and as wide as the window in a terminal, else plain and as wide as COLUMNS says (150)."""
     target = file or sys.stdout
-    watched = target.isatty()
-    Console(file=target, width=None if watched else _PLAIN_WIDTH, soft_wrap=False).print(renderable)
+    # rich knows COLUMNS; where nobody set it and nobody watches it would take 80.
+    console = Console(file=target, soft_wrap=False)
+    if not target.isatty() and "COLUMNS" not in console._environ:
+        console = Console(file=target, width=_PLAIN_WIDTH, soft_wrap=False)
+    console.print(renderable)
 
 
 class _Days:
@@ -56,7 +62,7 @@ class _Days:
 
 
 def days_table(outcomes: Sequence[DayOutcome], baseline: str = "") -> RenderableType:
-    """What happened day by day: outcome, champion, losses, reason. A narrow window gets the champion's loss only.
+    """What happened day by day: outcome, champion, losses, reason. A narrow window gets a headline a day.
 
     Args:
         outcomes: The days, in the order they are to be shown.
@@ -72,23 +78,43 @@ def _days(outcomes: Sequence[DayOutcome], baseline: str, wide: bool) -> Table:
         table.add_column("use case", no_wrap=True)
     table.add_column("day", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("champion after it", overflow="fold", max_width=None if wide else 11)
-    table.add_column("loss: champion" if wide else "loss", justify="right", no_wrap=True)
-    if baseline and wide:
-        table.add_column("baseline", justify="right", no_wrap=True)
     if wide:
+        table.add_column("champion after it", overflow="fold")
+        table.add_column("loss: champion", justify="right", no_wrap=True)
+        if baseline:
+            table.add_column("baseline", justify="right", no_wrap=True)
         table.add_column("best other", overflow="fold")
-    table.add_column("reason", ratio=1, overflow="fold", min_width=20)
+        table.add_column("reason", ratio=1, overflow="fold", min_width=20)
+    else:
+        table.add_column("champion", no_wrap=True)
+        table.add_column("loss", justify="right", no_wrap=True)
+        table.add_column("what happened", ratio=1)
     for line in outcomes:
         cells: list[RenderableType] = [Text(line.usecase)] if several else []
-        cells += [Text(line.day), _look(line.outcome), Text(_champion(line.champion, line.recipe))]
-        cells.append(Text(_loss(line.losses.get("champion"))))
-        if baseline and wide:
-            cells.append(Text(_loss(line.losses.get(baseline))))
+        cells += [Text(line.day), _look(line.outcome)]
+        loss = Text(_loss(line.losses.get("champion")))
         if wide:
-            cells.append(Text(_best(line, baseline)))
-        table.add_row(*cells, Text(line.reason))
+            cells += [Text(_champion(line.champion, line.recipe)), loss]
+            if baseline:
+                cells.append(Text(_loss(line.losses.get(baseline))))
+            cells += [Text(_best(line, baseline)), Text(line.reason)]
+        else:
+            cells += [Text(_champion(line.champion, "")), loss, _Headline(line)]
+        table.add_row(*cells)
     return table
+
+
+class _Headline:
+    """A day's headline, as many of its parts as one line has room for."""
+
+    def __init__(self, line: DayOutcome) -> None:
+        self.text = line.headline or line.reason
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(20, options.max_width), options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(shortened(self.text, options.max_width), no_wrap=True)
 
 
 def outcome_line(line: DayOutcome) -> RenderableType:
