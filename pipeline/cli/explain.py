@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UsageError
 
@@ -19,6 +20,12 @@ def add_explain(command: argparse.ArgumentParser, day: Callable[[str], date]) ->
     command.add_argument("day", type=day, help="the data day")
     command.add_argument("--recipe", default="", metavar="NAME", help="about this recipe; default: the challenger")
     command.add_argument("--digest", default="", help="another verdict of that day; default: its newest")
+    command.add_argument("--json", action="store_true", help="one JSON document, all in exact words")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output, for scripts; the records' fields are in ``pipeline.core.records``."""
+    print(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 def add_recompute(command: argparse.ArgumentParser, day: Callable[[str], date]) -> None:
@@ -36,6 +43,17 @@ def explain(args: argparse.Namespace, usecase: Usecase) -> int:
 
     day = args.day.isoformat()
     found = step.explain(usecase, day, world(), args.digest)
+    if args.json:
+        print_json(
+            {
+                "line": None if found.line is None else found.line.to_dict(),
+                "verdict": None if found.verdict is None else found.verdict.to_dict(),
+                "digest": found.digest,
+                "findings": [finding.to_dict() for finding in found.findings],
+                "gone": found.gone,
+            }
+        )
+        return 0
     run = found.line.run if found.line is not None else ""
     where = [("MLflow run", f"{run} ({day} {usecase.name})")] if run else []
     if found.verdict is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import explain, replay
+from pipeline.cli.explain import print_json
 from pipeline.cli.new_options import add_options
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.records import DayOutcome, Registered
@@ -106,7 +107,11 @@ def _days(args: argparse.Namespace) -> int:
     from pipeline.adapters.world import world
     from pipeline.report.terminal.tables import days_table, show
 
-    show(days_table(world().ledger.outcomes(_usecase(args.usecase).name)))
+    outcomes = world().ledger.outcomes(_usecase(args.usecase).name)
+    if args.json:
+        print_json([line.to_dict() for line in outcomes])
+    else:
+        show(days_table(outcomes))
     return 0
 
 
@@ -114,7 +119,11 @@ def _history(args: argparse.Namespace) -> int:
     from pipeline.adapters.world import world
     from pipeline.report.terminal.tables import history_table, show
 
-    show(history_table(world().ledger.entries(_usecase(args.usecase).name)))
+    entries = world().ledger.entries(_usecase(args.usecase).name)
+    if args.json:
+        print_json([entry.to_dict() for entry in entries])
+    else:
+        show(history_table(entries))
     return 0
 
 
@@ -218,8 +227,13 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--recipes", type=_names, default=(), help="only these recipes, by comma")
     run.add_argument("--judge-only", action="store_true", help="judge, but promote nothing")
     run.add_argument("--approve-as", default="", metavar="NAME", help="approve the winner in this person's name")
-    command("days", _days, "what happened day by day")
-    command("history", _history, "who was champion when, why and by whom")
+    for name, act, text in (
+        ("days", _days, "what happened day by day"),
+        ("history", _history, "who was champion when, why and by whom"),
+    ):
+        command(name, act, text).add_argument(
+            "--json", action="store_true", help="one JSON document, all in exact words"
+        )
     back = command("rollback", _rollback, "make an earlier champion serve again, at once")
     back.add_argument("--to", required=True, help="'previous', or a version's number")
     back.add_argument("--why", required=True, help="the reason, kept in the ledger")

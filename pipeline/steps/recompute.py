@@ -89,7 +89,14 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     Raises:
         UsageError: The day has no verdict.
     """
-    asked = digest or named(usecase, day, world)[0]
+    known, line = named(usecase, day, world)
+    asked = digest or known
+    if not asked and line is not None and line.outcome in ("refused", "failed"):
+        raise UsageError(
+            f"{usecase.name} {day} was {line.outcome}, so it has no verdict to reach again: "
+            f"'python -m pipeline explain {usecase.name} {day}' says why",
+            "NO_VERDICT",
+        )
     if not asked:
         raise UsageError(
             f"{usecase.name} {day}: no verdict is named for this day; 'python -m pipeline days {usecase.name}' lists "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,28 @@ def test_a_fault_of_the_product_is_one_sentence_and_its_traceback_lies_in_a_file
     log = Path(said.rsplit(" ", 1)[-1].strip())
     assert "Traceback" in log.read_text()
     log.unlink()
+
+
+def test_days_and_history_are_json_for_scripts(command: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-04"]) == 0
+    capsys.readouterr()
+    assert cli.main(["days", "small", "--json"]) == 0
+    days = json.loads(capsys.readouterr().out)
+    assert days == [line.to_dict() for line in command.ledger.outcomes("small")]
+    assert all(line["headline"] and line["reason"] for line in days)
+    assert cli.main(["history", "small", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [entry.to_dict() for entry in command.ledger.entries("small")]
+
+
+def test_a_refused_day_has_no_verdict_to_reach_again(
+    command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "landing" / "visits" / "2020-01-04.csv").write_text("day,visit,shop,size,bought\n")
+    assert cli.main(["run", "small", "--day", "2020-01-04"]) == 1
+    assert cli.main(["recompute", "small", "2020-01-04"]) == 2
+    said = capsys.readouterr().err
+    assert "small 2020-01-04 was refused, so it has no verdict to reach again" in said
+    assert cli.main(["explain", "small", "2020-01-04", "--json"]) == 0
+    explained = json.loads(capsys.readouterr().out)
+    assert explained["line"]["outcome"] == "refused"
+    assert explained["verdict"] is None

@@ -54,9 +54,10 @@ def refusal_explained(
         where: What lies where.
     """
     sign, style = LOOKS.get(line.outcome, ("·", ""))
-    parts: list[RenderableType] = [
+    parts: list[RenderableType] = [Text(f"{line.outcome}: {line.headline}", "bold")] if line.headline else []
+    parts.append(
         Text.assemble((f"{sign} {line.usecase} {line.day}: {line.outcome}", style), "  ", line.reason, overflow="fold")
-    ]
+    )
     broken = [one for one in findings if one.required and one.outcome is not Outcome.PASS]
     if broken:
         sound = count(len(findings) - len(broken), "other finding")
@@ -72,6 +73,8 @@ def refusal_explained(
 
 def _head(verdict: Verdict, line: DayOutcome | None) -> Iterator[RenderableType]:
     sign, style = LOOKS[verdict.decision]
+    if line is not None and line.headline:
+        yield Text(f"{line.outcome}: {line.headline}", "bold", overflow="fold")
     yield Text.assemble(
         (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision} ({verdict.outcome})", style),
         "  ",
