@@ -1,4 +1,4 @@
-"""How the documentation is built: ``make docs``. Pages are Markdown; the reference is made from the code's docstrings."""
+"""How the documentation is built, by ``make docs``: pages are Markdown, the reference is made from docstrings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["COLUMNS"] = "100"  # argparse breaks its lines there
 
 project = "Continuous retraining that can be trusted"
-copyright = "its authors, Apache License 2.0"  # noqa: A001 - Sphinx calls it so
+copyright = "its authors, Apache License 2.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
@@ -61,7 +61,7 @@ def by_its_last_words(app: Sphinx, env: Any, node: nodes.Element, inside: nodes.
 
 
 def one_by_one(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Fields that a docstring explains together (``low, high: …``) each get the text; what follows a colon is no type."""
+    """Fields that a docstring explains together (``low, high: …``) get the text each; a property has no type."""
     if what == "property" and lines:
         lines[0] = lines[0].replace(": ", " \N{EN DASH} ", 1)
     made: list[str] = []
