@@ -203,6 +203,7 @@ def test_the_champion_is_loaded_as_the_texts_say(tmp_path: Path, monkeypatch: py
     from pipeline.adapters.world import world
 
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     usecase = dataclasses.replace(small.SMALL, name="flight_delay")
     monkeypatch.setattr(usecases, "ALL", (usecase,))
     ports = dataclasses.replace(world(), checker=small.YesChecker())
@@ -211,18 +212,20 @@ def test_the_champion_is_loaded_as_the_texts_say(tmp_path: Path, monkeypatch: py
         small.deliver(tmp_path / "landing", day)
         if day >= small.days(6)[-1]:
             outcomes.append(small.run_day(usecase, day, ports).outcome)
-    assert "promoted" in outcomes
+        if outcomes[-1:] == ["promoted"]:
+            break
+    assert outcomes[-1] == "promoted"
 
     units = pd.DataFrame({"size": [2.0, -2.0], "area": [1.0, 3.0]})
     plain, checked = examples(CHAMPION)
     assert examples(ROOT / "README.md") == [plain]
-    before, server = mlflow.get_tracking_uri(), '"http://127.0.0.1:5000"'
+    server = '"http://127.0.0.1:5000"'
     assert server in plain
     found: dict[str, Any] = {"units": units}
     try:
         exec(plain.replace(server, f'"sqlite:///{tmp_path}/mlflow/mlflow.db"'), found)
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)  # MLflow keeps it for the process, and in the environment
     assert found["chances"].shape == (2, 2)
     assert found["chances"][0, 1] > 0.5 > found["chances"][1, 1]
 
