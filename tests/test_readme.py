@@ -1,57 +1,41 @@
-"""The README's example is run as it stands, and its claims about the repository are held against it."""
+"""The README is short, and shows the folders there are. Its links, commands and example are held by test_docs.py."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
-
-import pytest
-
-from pipeline.core.usecase import Usecase
-from tests import small
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def example() -> str:
-    block = re.search(r"<!-- example.*?```python\n(.*?)```", README, re.DOTALL)
-    assert block, "the README has no example"
-    return block.group(1)
+def house() -> list[str]:
+    block = re.search(r"<!-- map.*?```\n(.*?)```", README, re.DOTALL)
+    assert block, "the README has no map of the house"
+    return block.group(1).splitlines()
 
 
-def test_the_example_is_a_use_case_that_runs_to_a_promotion(tmp_path: Path) -> None:
-    found: dict[str, Any] = {}
-    exec(compile(example(), "README.md", "exec"), found)
-    buys = found["BUYS"]
-    assert isinstance(buys, Usecase)
-    world = small.world_in(tmp_path)
-    outcomes = []
-    for day in small.days(14):
-        small.deliver(tmp_path / "landing", day)
-        if day >= small.days(8)[-1]:
-            outcomes.append(small.run_day(buys, day, world).outcome)
-    assert outcomes[0] == "started"
-    assert "promoted" in outcomes
+def test_it_is_one_for_a_first_visit() -> None:
+    assert len(README.splitlines()) <= 130
 
 
-def test_the_example_is_about_fifty_lines() -> None:
-    lines = [line for line in example().splitlines() if line.strip() and not line.startswith(("import", "from"))]
-    assert len(lines) <= 50, len(lines)
+def test_the_map_of_the_house_fits_one_screen() -> None:
+    assert len(house()) <= 24
+    assert max(map(len, house())) <= 100
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([\w./-]+)\)", README))))
-def test_what_the_readme_links_to_is_there(path: str) -> None:
-    assert (ROOT / path).exists()
-
-
-def test_every_command_of_the_readme_exists() -> None:
-    from pipeline.cli.main import parser
-
-    known = parser().format_help()
-    for command in ("run", "days", "history", "rollback", "lift", "new"):
-        assert re.search(rf"^\s+{command}\b", known, re.MULTILINE), command
-    makefile = (ROOT / "Makefile").read_text()
-    for target in sorted(set(re.findall(r"`make ([a-z]+)", README))):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+def test_the_map_shows_the_folders_there_are() -> None:
+    shown: set[str] = set()
+    above = ""
+    for line in house():
+        names = re.match(r"\s*((?:[\w/]+/\s+)+)", line)
+        assert names, line
+        if not line.startswith(" "):
+            above = names[1].split()[0]
+        shown |= {(above if line.startswith(" ") else "") + name for name in names[1].split()}
+    assert [name for name in sorted(shown) if not (ROOT / name).is_dir()] == []
+    rooms = {f"{path.relative_to(ROOT)}/" for path in (ROOT / "pipeline").iterdir() if (path / "__init__.py").exists()}
+    for room in ("pipeline/core", "pipeline/steps"):
+        rooms |= {f"{path.relative_to(ROOT)}/" for path in (ROOT / room).iterdir() if (path / "__init__.py").exists()}
+    tops = {"dags/", "expectations/", "stack/", "demo/", "benchmarks/", "tests/", "docs/"}
+    assert rooms | tops <= shown

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.main import parser
 from tools import environment
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def verbs(text: str) -> list[str]:
+    return re.findall(r"^    ([a-z]+)\b", text, re.MULTILINE)
 
 
 def clean(home: Path) -> subprocess.CompletedProcess[str]:
@@ -92,3 +99,47 @@ def test_an_installation_that_fails_shows_why_and_not_what_went_well(capfd: pyte
     said = capfd.readouterr().err
     assert said.startswith("ERROR: no space left\nenvironment: ")
     assert "WARNING" not in said.partition("environment: ")[0]
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def command_in(folder: Path) -> Path:
+    """The command as `make environment` writes it, in a folder of its own, beside a stand-in for its Python."""
+    folder.mkdir(parents=True)
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / "python").chmod(0o755)
+    environment.write_commands(str(folder), str(ROOT))
+    return folder / "retrain"
+
+
+@pytest.mark.parametrize("name", ["bin", "a folder with 'words' in its name"])
+def test_the_command_has_the_verbs_of_the_command_line_wherever_it_is_called_from(tmp_path: Path, name: str) -> None:
+    command = command_in(tmp_path / name)
+    shell = ["sh", "-c", 'exec "$0" --help', command]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert verbs(done.stdout) == verbs(parser().format_help()), done.stderr
+    assert len(verbs(done.stdout)) >= 10
+
+
+def test_a_command_that_is_right_stays_and_one_that_is_not_is_written_anew(tmp_path: Path) -> None:
+    command = command_in(tmp_path / "bin")
+    before = command.stat().st_ino
+    environment.write_commands(str(command.parent), str(ROOT))
+    assert command.stat().st_ino == before
+    right = command.read_text()
+    command.write_text("spoilt")
+    environment.write_commands(str(command.parent), str(ROOT))
+    assert command.read_text() == right
+    assert sorted(path.name for path in command.parent.iterdir()) == ["python", "retrain"]
+
+
+def test_the_image_has_the_same_command() -> None:
+    made = re.search(r"RUN printf '%s\\n' (.*?) > /opt/venv/bin/retrain", DOCKERFILE, re.DOTALL)
+    assert made, "the Dockerfile writes no command"
+    ours = environment.script("pipeline.cli.main", "main", "/opt/venv/bin/python", "/opt/pipeline").splitlines()
+    # There PYTHONPATH says where the project lies.
+    there = [line for line in ours if line and not line.startswith("sys.path")]
+    assert [line for line in re.findall(r"'([^']*)'", made[1]) if line] == there
+    assert "PYTHONPATH=/opt/pipeline" in DOCKERFILE
+    assert environment.commands() == {"retrain": ("pipeline.cli.main", "main")}

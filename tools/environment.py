@@ -1,4 +1,6 @@
-"""Make the environment ``.venv`` from the pinned ``requirements.txt``; standard library only, any Python to start it.
+"""Make the environment ``.venv`` from the pinned ``requirements.txt``, and the project's command in it.
+
+Standard library only; any Python can start it.
 
 The pip that installs is pinned, too: older ones, as Debian's, misread a lock in which a package is held back that
 another one wants with an extra. A bare Debian has Python without pip and without ``ensurepip``; then the pinned one is
@@ -10,6 +12,7 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,7 +24,10 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 REQUIREMENTS = os.path.join(ROOT, "requirements.txt")
+BIN = os.path.join(VENV, "bin")
 STAMP = os.path.join(VENV, "made-from")
+#: Its ``[project.scripts]`` names the command and where it begins.
+PROJECT = os.path.join(ROOT, "pyproject.toml")
 #: pip itself, as a line of requirements with its digest; the Dockerfile takes it, too.
 PINNED_PIP = os.path.join(ROOT, "tools", "pip.txt")
 with open(PINNED_PIP) as pinned:
@@ -33,20 +39,6 @@ NEEDED_GB = 3
 #: Lines of a failed command that are shown, and those of pip that tell nothing of a failure.
 SHOWN = 25
 NOISE = ("Collecting ", "  Using cached", "  Downloading", "Looking in", "Requirement already", "WARNING: Location")
-
-#: The command. Its first lines are a shell's and a text to Python.
-COMMAND = """#!/bin/sh
-'''exec' "%s" "$0" "$@"
-' '''
-# PYTHON_ARGCOMPLETE_OK
-import sys
-
-sys.path.insert(0, %r)
-
-from pipeline.cli.main import main
-
-sys.exit(main())
-"""
 
 
 def say(text):
@@ -148,15 +140,42 @@ def install(*command):
         broke(command, [line for line in lines if not line.startswith(NOISE)])
 
 
-def command():
-    """Put the command ``retrain`` beside Python: the same verbs as ``python -m pipeline``, from whatever folder."""
-    path = os.path.join(VENV, "bin", "retrain")
-    python = os.path.join(VENV, "bin", "python")
-    # Started by a shell, as pip's own scripts are where Python's path is too long, or has a space, for a first line.
-    text = COMMAND % (python.replace('"', '\\"'), ROOT)
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, 0o755)
+def commands():
+    """The commands that ``pyproject.toml`` declares: each name with its module and function."""
+    import tomllib  # a Python that is too old has none, and is told so before
+
+    with open(PROJECT, "rb") as file:
+        declared = tomllib.load(file)["project"]["scripts"]
+    return {name: tuple(entry.split(":")) for name, entry in declared.items()}
+
+
+def script(module, function, python, root):
+    """A command's text. The package is not installed: the command looks for it where the project lies."""
+    begin = "#!" + python
+    if " " in begin or len(begin) > 127:  # the kernel can't start that; the shell can, in words that Python skips
+        begin = "#!/bin/sh\n'''exec' %s \"$0\" \"$@\"\n' '''" % shlex.quote(python)
+    return (
+        "%s\n# PYTHON_ARGCOMPLETE_OK\nimport sys\n\nsys.path.insert(0, %r)\n\n"
+        "from pipeline.cli.completion import complete\nfrom %s import %s\n\n"
+        "complete()\nsys.exit(%s())\n" % (begin, root, module, function, function)
+    )
+
+
+def write_commands(folder=BIN, root=ROOT):
+    """Write the commands beside the environment's Python, whole or not at all; one that is right already stays."""
+    for name, (module, function) in commands().items():
+        path, text = os.path.join(folder, name), script(module, function, os.path.join(folder, "python"), root)
+        try:
+            with open(path) as file:
+                if file.read() == text and os.access(path, os.X_OK):
+                    continue
+        except OSError:
+            pass
+        part = "%s.%d" % (path, os.getpid())
+        with open(part, "w") as file:
+            file.write(text)
+        os.chmod(part, 0o755)
+        os.replace(part, path)
 
 
 def main():
@@ -166,7 +185,7 @@ def main():
             "or name it: make PYTHON=/path/to/python3.12 ..." % sys.version_info[:2]
         )
     if made_from() == wanted():
-        command()
+        write_commands()
         return
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < NEEDED_GB:
@@ -176,7 +195,7 @@ def main():
     say("Making the environment in .venv from requirements.txt (about two minutes, once) ...")
     if os.path.exists(VENV):
         shutil.rmtree(VENV)
-    python = os.path.join(VENV, "bin", "python")
+    python = os.path.join(BIN, "python")
     try:
         import venv
     except ImportError:
@@ -195,9 +214,9 @@ def main():
         # Nothing but what the lock names, and no package's own code to install it, save the one that is source only.
         only = ("--require-hashes", "--use-pep517", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY)
         install(python, "-m", "pip", "install", *quietly, *only, "-r", REQUIREMENTS)
+    write_commands()
     with open(STAMP, "w") as file:
         file.write(wanted())
-    command()
     say("The environment is ready.")
 
 

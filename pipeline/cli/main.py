@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.cli import explain, replay
 from pipeline.cli.explain import print_json
@@ -216,8 +216,7 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, act: object, text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
         made.set_defaults(act=act)
-        named: Any = made.add_argument("usecase", help=known)
-        named.completer = lambda **_: [usecase.name for usecase in ALL]
+        made.add_argument("usecase", help=known)
         return made
 
     run = command("run", _run, "run one data day, or several oldest first, from files to verdict")
@@ -256,11 +255,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command: 0 done, 1 data was refused, 2 the request could not be met, 3 a fault of the product itself."""
-    import argcomplete
-
-    known = parser()
-    argcomplete.autocomplete(known)  # where a shell asks what may come next, it is told, and nothing else happens
-    args = known.parse_args(argv)
+    args = parser().parse_args(argv)
     os.umask(0o077)  # what the product keeps is its owner's alone
     try:
         return int(args.act(args))
