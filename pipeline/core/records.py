@@ -230,6 +230,7 @@ class DayOutcome(Record):
         run: The registry's run, or empty.
         verdict: Digest of the verdict that the day ended with; empty where it has none, or in older lines.
         report: Of a refused day: name of its validation report in the file store; empty where it has none.
+        headline: The outcome in one short line, made from the verdict or the findings; empty in older lines.
     """
 
     usecase: str
@@ -242,8 +243,9 @@ class DayOutcome(Record):
     run: str = ""
     verdict: str = ""
     report: str = ""
+    headline: str = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what :meth:`to_dict` wrote, and lines from before a verdict or a report was named."""
-        return super(DayOutcome, cls).from_dict({"verdict": "", "report": "", **data})
+        """Read back what :meth:`to_dict` wrote, and lines from before a verdict, a report or a headline was in them."""
+        return super(DayOutcome, cls).from_dict({"verdict": "", "report": "", "headline": "", **data})

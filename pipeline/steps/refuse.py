@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
+from pipeline.core.headlines import day_headline
 from pipeline.core.ports import Page, World
 from pipeline.core.promotion.decision import champion
 from pipeline.core.records import DayOutcome
@@ -36,7 +37,8 @@ def refuse(
     usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
 ) -> DayOutcome:
     """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
-    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report)
+    headline = day_headline("refused", str(error), findings=error.findings)
+    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report, headline=headline)
     world.ledger.conclude(line)
     try:
         run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))
@@ -66,6 +68,7 @@ def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) 
         recipe="" if head is None else head.recipe,
         losses={},
         reason=reason,
+        headline=day_headline(outcome, reason),
     )
 
 

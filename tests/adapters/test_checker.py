@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
 from pipeline.adapters.checker.suites import GxChecker
+from pipeline.cli import main as cli
 from pipeline.core.errors import RefusedError
 from pipeline.core.verdict import Finding, Outcome
 from tests import small

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import __main__ as cli
 from pipeline.adapters.checker.suites import GxChecker
+from pipeline.cli import main as cli
 from pipeline.core import golden, kinds
 from pipeline.core.checks.day import excused
 from pipeline.core.errors import UsageError

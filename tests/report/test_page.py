@@ -86,7 +86,12 @@ def test_the_sentence_the_contestants_and_the_decision_stand_before_everything_e
     usecase, verdict, evidence, daily = judged
     page = text_of(verdict_page(verdict, usecase, evidence, daily))
     top = page[: page.index("What the gates said")]
-    for expected in (verdict.reason, "Promote boosted_60", "in place of version 3 (logistic_28)", usecase.question):
+    for expected in (
+        verdict.reason,
+        "Promote boosted_60 in place of logistic_28; its loss is",
+        "in place of version 3 (logistic_28)",
+        usecase.question,
+    ):
         assert expected in top
     assert "trained through 2013-02-19" in top
     assert "812 of 871" in top
@@ -215,6 +220,10 @@ def test_a_refused_day_shows_what_was_broken_first_and_hides_nothing():
     unsure = Finding("planes: keys", Outcome.UNKNOWN, "no keys to look up")
     sound = [Finding(f"check {n}", Outcome.PASS, f"fine {n}") for n in range(40)]
     page = text_of(refusal_page("flight_delay", "2013-03-08", [*sound, broken, unsure], "planes is stale"))
+    page = page[page.index("<body>") :]
+    top = page[: page.index("Why it was refused")]
+    assert "Refused: planes is 7 days old, at most 3 allowed; 2 of 42 checks did not pass" in top
+    page = page[page.index("planes is stale") :]
     assert page.index("planes is stale") < page.index("planes is 7 days old") < page.index("fine 0")
     assert all(f.text in page for f in (broken, unsure, *sound))
     assert page.index("no keys to look up") < page.index("What was sound")
@@ -231,7 +240,7 @@ def test_notes_say_what_happened_and_escape_what_markdown_would_read(binary):
     _, verdict, _, _ = binary
     evil = replace(verdict, reason="<b>x</b> [link](javascript:alert) | *bold* boosted_60")
     note = run_note(evil, {"Airflow run": "http://a/b c", "bad": "javascript:alert(1)"})
-    assert note.startswith("### Promote boosted_60 in place of version 3")
+    assert note.startswith("### Promote boosted_60 in place of logistic_28; its loss is")
     assert "\\<b\\>x\\</b\\> \\[link\\](javascript:alert) \\| \\*bold\\* boosted_60" in note
     assert "[Airflow run](http://a/b%20c)" in note
     assert "javascript:alert(1)" not in note

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from pipeline import __main__ as cli
 from pipeline.adapters import world as worlds
+from pipeline.cli import main as cli
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion
