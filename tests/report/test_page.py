@@ -283,3 +283,41 @@ def test_days_that_were_corrected_since_are_named(judged):
     page = text_of(verdict_page(verdict, usecase, evidence, daily, corrected=["2013-02-24"]))
     assert "2013-02-24: delivered anew since they were scored" in page
     assert "delivered anew" not in text_of(verdict_page(verdict, usecase, evidence, daily))
+
+
+def test_days_without_a_point_are_named_below_the_chart_of_losses(judged):
+    usecase, verdict, evidence, daily = judged
+    page = text_of(verdict_page(verdict, usecase, evidence, daily, ["2013-02-26"], corrected=["2013-02-24"]))
+    chart = page[page.index("Loss over days") : page.index("How sure")]
+    caption = chart[chart.index("<figcaption>") :]
+    assert (
+        "Not drawn: 2013-02-24 (delivered anew since then; run again, a day is drawn); 2013-02-26 (data refused)."
+        in caption
+    )
+    assert "Not drawn" not in text_of(verdict_page(verdict, usecase, evidence, daily))
+
+
+def legends(page):
+    """Of each legend, the colour classes it names; and what stands between it and the next heading."""
+    for part in page.split('<div class="legend">')[1:]:
+        named, _, drawn = part.partition("</div>")
+        yield re.findall(r'<i class="(\w+)">', named), re.split(r"<h[23]>|<table>", drawn)[0]
+
+
+def test_a_legend_names_only_what_is_drawn_and_all_of_it(binary):
+    usecase, verdict, evidence, daily = binary
+    one = evidence["boosted_60"]
+    unfitted = replace(one, holdout=replace(one.holdout, resampled=None))
+    silent = replace(one, paired=replace(one.paired, champion=np.full(len(one.paired), np.nan)))
+    for about, wanted in ((one, 3), (unfitted, 2), (silent, 3)):
+        seen = list(legends(text_of(verdict_page(verdict, usecase, {"boosted_60": about}, daily))))
+        assert seen
+        for named, drawn in seen:
+            assert set(named) == set(re.findall(r'class="(?:line|hist) (\w+)', drawn))
+        assert max(len(named) for named, _ in seen) == wanted
+
+
+def test_a_contestant_without_a_loss_has_no_name_in_the_chart(binary):
+    usecase, verdict, evidence, daily = binary
+    page = text_of(verdict_page(verdict, usecase, evidence, {**daily, "absent": {"2013-03-08": float("nan")}}))
+    assert "absent" not in page[page.index("Loss over days") : page.index("How sure")]

@@ -16,7 +16,6 @@ JUDGED_ONLY = "judged only, as asked: "
 #: The gates whose finding says by how much the candidate's loss differs from the champion's, the better one first.
 _COMPARING = ("better", "not worse")
 _MORE_DAYS = re.compile(r"about ([\d,]+) more days?\b")
-_HOPELESS = "; more days like the last ones would not settle it"
 _NOBODY = "no candidate is good enough yet"
 
 
@@ -123,26 +122,29 @@ def _held(verdict: Verdict) -> list[str]:
     first, relative = stops[0], _comparison(verdict)
     days = "" if first.outcome is Outcome.FAIL else _days(stops)
     if first.name in _COMPARING:
-        champion = verdict.champion
-        beside = "the champion" if champion is None or champion.recipe == near.recipe else champion.recipe
-        forms = _compared(near.recipe, beside, first, relative, days)
+        forms = _compared(near.recipe, first, relative, days)
+    elif days:
+        needs = f"{near.recipe} needs about {days} of evidence"
+        forms = [f"{needs}; '{first.name}' is not known yet", needs]
     else:
         fails = first.outcome is Outcome.FAIL
         answer = f"fails '{first.name}'" if fails else f"'{first.name}' is not known yet"
         alone = f"{near.recipe} {answer}" if fails else f"{answer} for {near.recipe}"
         better = relative is not None and relative < 0
         both = f"{_loses(near.recipe, relative)}, but {answer}" if relative is not None and better else alone
-        forms = [both + days, alone + days, both, alone]
+        forms = [both, alone]
     return [*forms, f"{near.recipe} is not good enough yet", _NOBODY]
 
 
-def _compared(recipe: str, beside: str, first: Finding, relative: float | None, days: str) -> list[str]:
+def _compared(recipe: str, first: Finding, relative: float | None, days: str) -> list[str]:
     """Of a candidate that is not shown to be better: how far it is from that."""
     if relative is None:
-        if days or first.text.startswith("no day since"):
-            early = f"too early to compare {recipe} with {beside}"
-            return [early + days, early]
-        unknown = f"{recipe} can't be compared with {beside}"
+        early = f"too early to judge {recipe}"
+        if days:
+            return [f"{early}; about {days} of evidence needed", early]
+        if first.text.startswith("no day since"):
+            return [f"{early}; {first.text}", early]
+        unknown = f"{recipe} can't be compared with the champion"
         return [f"{unknown}: {first_clause(first.text)}", unknown]
     loses = _loses(recipe, relative)
     if first.outcome is Outcome.FAIL:
@@ -151,7 +153,8 @@ def _compared(recipe: str, beside: str, first: Finding, relative: float | None, 
         ]
     if relative >= 0:
         return [f"{loses} so far; the champion serves on", f"{loses} so far", loses]
-    return [f"{loses} so far{days or _HOPELESS}", f"{loses} so far", loses]
+    tail = f"about {days} of evidence needed" if days else "more days like the last ones would not settle it"
+    return [f"{loses} so far; {tail}", f"{loses} so far", loses]
 
 
 def _loses(recipe: str, relative: float) -> str:
@@ -176,6 +179,6 @@ def _comparison(verdict: Verdict) -> float | None:
 
 
 def _days(stops: Sequence[Finding]) -> str:
-    """How many more days would settle everything that stops a candidate, as a clause; empty where nobody knows."""
+    """How many more days would settle everything that stops a candidate: ``3 more days``; empty where nobody knows."""
     known = [int(found[1].replace(",", "")) for one in stops if (found := _MORE_DAYS.search(one.change))]
-    return f"; about {count(max(known), 'more day')} of evidence needed" if known else ""
+    return count(max(known), "more day") if known else ""

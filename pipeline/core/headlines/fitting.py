@@ -19,7 +19,13 @@ _ENDS = (("; ", ". ", " ("), (": ", ", "))
 #: No sentence ends in one of these.
 _DANGLING = re.compile(r" (?:a|an|and|at|but|by|for|in|is|its|not|of|on|or|than|that|the|to|was|with)$")
 #: What a narrow column does without, the least missed first.
-_FILLERS = ((" of evidence needed", " needed"), ("; about ", "; "), (" so far", ""))
+_FILLERS = (
+    (" of evidence needed", " needed"),
+    (" about ", " "),
+    (" so far", ""),
+    (" more days needed", " more days"),
+    (" more day needed", " more day"),
+)
 
 
 def plain(text: str) -> str:

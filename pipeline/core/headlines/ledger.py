@@ -31,5 +31,6 @@ def entry_headline(entry: Entry, replaced: str = "") -> str:
             who = f"a fresh {recipe}" if replaced == recipe else recipe
             plain = f"{who} in place of {before}"
             gain = entry.why.partition(_SHOWN)[2].partition(" than ")[0]
-            forms = [f"{plain}; its loss is {gain}"] if gain else []
+            # What is sure may be less than what is likely: a bound that is no gain would read as a loss.
+            forms = [f"{plain}; its loss is {gain}"] if gain.endswith("lower") else []
             return fit("promoted: ", [*forms, plain, f"{who} is champion", "a better model is champion"])

@@ -88,13 +88,13 @@ def stopped(**more):
             "held",
             "words",
             stopped(value=None, text="no day since the champion was promoted has scores of both", change="later"),
-            "held: too early to compare linear_14 with boosting_21",
+            "held: too early to judge linear_14; no day since the champion was promoted has scores of both",
         ),
         (
             "held",
             "words",
             stopped(value=None, change="about 1 more day with scores of both would tell it"),
-            "held: too early to compare linear_14 with boosting_21; about 1 more day of evidence needed",
+            "held: too early to judge linear_14; about 1 more day of evidence needed",
         ),
         (
             "held",
@@ -106,7 +106,7 @@ def stopped(**more):
             "held",
             "words",
             verdict(findings=[Finding("calibration", UNKNOWN, "few", change="about 1,200 more days like these")]),
-            "held: 'calibration' is not known yet for linear_14; about 1,200 more days of evidence needed",
+            "held: linear_14 needs about 1,200 more days of evidence; 'calibration' is not known yet",
         ),
         (
             "held",
@@ -233,7 +233,11 @@ PRAISE = (
             "linear_14",
             "promoted: boosting_21 in place of linear_14; its loss is at least 1.2 % lower",
         ),
-        (entry("promote"), "boosting_21", "promoted: a fresh boosting_21 in place of version 2"),
+        (
+            entry("promote", why=PRAISE.replace("lower", "higher")),
+            "boosting_21",
+            "promoted: a fresh boosting_21 in place of version 2",
+        ),
         (entry("promote"), "", "promoted: boosting_21 in place of version 2"),
         (
             entry("rollback", version=1, replaced=3),
@@ -261,6 +265,8 @@ def test_a_narrow_column_does_without_the_least_first():
     line = "linear_14 loses 5 % less so far; about 3 more days of evidence needed"
     assert narrow(line, 100) == line
     assert narrow(line, 45) == "linear_14 loses 5 % less; 3 more days needed"
+    assert narrow(line.replace("linear_14", "linear_short_14"), 45) == "linear_short_14 loses 5 % less; 3 more days"
+    assert narrow("linear_14 needs about 3 more days of evidence", 42) == "linear_14 needs 3 more days of evidence"
     assert narrow(line, 30) == "linear_14 loses 5 % less"
     assert narrow("one_word_that_is_longer_than_the_column", 20) == "see explain"
     assert clip("the file of this day is not there", 27) == "the file of this day …"
