@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "pipeline.core.waivers": {"pipeline.core.verdict"},
     "pipeline.core.words": {"pipeline.core.stats"},
     "pipeline.core.facts": {"numpy"},
-    "pipeline.core.headline": {"pipeline.core.verdict", "pipeline.core.words"},
+    "pipeline.core.headlines": {"pipeline.core.records", "pipeline.core.verdict", "pipeline.core.words"},
     "pipeline.core.evidence": {"numpy", "pipeline.core.golden", "pipeline.core.kinds", "pipeline.core.stats"},
     "pipeline.core.gates": {
         "numpy",

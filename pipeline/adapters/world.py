@@ -58,6 +58,18 @@ def store() -> Path | Bucket:
     return Bucket(address)
 
 
+def nothing_kept() -> str:
+    """Why there is nothing to read in the home, as a clause; empty where there is, or where it is kept elsewhere.
+
+    Makes nothing: whoever only reads asks this before the ports are built, which would make what is missing.
+    """
+    root = home()
+    if os.environ.get("PIPELINE_LEDGER") or (root / "store").is_dir():
+        return ""
+    named = "named by PIPELINE_HOME" if os.environ.get("PIPELINE_HOME") else "the default: PIPELINE_HOME is not set"
+    return f"there is no home at {root} ({named})" if not root.is_dir() else f"nothing was run yet in {root} ({named})"
+
+
 def _day(name: str, default: date | None) -> date | None:
     text = os.environ.get(name)
     if not text:

@@ -230,7 +230,7 @@ class DayOutcome(Record):
         run: The registry's run, or empty.
         verdict: Digest of the verdict that the day ended with; empty where it has none, or in older lines.
         report: Of a refused day: name of its validation report in the file store; empty where it has none.
-        headline: How it ended, in a line that anybody understands; empty in older lines.
+        headline: The outcome in one short line, made from the verdict or the findings; empty in older lines.
     """
 
     usecase: str
@@ -247,5 +247,5 @@ class DayOutcome(Record):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what :meth:`to_dict` wrote, and lines from before a verdict, a report or a headline was named."""
+        """Read back what :meth:`to_dict` wrote, and lines from before a verdict, a report or a headline was in them."""
         return super(DayOutcome, cls).from_dict({"verdict": "", "report": "", "headline": "", **data})

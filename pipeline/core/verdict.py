@@ -139,6 +139,12 @@ def joint(findings: Iterable[Finding]) -> Outcome:
     return Outcome.of(finding.outcome for finding in findings if finding.required)
 
 
+def stopping(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that stop something, those that FAIL before those that are UNKNOWN."""
+    stops = [finding for finding in findings if finding.required and finding.outcome is not Outcome.PASS]
+    return sorted(stops, key=lambda finding: finding.outcome is not Outcome.FAIL)
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """One side of a comparison.

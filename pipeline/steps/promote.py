@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pipeline.core import headline
 from pipeline.core.errors import ConflictError
+from pipeline.core.headlines import day_headline
+from pipeline.core.headlines.days import JUDGED_ONLY
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
@@ -36,7 +37,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     if registered.version is None or judged.candidate is None:
-        reason = judged.reason if judged.allowed else f"judged only, as asked: {judged.reason}"
+        reason = judged.reason if judged.allowed else f"{JUDGED_ONLY}{judged.reason}"
         return conclude(usecase, registered, world, verdict, "held", reason)
     entries = world.ledger.entries(usecase.name)
     head = champion(entries)
@@ -116,7 +117,7 @@ def conclude(
         reason=reason,
         run=registered.run,
         verdict=verdict.digest,
-        headline=headline.judged(verdict, outcome, reason),
+        headline=day_headline(outcome, reason, verdict),
     )
     world.ledger.conclude(line)
     return line

@@ -77,6 +77,23 @@ def named(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | N
     return (promoted[-1] if promoted else ""), line
 
 
+def _without_verdict(usecase: Usecase, day: str, line: DayOutcome | None) -> UsageError:
+    """Why there is nothing to reach again."""
+    if line is None:
+        why = f"was never run, so it has no verdict; 'python -m pipeline run {usecase.name} --day {day}' runs it"
+    elif line.outcome in ("refused", "failed"):
+        why = (
+            f"{'was refused' if line.outcome == 'refused' else 'failed'} and has no verdict, so there is nothing to "
+            f"recompute; 'python -m pipeline explain {usecase.name} {day}' says why"
+        )
+    else:
+        why = (
+            f"no verdict is named for this day; 'python -m pipeline days {usecase.name}' lists how each day ended, "
+            f"and --digest names a verdict of an older installation"
+        )
+    return UsageError(f"{usecase.name} {day}{': ' if why.startswith('no ') else ' '}{why}", "NO_VERDICT")
+
+
 def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Recomputed:
     """Judge a day again from what is kept, and compare to the byte. Nothing is written, no model is read.
 
@@ -91,18 +108,8 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     """
     known, line = named(usecase, day, world)
     asked = digest or known
-    if not asked and line is not None and line.outcome in ("refused", "failed"):
-        raise UsageError(
-            f"{usecase.name} {day} was {line.outcome}, so it has no verdict to reach again: "
-            f"'python -m pipeline explain {usecase.name} {day}' says why",
-            "NO_VERDICT",
-        )
     if not asked:
-        raise UsageError(
-            f"{usecase.name} {day}: no verdict is named for this day; 'python -m pipeline days {usecase.name}' lists "
-            f"how each day ended, and --digest names a verdict of an older installation",
-            "NO_VERDICT",
-        )
+        raise _without_verdict(usecase, day, line)
 
     def end(
         verdict: Verdict | None = None, differs: Sequence[str] = (), missing: str = "", code: str = ""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
-from pipeline.core import headline
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
+from pipeline.core.headlines import day_headline
 from pipeline.core.ports import Page, World
 from pipeline.core.promotion.decision import champion
 from pipeline.core.records import DayOutcome
@@ -37,8 +37,8 @@ def refuse(
     usecase: Usecase, day: date, error: RefusedError, world: World, links: Mapping[str, str] = NO_LINKS
 ) -> DayOutcome:
     """Write the day's line, and show it in the registry; a registry that is down does not hide the refusal."""
-    short = headline.refused(error.findings, str(error))
-    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report, headline=short)
+    headline = day_headline("refused", str(error), findings=error.findings)
+    line = replace(_line(usecase, day, "refused", str(error), world), report=error.report, headline=headline)
     world.ledger.conclude(line)
     try:
         run = world.registry.record(usecase.name, _page(usecase, day, error, links, world))
@@ -55,8 +55,7 @@ def fail(usecase: Usecase, day: date, why: str, world: World) -> None:
     A day that has a line keeps it: what failed was a second look at it.
     """
     if all(line.day != day.isoformat() for line in world.ledger.outcomes(usecase.name)):
-        line = _line(usecase, day, "failed", why, world)
-        world.ledger.conclude(replace(line, headline=headline.shortened(why)))
+        world.ledger.conclude(_line(usecase, day, "failed", why, world))
 
 
 def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) -> DayOutcome:
@@ -69,6 +68,7 @@ def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) 
         recipe="" if head is None else head.recipe,
         losses={},
         reason=reason,
+        headline=day_headline(outcome, reason),
     )
 
 

@@ -19,11 +19,12 @@ from pipeline.core.checks.day import RULES, excused, judge
 from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.facts import Columns
+from pipeline.core.headlines import checks_told
 from pipeline.core.ports import Files, World
 from pipeline.core.records import Snapshot, Validated, digest
 from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Finding, Outcome, joint
+from pipeline.core.verdict import Finding, Outcome, joint, stopping
 from pipeline.core.windows import Days
 from pipeline.steps.tables.columns import DayTables
 
@@ -242,12 +243,9 @@ def _reach(usecase: Usecase) -> int:
 
 
 def _sentence(report: Report) -> str:
-    stops = [finding for finding in report.findings if finding.required and finding.outcome is not Outcome.PASS]
-    worst = min(stops, key=lambda finding: finding.outcome is not Outcome.FAIL)
-    asked = sum(finding.required for finding in report.findings)
-    count = f"{len(stops)} of {asked} questions {'is' if len(stops) == 1 else 'are'} not answered well"
+    worst = stopping(report.findings)[0]
     way_out = "Deliver it corrected; if the world has changed, name it in the use case's excuses"
-    return f"{worst.name}: {worst.text} ({count}). {way_out}"
+    return f"{worst.name}: {worst.text} ({checks_told(report.findings)}). {way_out}"
 
 
 def _code(report: Report) -> str:

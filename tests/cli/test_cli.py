@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,26 +175,179 @@ def test_a_fault_of_the_product_is_one_sentence_and_its_traceback_lies_in_a_file
     log.unlink()
 
 
-def test_days_and_history_are_json_for_scripts(command: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-04"]) == 0
+def held_and_refused(tmp_path: Path) -> None:
+    """Seventeen days, two of them refused."""
+    for number, day in enumerate(small.days(19)):
+        small.deliver(tmp_path / "landing", day)
+        if number == 12:
+            shops = tmp_path / "landing" / "shops" / f"{day}.csv"
+            shops.write_text(shops.read_text().replace(f",{day}", ",2020-01-04"))
+        if number == 15:
+            (tmp_path / "landing" / "visits" / f"{day}.csv").unlink()
+    assert cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-19"]) == 2
+
+
+def test_seventeen_days_fit_a_screen_of_80_columns_each_in_one_line_and_no_word_is_cut(
+    command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    held_and_refused(tmp_path)
     capsys.readouterr()
-    assert cli.main(["days", "small", "--json"]) == 0
-    days = json.loads(capsys.readouterr().out)
-    assert days == [line.to_dict() for line in command.ledger.outcomes("small")]
-    assert all(line["headline"] and line["reason"] for line in days)
-    assert cli.main(["history", "small", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [entry.to_dict() for entry in command.ledger.entries("small")]
+    assert cli.main(["days", "small"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 17
+    assert max(map(len, lines)) <= 80
+    shown = {line[:10]: line for line in lines[2:]}
+    for day in command.ledger.outcomes("small"):
+        told = shown[day.day][lines[0].index("what happened") :].split()
+        assert [
+            word for word in told if word.strip(",;:") not in re.split(r"[,;:]? ", day.headline) and word != "…"
+        ] == []
+    assert shown["2020-01-13"].strip().endswith("shops is 9 days old, at most 2 allowed")
+    assert shown["2020-01-16"].strip().endswith("visits: '2020-01-16.csv' is not there")
 
 
-def test_a_refused_day_has_no_verdict_to_reach_again(
+def test_a_pipe_is_as_wide_as_columns_says(
+    command: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.main(["run", "small", "--day", "2020-01-03"])
+    capsys.readouterr()
+    for said, width in (("100", 100), ("", 150)):
+        monkeypatch.setenv("COLUMNS", said)
+        cli.main(["days", "small"])
+        assert {len(line) for line in capsys.readouterr().out.splitlines()[1:2]} == {width}
+
+
+def test_json_is_one_document_with_the_headline_and_the_exact_words(
     command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "landing" / "visits" / "2020-01-04.csv").write_text("day,visit,shop,size,bought\n")
-    assert cli.main(["run", "small", "--day", "2020-01-04"]) == 1
-    assert cli.main(["recompute", "small", "2020-01-04"]) == 2
+    held_and_refused(tmp_path)
+    capsys.readouterr()
+
+    def document(*words: str) -> Any:
+        assert cli.main([*words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    days = document("days", "small")
+    lines = {line.day: line for line in command.ledger.outcomes("small")}
+    assert [one["day"] for one in days["days"]] == list(lines)
+    for one in days["days"]:
+        assert one == lines[one["day"]].to_dict()
+        assert one["headline"].startswith(f"{one['outcome']}: ")
+        assert one["reason"]
+    history = document("history", "small")
+    entries = command.ledger.entries("small")
+    assert [one["why"] for one in history["entries"]] == [entry.why for entry in entries]
+    assert (history["champion"], history["previous"]) == (entries[-1].version, entries[-2].version)
+    assert history["entries"][0]["headline"] == "started: constant is the first champion"
+    held = document("explain", "small", "2020-01-19")
+    assert held["verdict"]["reason"] == held["reason"] == lines["2020-01-19"].reason
+    assert held["headline"] == lines["2020-01-19"].headline
+    assert held["why"].startswith("'better' asks:")
+    refused = document("explain", "small", "2020-01-13")
+    assert refused["verdict"] is None
+    assert refused["headline"] == "refused: shops is 9 days old, at most 2 allowed"
+    assert refused["reason"] == lines["2020-01-13"].reason
+    assert any(one["name"] == "shops: age" and one["outcome"] == "FAIL" for one in refused["findings"])
+    assert refused["where"]["validation report"].endswith(".json")
+    page = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
+    fields = set(re.findall(r"^\| `(\w+)`", page.read_text(), re.MULTILINE))
+    for made in (days, days["days"][0], history, history["entries"][0], held, refused):
+        assert set(made) <= fields, set(made) - fields
+
+
+def test_one_count_of_checks_in_one_word(command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held_and_refused(tmp_path)
+    capsys.readouterr()
+    cli.main(["explain", "small", "2020-01-13"])
+    said = " ".join(capsys.readouterr().out.split())
+    counts = set(re.findall(r"\d+ of \d+ checks", said))
+    assert len(counts) == 1
+    assert "question" not in said
+    registry = command.registry
+    assert isinstance(registry, small.MemoryRegistry)
+    (page,) = [run for run in registry.runs.values() if run.title == "2020-01-13 small"]
+    text = page.files["refusal.html"].decode()
+    assert set(re.findall(r"\d+ of \d+ checks", text)) == counts
+    assert not re.findall(r"\b\d+ checks\b", re.sub(r"\d+ of \d+ checks", "", text))
+
+
+def test_a_refused_day_has_nothing_to_recompute_and_says_so(
+    command: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held_and_refused(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["recompute", "small", "2020-01-13"]) == 2
     said = capsys.readouterr().err
-    assert "small 2020-01-04 was refused, so it has no verdict to reach again" in said
-    assert cli.main(["explain", "small", "2020-01-04", "--json"]) == 0
-    explained = json.loads(capsys.readouterr().out)
-    assert explained["line"]["outcome"] == "refused"
-    assert explained["verdict"] is None
+    assert "2020-01-13 was refused and has no verdict" in said
+    assert "older installation" not in said
+    assert cli.main(["recompute", "small", "2020-03-01"]) == 2
+    assert "was never run" in capsys.readouterr().err
+
+
+READING = [
+    ["days", "small"],
+    ["history", "small"],
+    ["explain", "small", "2020-01-03"],
+    ["recompute", "small", "2020-01-03"],
+    ["rollback", "small", "--to", "previous", "--why", "x"],
+    ["lift", "small", "--recipe", "forest", "--why", "x"],
+    ["reconcile", "small"],
+]
+
+
+@pytest.mark.parametrize("words", READING, ids=[words[0] for words in READING])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_mistyped_home_is_a_sentence_and_is_not_made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    there: bool,
+) -> None:
+    home = tmp_path / "mistyped"
+    if there:
+        home.mkdir()
+    monkeypatch.setenv("PIPELINE_HOME", str(home))
+    use(monkeypatch, small.SMALL)
+    assert cli.main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"HOME: {'nothing was run yet in' if there else 'there is no home at'} {home}")
+    assert "name the right home in PIPELINE_HOME" in said.err
+    assert home.exists() == there
+    assert not there or not list(home.iterdir())
+
+
+def test_a_ledger_elsewhere_needs_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("PIPELINE_LEDGER", "postgresql://somewhere/else")
+    assert worlds.nothing_kept() == ""
+
+
+def test_lift_before_the_first_champion_speaks_of_no_day(command: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lift", "small", "--recipe", "forest", "--why", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no champion yet" in said
+    assert "0001" not in said
+
+
+def test_after_a_rollback_it_is_said_whom_previous_names(command: World, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-08"])
+    capsys.readouterr()
+    cli.main(["history", "small"])
+    assert "previous is version 1 (constant)" in capsys.readouterr().out
+    assert cli.main(["rollback", "small", "--to", "previous", "--why", "late"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "version 1 (constant) serves again" in said
+    assert "previous names nobody" in said
+    assert "--to 2" in said
+    cli.main(["history", "small"])
+    assert "previous names nobody" in capsys.readouterr().out
+    assert cli.main(["rollback", "small", "--to", "previous", "--why", "again"]) == 2
+    assert "--to 2" in capsys.readouterr().err
+
+
+def test_the_modules_of_the_command_line_stay_small() -> None:
+    sizes = {file.name: len(file.read_text().splitlines()) for file in Path(cli.__file__).parent.glob("*.py")}
+    assert max(sizes.values()) < 200, sizes

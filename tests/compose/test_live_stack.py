@@ -38,7 +38,7 @@ for day in days:
     for varies in ("run", "verdict", "report"):
         day.pop(varies)
     if "latency" in day["reason"]:
-        day.pop("reason")
+        del day["reason"], day["headline"]
 verdicts = {}
 for path in sorted((store() / "files" / "verdicts" / name).glob("*/*.json")):
     if path.name.endswith(".measured.json"):

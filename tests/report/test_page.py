@@ -86,7 +86,12 @@ def test_the_sentence_the_contestants_and_the_decision_stand_before_everything_e
     usecase, verdict, evidence, daily = judged
     page = text_of(verdict_page(verdict, usecase, evidence, daily))
     top = page[: page.index("What the gates said")]
-    for expected in (verdict.reason, "Promote boosted_60", "in place of version 3 (logistic_28)", usecase.question):
+    for expected in (
+        verdict.reason,
+        "Promote boosted_60 in place of logistic_28; its loss is",
+        "in place of version 3 (logistic_28)",
+        usecase.question,
+    ):
         assert expected in top
     assert "trained through 2013-02-19" in top
     assert "812 of 871" in top
@@ -215,6 +220,10 @@ def test_a_refused_day_shows_what_was_broken_first_and_hides_nothing():
     unsure = Finding("planes: keys", Outcome.UNKNOWN, "no keys to look up")
     sound = [Finding(f"check {n}", Outcome.PASS, f"fine {n}") for n in range(40)]
     page = text_of(refusal_page("flight_delay", "2013-03-08", [*sound, broken, unsure], "planes is stale"))
+    page = page[page.index("<body>") :]
+    top = page[: page.index("Why it was refused")]
+    assert "Refused: planes is 7 days old, at most 3 allowed; 2 of 42 checks did not pass" in top
+    page = page[page.index("planes is stale") :]
     assert page.index("planes is stale") < page.index("planes is 7 days old") < page.index("fine 0")
     assert all(f.text in page for f in (broken, unsure, *sound))
     assert page.index("no keys to look up") < page.index("What was sound")
@@ -231,7 +240,7 @@ def test_notes_say_what_happened_and_escape_what_markdown_would_read(binary):
     _, verdict, _, _ = binary
     evil = replace(verdict, reason="<b>x</b> [link](javascript:alert) | *bold* boosted_60")
     note = run_note(evil, {"Airflow run": "http://a/b c", "bad": "javascript:alert(1)"})
-    assert note.startswith("### Promote boosted_60 in place of version 3")
+    assert note.startswith("### Promote boosted_60 in place of logistic_28; its loss is")
     assert "\\<b\\>x\\</b\\> \\[link\\](javascript:alert) \\| \\*bold\\* boosted_60" in note
     assert "[Airflow run](http://a/b%20c)" in note
     assert "javascript:alert(1)" not in note
@@ -274,3 +283,41 @@ def test_days_that_were_corrected_since_are_named(judged):
     page = text_of(verdict_page(verdict, usecase, evidence, daily, corrected=["2013-02-24"]))
     assert "2013-02-24: delivered anew since they were scored" in page
     assert "delivered anew" not in text_of(verdict_page(verdict, usecase, evidence, daily))
+
+
+def test_days_without_a_point_are_named_below_the_chart_of_losses(judged):
+    usecase, verdict, evidence, daily = judged
+    page = text_of(verdict_page(verdict, usecase, evidence, daily, ["2013-02-26"], corrected=["2013-02-24"]))
+    chart = page[page.index("Loss over days") : page.index("How sure")]
+    caption = chart[chart.index("<figcaption>") :]
+    assert (
+        "Not drawn: 2013-02-24 (delivered anew since then; run again, a day is drawn); 2013-02-26 (data refused)."
+        in caption
+    )
+    assert "Not drawn" not in text_of(verdict_page(verdict, usecase, evidence, daily))
+
+
+def legends(page):
+    """Of each legend, the colour classes it names; and what stands between it and the next heading."""
+    for part in page.split('<div class="legend">')[1:]:
+        named, _, drawn = part.partition("</div>")
+        yield re.findall(r'<i class="(\w+)">', named), re.split(r"<h[23]>|<table>", drawn)[0]
+
+
+def test_a_legend_names_only_what_is_drawn_and_all_of_it(binary):
+    usecase, verdict, evidence, daily = binary
+    one = evidence["boosted_60"]
+    unfitted = replace(one, holdout=replace(one.holdout, resampled=None))
+    silent = replace(one, paired=replace(one.paired, champion=np.full(len(one.paired), np.nan)))
+    for about, wanted in ((one, 3), (unfitted, 2), (silent, 3)):
+        seen = list(legends(text_of(verdict_page(verdict, usecase, {"boosted_60": about}, daily))))
+        assert seen
+        for named, drawn in seen:
+            assert set(named) == set(re.findall(r'class="(?:line|hist) (\w+)', drawn))
+        assert max(len(named) for named, _ in seen) == wanted
+
+
+def test_a_contestant_without_a_loss_has_no_name_in_the_chart(binary):
+    usecase, verdict, evidence, daily = binary
+    page = text_of(verdict_page(verdict, usecase, evidence, {**daily, "absent": {"2013-03-08": float("nan")}}))
+    assert "absent" not in page[page.index("Loss over days") : page.index("How sure")]

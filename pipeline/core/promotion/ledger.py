@@ -40,6 +40,24 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
     return None
 
 
+def previous_told(entries: Sequence[Entry]) -> str:
+    """Whom ``previous`` names, as a sentence; where it names nobody, why, and how to go back all the same."""
+    head, before = champion(entries), previous(entries)
+    if head is None:
+        return "there is no champion yet, so previous names nobody"
+    if before is not None:
+        return f"previous is version {before.version} ({before.recipe})"
+    rolled = _rolled_back(entries)
+    again = sorted({entry.version for entry in entries if entry.model in rolled})
+    if not again:
+        return f"previous names nobody: no other version than {head.version} was champion"
+    known = ", ".join(map(str, again[-5:]))
+    return (
+        f"previous names nobody: whoever was champion before version {head.version} was rolled back, and 'previous' "
+        f"never leads back to such a model; only its number does (--to {again[-1]}; rolled back: {known})"
+    )
+
+
 def target(entries: Sequence[Entry], to: str) -> Entry:
     """The line of the champion that ``to`` names: ``"previous"`` or a version such as ``"13"``.
 
@@ -54,7 +72,7 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
         if found is None:
             raise UsageError(
                 f"version {head.version} has no predecessor to go back to that was not itself rolled back; "
-                "name a version that was champion",
+                f"name a version that was champion ({previous_told(entries)})",
                 code="NO_TARGET",
             )
         return found
@@ -227,8 +245,10 @@ def lift(
         ConflictError: The ledger is not at ``epoch``.
     """
     head = _next(entries, day, why, by, epoch)
+    if head is None:
+        raise UsageError(f"there is no champion yet, so recipe '{recipe}' is not held", code="NOT_HELD")
     holds = held(entries, day).recipes
-    if head is None or recipe not in holds:
+    if recipe not in holds:
         known = ", ".join(sorted(holds)) or "none"
         raise UsageError(f"recipe '{recipe}' is not held on {day}; held are: {known}", code="NOT_HELD")
     return Entry(

@@ -8,11 +8,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from pipeline.core.headlines import checks_told, day_headline, refusal_why, verdict_headline, why_in_one_line
 from pipeline.core.records import DayOutcome
 from pipeline.core.verdict import Finding, Outcome, Verdict
 from pipeline.core.waivers import NEVER
 from pipeline.core.words import count
-from pipeline.report.terminal.tables import ANSWERS, LOOKS
+from pipeline.report.terminal.tables import ANSWERS, LOOKS, headline_of
 
 #: What to do about a day whose data was refused.
 _REFUSED = "correct the delivery and run the day again; the champion serves on meanwhile"
@@ -53,15 +54,14 @@ def refusal_explained(
         gone: What can't be read of it, as a sentence.
         where: What lies where.
     """
-    sign, style = LOOKS.get(line.outcome, ("·", ""))
-    parts: list[RenderableType] = [Text(f"{line.outcome}: {line.headline}", "bold")] if line.headline else []
-    parts.append(
-        Text.assemble((f"{sign} {line.usecase} {line.day}: {line.outcome}", style), "  ", line.reason, overflow="fold")
-    )
+    headline = day_headline(line.outcome, line.reason, findings=findings) if findings else headline_of(line)
+    parts = [_headline(line.usecase, line.day, line.outcome, headline)]
+    if line.outcome == "refused":
+        parts.append(_layer("why", refusal_why(findings, line.recipe)))
+    parts.append(_layer("in full", line.reason))
     broken = [one for one in findings if one.required and one.outcome is not Outcome.PASS]
     if broken:
-        sound = count(len(findings) - len(broken), "other finding")
-        parts.append(Text(f"\nWhat stopped it ({sound} did not):", "bold"))
+        parts.append(Text(f"\nWhat stopped it ({checks_told(findings)}):", "bold"))
         parts += [part for finding in broken for part in _finding(finding, "")]
     elif gone:
         parts.append(Text(gone))
@@ -72,17 +72,27 @@ def refusal_explained(
 
 
 def _head(verdict: Verdict, line: DayOutcome | None) -> Iterator[RenderableType]:
-    sign, style = LOOKS[verdict.decision]
-    if line is not None and line.headline:
-        yield Text(f"{line.outcome}: {line.headline}", "bold", overflow="fold")
-    yield Text.assemble(
-        (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision} ({verdict.outcome})", style),
-        "  ",
-        verdict.reason,
-        overflow="fold",
-    )
+    yield _headline(verdict.usecase, verdict.day, verdict.decision, explained_headline(verdict, line))
+    yield _layer("why", why_in_one_line(verdict))
+    yield _layer("in full", f"{verdict.decision} ({verdict.outcome}): {verdict.reason}")
     if line is not None and (line.outcome[:4] != verdict.decision[:4] and line.reason != verdict.reason):
-        yield Text(f"the day ended {line.outcome}: {line.reason}", overflow="fold")
+        yield _layer("the day ended", f"{line.outcome}: {line.reason}")
+
+
+def explained_headline(verdict: Verdict, line: DayOutcome | None) -> str:
+    """How the day ended; of another verdict than the one it ended with, what that one decided."""
+    if line is None or line.outcome in ("refused", "failed") or line.verdict not in ("", verdict.digest):
+        return verdict_headline(verdict)
+    return day_headline(line.outcome, line.reason, verdict)
+
+
+def _headline(usecase: str, day: str, look: str, headline: str) -> RenderableType:
+    sign, style = LOOKS.get(look, ("·", ""))
+    return Text.assemble((f"{sign} {usecase} {day}  {headline}", style), overflow="fold")
+
+
+def _layer(name: str, text: str) -> RenderableType:
+    return Text.assemble((f"{name}: ", "dim"), text, overflow="fold")
 
 
 def _contestants(verdict: Verdict) -> Iterator[RenderableType]:

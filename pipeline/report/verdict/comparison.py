@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ def reliability(evidence: Evidence | None, sides: Sequence[tuple[str, str]]) -> 
             for (name, style), predicted in zip(sides, predictions, strict=False)
         ]
     )
+
+
+def legend(drawing: Markup, sides: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of the names and their colour classes, those that the drawing has a line of."""
+    return [(name, style) for name, style in sides if re.search(rf'class="(?:line|hist) {style}\b', drawing)]
 
 
 def scores(evidence: Evidence | None, recipe: str, kind: Kind) -> Markup:

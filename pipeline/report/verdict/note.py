@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from pipeline.core.headlines import refusal_headline, refusal_why, verdict_headline, why_in_one_line
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.report.verdict.plots import SIGNS
 
@@ -13,13 +14,14 @@ _NONE: Mapping[str, str] = {}
 
 def run_note(verdict: Verdict, links: Mapping[str, str] = _NONE) -> str:
     """The day: what was decided, why, what the gates said of the challenger, where to read on."""
-    champion, challenger = verdict.champion, verdict.challenger
-    champion_name = "no champion" if champion is None else f"version {champion.version} ({champion.recipe})"
-    headline = {
-        "promote": f"Promote {challenger.recipe if challenger else 'nobody'} in place of {champion_name}",
-        "start": f"Start with {challenger.recipe if challenger else 'nobody'}",
-    }.get(verdict.decision, f"Hold: {champion_name} stays")
-    lines = [f"### {_plain(headline)}", _plain(verdict.reason), ""]
+    challenger = verdict.challenger
+    lines = [
+        f"### {_plain(verdict_headline(verdict))}",
+        _plain(why_in_one_line(verdict)),
+        "",
+        _plain(verdict.reason),
+        "",
+    ]
     if links:
         lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]
     lines += ["The whole story: **verdict.html** among the artifacts.", ""]
@@ -45,7 +47,8 @@ def version_note(verdict: Verdict) -> str:
 
 def refusal_note(reason: str, findings: Sequence[Finding], links: Mapping[str, str] = _NONE) -> str:
     """A day whose data was refused."""
-    lines = ["### Data refused: the champion serves on", _plain(reason), ""]
+    headline, why = refusal_headline(reason, findings), refusal_why(findings)
+    lines = [f"### {_plain(headline[:1].upper() + headline[1:])}", _plain(why), "", _plain(reason), ""]
     if links:
         lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]
     return "\n".join([*lines, *findings_lines([f for f in findings if f.outcome != "PASS"])])

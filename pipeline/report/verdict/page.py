@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.evidence.candidate import Evidence
+from pipeline.core.headlines import checks_told, refusal_headline, refusal_why, verdict_headline, why_in_one_line
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
 from pipeline.report.canvas import number
@@ -53,7 +54,7 @@ def verdict_page(
     lines = [
         plots.Line("baseline" if who == baseline else who, daily[who], style)
         for who, style in styles.items()
-        if daily.get(who)
+        if any(map(math.isfinite, daily.get(who, {}).values()))
     ]
     sides = [("champion", "champion"), (recipe, "challenger"), ("baseline", "baseline")]
     required = [f for f in verdict.findings.get(recipe, ()) if f.told]
@@ -75,10 +76,11 @@ def verdict_page(
         informing=[f for f in verdict.findings.get(recipe, ()) if not f.told],
         others=[(name, verdict.findings[name]) for name in findings.columns(verdict, recipe) if name != recipe],
         no_gates=_no_gates(verdict),
+        undrawn=_undrawn(without, corrected),
         plot_losses=plots.losses(lines, verdict.loss_name, usecase.evidence, changes),
         forests=findings.forests(verdict, recipe),
-        sides=sides,
-        scored_sides=[*sides[:2], (f"{recipe} refitted", "resampled")],
+        sides=[*sides[:2], (f"{recipe} refitted", "resampled")],
+        legend_of=comparison.legend,
         plot_reliability=comparison.reliability(about, sides),
         plot_scores=comparison.scores(about, recipe, usecase.kind),
         changes=comparison.decisions(about),
@@ -119,9 +121,11 @@ def refusal_page(
         links,
         mood="bad",
         sign="✕",
-        headline="Data refused",
+        headline=_capital(refusal_headline(reason, findings)),
         beside="the champion serves on",
+        why=refusal_why(findings),
         reason=reason,
+        told=checks_told(findings),
         broken=broken,
         sound=[f for f in findings if f not in broken],
     )
@@ -152,6 +156,10 @@ def _render(template: str, usecase: str, day: str, question: str, links: Mapping
     return page.encode()
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _amount(what: str, how_many: int) -> str:
     words = what.replace("_", " ")
     return f"{how_many:,} {words[:-1] if how_many == 1 and words.endswith('s') else words}"
@@ -161,17 +169,17 @@ def _amount(what: str, how_many: int) -> str:
 
 
 def _banner(verdict: Verdict) -> dict[str, str]:
-    champion, challenger = verdict.champion, verdict.challenger
+    champion = verdict.champion
     champion_name = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
-    name = "nobody" if challenger is None else challenger.recipe
     look = {
-        "promote": ("good", "▲", f"Promote {name}", f"in place of {champion_name}"),
-        "start": ("", "●", f"Start with {name}", "as the first champion"),
+        "promote": ("good", "▲", f"in place of {champion_name}"),
+        "start": ("", "●", ""),
     }
     # Holding is no accident: the champion serves on, and what was lacking stands in the table in its colour.
-    hold = ("", "‖", "Hold", f"{champion_name} stays champion" if champion else champion_name)
-    mood, sign, headline, beside = look.get(verdict.decision, hold)
-    return {"mood": mood, "sign": sign, "headline": headline, "beside": beside, "reason": verdict.reason}
+    hold = ("", "‖", f"{champion_name} stays champion" if champion else champion_name)
+    mood, sign, beside = look.get(verdict.decision, hold)
+    told = {"headline": verdict_headline(verdict), "why": why_in_one_line(verdict), "reason": verdict.reason}
+    return {"mood": mood, "sign": sign, "beside": beside, **told}
 
 
 def _cards(verdict: Verdict, usecase: Usecase, recipe: str) -> list[dict[str, Any]]:
@@ -210,6 +218,13 @@ def _unlabelled(verdict: Verdict) -> list[str]:
 def _subject(verdict: Verdict) -> str:
     """The candidate that the page is about: the winner, or the one that came nearest; empty where there was none."""
     return verdict.challenger.recipe if verdict.challenger is not None else ""
+
+
+def _undrawn(without: Sequence[str], corrected: Sequence[str]) -> str:
+    """Which days have no point in the chart of losses, and why; empty where there is none."""
+    gaps = [f"{', '.join(corrected)} (delivered anew since then; run again, a day is drawn)"] if corrected else []
+    gaps += [f"{', '.join(without)} (data refused)"] if without else []
+    return f"Not drawn: {'; '.join(gaps)}." if gaps else ""
 
 
 def _recompute(verdict: Verdict) -> str:

@@ -21,6 +21,7 @@ from pipeline.core.promotion.decision import (
     rollback,
     target,
 )
+from pipeline.core.promotion.ledger import previous_told
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome
 
@@ -167,6 +168,24 @@ def test_a_version_does_not_replace_itself():
         promoted(ledger("plain rule", "boosting"), 4, version=2)
 
 
+def test_whom_previous_names_is_told_also_where_it_is_nobody():
+    assert "no champion yet" in previous_told([])
+    assert previous_told(ledger("plain rule")) == "previous names nobody: no other version than 1 was champion"
+    three = ledger("plain rule", "boosting", "linear")
+    assert previous_told(three) == "previous is version 2 (boosting)"
+    assert previous_told(rolled(three)) == "previous is version 1 (plain rule)"
+    nobody = previous_told(rolled(rolled(three)))
+    assert "rolled back: 2, 3" in nobody
+    assert "--to 3" in nobody
+    with pytest.raises(UsageError, match="--to 3"):
+        target(rolled(rolled(three)), "previous")
+
+
+def test_nothing_is_held_before_the_first_champion():
+    with pytest.raises(UsageError, match="there is no champion yet, so recipe 'linear' is not held"):
+        lift([], "linear", day=date.min, why="x", **BY)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["promote", "previous", "1", "2", "lift"]), st.integers(0, 3)), max_size=25))
 @settings(max_examples=150, deadline=None, database=None)
 def test_whatever_is_done_the_ledger_is_one_unbroken_line(actions):
@@ -189,7 +208,8 @@ def test_whatever_is_done_the_ledger_is_one_unbroken_line(actions):
         assert (line.version == before.version) == (line.action == "lift")
     by_version = {entry.version: entry.model for entry in entries if entry.action in ("start", "promote")}
     assert all(by_version[entry.version] == entry.model for entry in entries)
-    back = previous(entries)
+    back, told = previous(entries), previous_told(entries)
+    assert (f"previous is version {back.version} (" in told) if back is not None else "names nobody" in told
     barred = held(entries, day(0)).models
     assert champion(entries).model not in barred
     if back is not None:

@@ -1,0 +1,184 @@
+"""A judged day: who won, who comes near and what it lacks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from pipeline.core.headlines.fitting import LONGEST_WHY, clip, first_clause, fit
+from pipeline.core.headlines.refusals import failure_headline, refusal_headline
+from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, stopping
+from pipeline.core.words import change, count, percent
+
+#: How the reason of a day begins that was judged without leave to promote.
+JUDGED_ONLY = "judged only, as asked: "
+#: The gates whose finding says by how much the candidate's loss differs from the champion's, the better one first.
+_COMPARING = ("better", "not worse")
+_MORE_DAYS = re.compile(r"about ([\d,]+) more days?\b")
+_NOBODY = "no candidate is good enough yet"
+
+
+def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, findings: Sequence[Finding] = ()) -> str:
+    """How a day ended.
+
+    Args:
+        outcome: As in :class:`~pipeline.core.records.DayOutcome`.
+        reason: The exact words of the day's line.
+        verdict: What was decided, where the day has a verdict that is known.
+        findings: Of a refused day, what was found about its data.
+    """
+    if outcome == "refused":
+        return refusal_headline(reason, findings)
+    if outcome == "failed":
+        return failure_headline(reason)
+    judged_only = reason.startswith(JUDGED_ONLY)
+    lead = {"waiting": "waiting for approval: "}.get(outcome, f"{outcome}: ")
+    if judged_only:
+        lead = "judged only: "
+    if len(lead) > 30:  # an outcome that nobody knows
+        lead = ""
+    if verdict is None:
+        said = first_clause(reason.removeprefix(JUDGED_ONLY))
+        return fit(lead, [said, clip(said, 80), "explain says why"])
+    return fit(lead, _forms(outcome, reason, verdict, judged_only))
+
+
+def verdict_headline(verdict: Verdict) -> str:
+    """What was decided, before anybody has done anything about it."""
+    if verdict.decision == "hold":
+        return fit("Hold: ", _held(verdict))
+    if verdict.decision == "start":
+        who = verdict.challenger.recipe if verdict.challenger else "nobody"
+        return fit("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])
+    return fit("Promote ", _promoted(verdict, "in place of"))
+
+
+def why_in_one_line(verdict: Verdict) -> str:
+    """The reason in one line: the question that was not answered well, or what speaks for the winner."""
+    stops = _stops(verdict)
+    if verdict.decision != "hold" or not stops:
+        return clip(verdict.reason, LONGEST_WHY) or _NOBODY
+    first = stops[0]
+    question = verdict.asked.get(first.gate) or verdict.asked.get(first.name, "")
+    answer = "No" if first.outcome is Outcome.FAIL else "Not known yet"
+    asked = f"'{first.name}' asks: {question} {answer}."
+    if question and len(asked) <= LONGEST_WHY:
+        return asked
+    return clip(f"{first.name}: {answer.lower()}; {first_clause(first.text)}", LONGEST_WHY) or _NOBODY
+
+
+def _forms(outcome: str, reason: str, verdict: Verdict, judged_only: bool) -> list[str]:
+    """What may stand behind the outcome, the fullest first."""
+    near = verdict.challenger
+    if verdict.decision == "hold" or near is None:
+        return _held(verdict)
+    if verdict.decision == "start":
+        will = "would be" if judged_only else "is"
+        return [
+            f"{near.recipe} {will} the first champion; candidates must beat it",
+            f"{near.recipe} {will} the first champion",
+            f"the baseline {will} the first champion",
+        ]
+    if judged_only:
+        return _promoted(verdict, "would replace")
+    if outcome == "declined":
+        plain = _promoted(verdict, "does not replace")[1:]
+        return [f"{plain[0]}; {reason}", f"{plain[0]}; {first_clause(reason)}", *plain]
+    if outcome == "held":
+        who, before = _sides(near, verdict.champion)
+        late = f"{who} passed too late to replace {before}"
+        return [f"{late}; a newer decision stands", late, f"{who} passed too late", "the winner passed too late"]
+    return _promoted(verdict, "in place of")
+
+
+def _sides(near: Contestant, champion: Contestant | None) -> tuple[str, str]:
+    """Names of the winner and of the champion that tell them apart."""
+    if champion is None:
+        return near.recipe, "nobody"
+    if champion.recipe != near.recipe:
+        return near.recipe, champion.recipe
+    return f"a fresh {near.recipe}", f"version {champion.version}" if champion.version else "the old one"
+
+
+def _promoted(verdict: Verdict, verb: str) -> list[str]:
+    near = verdict.challenger or Contestant("", "nobody", "")
+    who, before = _sides(near, verdict.champion)
+    plain = f"{who} {verb} {before}"
+    shown = _comparison(verdict)
+    full = plain if shown is None else f"{plain}; its loss is {_than(shown)}"
+    return [full, plain, f"{who} {verb} the champion", f"a better model {verb} the champion"]
+
+
+def _than(relative: float) -> str:
+    return "the same" if relative == 0 else change(relative)
+
+
+def _held(verdict: Verdict) -> list[str]:
+    near, stops = verdict.challenger, _stops(verdict)
+    if near is None or not stops:
+        last = "no candidate was fitted" if near is None else _NOBODY
+        return [first_clause(verdict.reason), clip(verdict.reason, 80), last]
+    first, relative = stops[0], _comparison(verdict)
+    days = "" if first.outcome is Outcome.FAIL else _days(stops)
+    if first.name in _COMPARING:
+        forms = _compared(near.recipe, first, relative, days)
+    elif days:
+        needs = f"{near.recipe} needs about {days} of evidence"
+        forms = [f"{needs}; '{first.name}' is not known yet", needs]
+    else:
+        fails = first.outcome is Outcome.FAIL
+        answer = f"fails '{first.name}'" if fails else f"'{first.name}' is not known yet"
+        alone = f"{near.recipe} {answer}" if fails else f"{answer} for {near.recipe}"
+        better = relative is not None and relative < 0
+        both = f"{_loses(near.recipe, relative)}, but {answer}" if relative is not None and better else alone
+        forms = [both, alone]
+    return [*forms, f"{near.recipe} is not good enough yet", _NOBODY]
+
+
+def _compared(recipe: str, first: Finding, relative: float | None, days: str) -> list[str]:
+    """Of a candidate that is not shown to be better: how far it is from that."""
+    if relative is None:
+        early = f"too early to judge {recipe}"
+        if days:
+            return [f"{early}; about {days} of evidence needed", early]
+        if first.text.startswith("no day since"):
+            return [f"{early}; {first.text}", early]
+        unknown = f"{recipe} can't be compared with the champion"
+        return [f"{unknown}: {first_clause(first.text)}", unknown]
+    loses = _loses(recipe, relative)
+    if first.outcome is Outcome.FAIL:
+        return [f"{recipe} is shown to be worse; it loses {percent(relative)} more"] * (relative > 0) + [
+            f"{recipe} is shown to be worse"
+        ]
+    if relative >= 0:
+        return [f"{loses} so far; the champion serves on", f"{loses} so far", loses]
+    tail = f"about {days} of evidence needed" if days else "more days like the last ones would not settle it"
+    return [f"{loses} so far; {tail}", f"{loses} so far", loses]
+
+
+def _loses(recipe: str, relative: float) -> str:
+    if relative == 0:
+        return f"{recipe} loses as much as the champion"
+    return f"{recipe} loses {percent(abs(relative))} {'less' if relative < 0 else 'more'}"
+
+
+def _stops(verdict: Verdict) -> list[Finding]:
+    near = verdict.challenger
+    return stopping(verdict.findings.get(near.recipe, ())) if near is not None else []
+
+
+def _comparison(verdict: Verdict) -> float | None:
+    """By what share the candidate's loss differs from the champion's; None where that is not known."""
+    found = verdict.findings.get(verdict.challenger.recipe, ()) if verdict.challenger is not None else ()
+    for name in _COMPARING:
+        for finding in found:
+            if finding.name == name and finding.value is not None and math.isfinite(finding.value):
+                return finding.value
+    return None
+
+
+def _days(stops: Sequence[Finding]) -> str:
+    """How many more days would settle everything that stops a candidate: ``3 more days``; empty where nobody knows."""
+    known = [int(found[1].replace(",", "")) for one in stops if (found := _MORE_DAYS.search(one.change))]
+    return count(max(known), "more day") if known else ""
