@@ -13,14 +13,17 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import BaseOperatorLink, get_current_context
+from airflow.sdk.bases.decorator import task_decorator_factory
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout, DownstreamTasksSkipped
 
 from loop.run import data_day, links, steps, world
 from loop.turns import take_turn
 from pipeline.core.errors import PipelineError, UsageError
-from pipeline.core.records import Record
+from pipeline.core.records import DayOutcome, Record, Registered
 from pipeline.core.usecase import Usecase
 
 log = logging.getLogger("pipeline")
@@ -58,6 +61,57 @@ RETRIES: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "retry_policy": OnlyWhatMayPass(),
 }
+
+
+TOLD = "told"
+"""Under this key a task leaves how the day ended and where its page is: `plugins/run_notes.py` makes the run's note."""
+
+NEW_CHAMPION = "new_champion"
+"""The task that only shows whether the champion changed: green if it did, skipped if it stayed."""
+
+_PAGES: dict[tuple[str, str], str] = {}
+"""Run and task to the page it made: what the link of a task leads to, asked once the task has ended."""
+
+
+class PageLink(BaseOperatorLink):
+    """Leads from a task to the day's page: the verdict, or the refusal."""
+
+    name = "What was decided, and why"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: D102
+        return _PAGES.get((ti_key.run_id, ti_key.task_id), "")
+
+
+class Step(_PythonDecoratedOperator):
+    """A task of the loop, with a link to the page of the day."""
+
+    operator_extra_links = (PageLink(),)
+
+
+def tell(usecase: Usecase, made: Record | None) -> None:
+    """Leave for people what a step says of the day: the page, and how the day ended where that is known now."""
+    context = get_current_context()
+    page = ""
+    if isinstance(made, DayOutcome | Registered) and made.run:
+        file = "refusal.html" if isinstance(made, DayOutcome) and made.outcome == "refused" else "verdict.html"
+        try:
+            page = world().registry.address(usecase.name, made.run, file)
+        except PipelineError as down:
+            log.warning("no link to the page: %s", down)  # what was done is done, and stands
+    _PAGES[context["dag_run"].run_id, context["ti"].task_id] = page
+    if isinstance(made, DayOutcome):
+        told = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
+        context["ti"].xcom_push(key=TOLD, value={**told, "page": page})
+
+
+def new_champion() -> EmptyOperator:
+    """The end of the loop, which no worker is asked for: green where the champion changed, skipped where it stayed."""
+    return EmptyOperator(
+        task_id=NEW_CHAMPION,
+        doc_md="Green: the champion changed. Skipped: it stayed, and the run's note says why.",
+        execution_timeout=timedelta(minutes=5),
+        **RETRIES,
+    )
 
 
 @contextmanager
@@ -98,7 +152,7 @@ def note_refusal(usecase: Usecase, error: PipelineError) -> bool:
     """Write down that the day was refused, if it was for its data."""
     if (refused := steps.refuse.refusal(error)) is None:
         return False
-    steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links())
+    tell(usecase, steps.refuse.refuse(usecase, data_day(usecase), refused, world(), links()))
     return True
 
 
@@ -107,10 +161,12 @@ def note_failure(usecase: Usecase, body: str, error: Exception) -> None:
     if isinstance(error, UsageError):
         return  # it was no day to be judged
     told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    day, why = data_day(usecase), f"{body} failed: {told}"
     try:
-        steps.refuse.fail(usecase, data_day(usecase), f"{body} failed: {told}", world())
+        steps.refuse.fail(usecase, day, why, world())
     except PipelineError as further:
         log.warning("the day's line could not be written: %s", further)
+    tell(usecase, DayOutcome(usecase.name, day.isoformat(), "failed", None, "", {}, why))
 
 
 def step(
@@ -149,9 +205,16 @@ def step(
             for said in ("outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):
                     log.info("%s: %s", said, text)
-            return made.to_dict()
+            tell(usecase, made)
+            handed = made.to_dict()
+            if isinstance(made, DayOutcome) and made.outcome not in ("promoted", "started"):
+                # What a task hands on is not written down when it ends like this.
+                get_current_context()["ti"].xcom_push(key="return_value", value=handed)
+                raise DownstreamTasksSkipped(tasks=[NEW_CHAMPION])
+            return handed
 
-        return task(
+        return task_decorator_factory(
+            decorated_operator_class=Step,
             multiple_outputs=False,
             show_return_value_in_logs=False,
             execution_timeout=timedelta(minutes=minutes),

@@ -10,6 +10,7 @@ from pipeline.core.promotion.decision import champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
+from pipeline.report.verdict.note import title
 from pipeline.steps.models.champion import newest_judged
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import read_verdict
@@ -117,4 +118,7 @@ def conclude(
         verdict=verdict.digest,
     )
     world.ledger.conclude(line)
+    if registered.run:
+        won = verdict.challenger.recipe if verdict.challenger else ""
+        world.registry.rename(registered.run, title(verdict.day, outcome, won))
     return line

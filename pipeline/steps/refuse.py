@@ -70,12 +70,12 @@ def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) 
 
 
 def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str], world: World) -> Page:
-    from pipeline.report.verdict.note import refusal_note
+    from pipeline.report.verdict.note import refusal_note, title
     from pipeline.report.verdict.page import refusal_page
 
     findings = [finding.to_dict() for finding in error.findings]
     return Page(
-        title=f"{day} {usecase.name}",
+        title=title(day.isoformat(), "refused"),
         key=run_key(usecase.name, day.isoformat()),
         tags={
             "data_day": day.isoformat(),

@@ -180,6 +180,7 @@ def fail(usecase, day, why, world):
 
 def refuse(usecase, day, error, world, links):
     _note("refused", day, error.code, links.get("airflow"))
+    return DayOutcome(usecase.name, str(day), "refused", None, "", {}, str(error), "run")
 
 
 def refusal(error):
@@ -212,6 +213,7 @@ def world(progress=None):
     return SimpleNamespace(
         ledger=SqlLedger(f"sqlite:///{home() / 'ledger.db'}"),
         landing=SimpleNamespace(has=lambda table, day: day <= delivered()),
+        registry=SimpleNamespace(address=lambda usecase, run, file="": f"http://mlflow.test/{usecase}/{run}/{file}"),
         progress=progress,
     )
 
