@@ -228,7 +228,7 @@ STEPS = {
     "promote": (promote, decline, asks, question, wait),
     "refuse": (refuse, refusal, fail),
     "rollback": (rollback, lift),
-    "replay_kept": (replay_and_keep,),
+    "replaying.record": (replay_and_keep,),
 }
 
 
