@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 from loop.approval import Approval, answered
 from loop.run import form, present
-from loop.tasks import step
+from loop.tasks import new_champion, step
 
 from pipeline.adapters.world import calendar, ingest_place, training_pool
 from pipeline.core.records import Record
@@ -74,9 +74,10 @@ def retrain(usecase: Usecase) -> DAG:
 
         registered = register(evaluate(score(train(validate(ingest())))))
         if person:
-            promote(registered, Approval(task_id="approve", usecase=usecase, registered=registered).output)
+            done = promote(registered, Approval(task_id="approve", usecase=usecase, registered=registered).output)
         else:
-            promote(registered)
+            done = promote(registered)
+        done >> new_champion()
     return dag
 
 
@@ -141,7 +142,9 @@ def about(usecase: Usecase, schedule: Schedule) -> str:
 ### {usecase.question}
 
 **ingest → validate → train → score → evaluate → register → promote**, once for each data day. A red task is a refusal
-or a failure, its reason the red line of its log; the champion serves on. A held candidate is green.
+or a failure, its reason the red line of its log; the champion serves on. A held candidate is green. The last row,
+`new_champion`, is green where the champion changed and skipped where it stayed. The run's note says the data day and
+how it ended; *What was decided, and why* in a task leads to the day's page.
 
 {person}**Schedule.** `{schedule.cron}` in {schedule.timezone}, {span}. A run handles the day that closed before it: the
 run of {first + timedelta(1)} judges {first}. {missed}

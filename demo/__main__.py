@@ -104,11 +104,15 @@ def follow(stack: Stack, watcher: Watcher, upstream: Upstream, progress: Progres
         time.sleep(0.5)
 
 
-def report(console: Console, stack: Stack, outcomes: Outcomes) -> None:
-    """What happened, day by day, and where to look."""
+def report(console: Console, stack: Stack, outcomes: Outcomes, end: bool) -> None:
+    """What happened, day by day, and where to look; with ``end``, how to come back: nothing answers there any more."""
     for lines in outcomes.values():
         console.print(days_table(lines))
     console.print()
+    if end:
+        say(console, "Airflow and MLflow stop now; 'make demo' starts them again, with all of this.")
+        say(console, "Without them: .venv/bin/python -m pipeline history flight_delay")
+        return
     addresses(console, stack)
     say(console, "\nIn another terminal: .venv/bin/python -m pipeline history flight_delay")
 
@@ -119,8 +123,7 @@ def addresses(console: Console, stack: Stack) -> None:
     for line in (
         f"Airflow  {stack.airflow_url}  sign in as admin, password {stack.password('admin')}",
         f"         other users, with fewer rights, are in {passwords}",
-        # MLflow opens among its tools for language models otherwise.
-        f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning",
+        *(f"MLflow   {where}" for where in stack.mlflow_pages()),
         "         no sign-in: it answers on this machine only",
     ):
         say(console, line)
@@ -149,7 +152,7 @@ def run(end: bool) -> int:
         finally:
             upstream.stopping.set()
         outcomes = watcher.outcomes()
-        report(console, stack, outcomes)
+        report(console, stack, outcomes, end)
         missing = story.missing(outcomes)
         for line in missing:
             say(console, f"not as promised: {line}", style="red")

@@ -17,7 +17,7 @@ from rich.console import Console
 from stack import signin
 from stack.embedded import Stack
 from stack.errors import StackError
-from stack.settings import Settings
+from stack.settings import CALENDAR, Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,13 +42,19 @@ def serve(console: Console) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     began = time.monotonic()
-    settings = Settings.from_env()
+    settings = Settings.from_env().with_calendar()
 
     def say(line: str, style: str) -> None:
         console.print(line, style=style, soft_wrap=True, markup=False)
 
     with Stack(settings).running(on_progress=lambda line: say(f"  {line}", "dim")) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s.")
+        if days := [settings.extra[name] for name in CALENDAR if name in settings.extra]:
+            say(
+                f"The calendar of this home is kept: data days {' to '.join(days)}, and no night outside them. "
+                "For another one: PIPELINE_FIRST_DAY= PIPELINE_LAST_DAY= make start",
+                "yellow",
+            )
         show_addresses(console, stack)
         console.print("Ctrl-C stops it.")
         while True:
@@ -80,8 +86,7 @@ def show_addresses(console: Console, stack: Stack) -> None:
     for line in (
         f"Airflow  {stack.airflow_url}",
         f"         users {', '.join(settings.users)}; passwords in {signin.password_file(settings.airflow_home)}",
-        # MLflow opens among its tools for language models otherwise.
-        f"MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning",
+        *(f"MLflow   {where}" for where in stack.mlflow_pages()),
         f"         the same without the server: {settings.mlflow_store}",
         f"Logs     {settings.logs}",
     ):

@@ -107,6 +107,22 @@ class Client:
         except OSError:
             return False
 
+    def mlflow_pages(self) -> list[str]:
+        """Where MLflow shows the runs of each experiment; its list of experiments where there are none, or many.
+
+        Each address says that models are trained: MLflow opens among its tools for language models otherwise, also on
+        the way from the list to an experiment.
+        """
+        asked = f"{self.settings.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=100"
+        try:
+            with _DIRECT.open(asked, timeout=5) as answer:
+                found = json.load(answer).get("experiments", [])
+        except (OSError, ValueError):
+            found = []  # it answers a little later, or not at all, and its list is where it says so
+        known = sorted(one["experiment_id"] for one in found if one["name"] != "Default")
+        where = [f"/#/experiments/{number}/runs" for number in known if len(known) <= 4] or ["/#/experiments"]
+        return [f"{self.settings.mlflow_url}{path}?workflowType=machine_learning" for path in where]
+
     def _send(self, method: str, path: str, body: Any, token: str | None, timeout: float = 30.0) -> Any:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if token:

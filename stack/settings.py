@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from stack import signin
@@ -23,6 +23,9 @@ PRELOAD = (
 
 Only imported, never used: importing starts no thread that a fork cannot lose (measured), using would.
 """
+
+CALENDAR = ("PIPELINE_FIRST_DAY", "PIPELINE_LAST_DAY")
+"""The days that the schedule walks: they belong to the data of a home."""
 
 _FOREIGN = ("AIRFLOW", "_AIRFLOW", "MLFLOW", "_MLFLOW")
 
@@ -88,6 +91,19 @@ class Settings:
             raise StackError(
                 f"{_note(home)} doesn't say with what the stack was started; start the stack again to have it written"
             ) from error
+
+    def with_calendar(self, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The same within the calendar that the home was last started with, unless the environment says another.
+
+        A home of last year's data, such as the demonstration's, must not judge last night: there is no such data. An
+        empty PIPELINE_FIRST_DAY or PIPELINE_LAST_DAY in the environment ends the home's.
+        """
+        try:
+            known = json.loads(_note(self.home).read_text())["extra"]
+            kept = {name: str(known[name]) for name in CALENDAR if known.get(name) and name not in environ}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return self  # no stack was started here yet, or nobody can say with what
+        return replace(self, extra={**kept, **self.extra})
 
     def note(self) -> None:
         """Write down for `of_home` with what the stack was started."""
@@ -217,6 +233,8 @@ def _airflow(settings: Settings, keys: signin.Keys) -> dict[str, str]:
         "core": {
             "executor": "LocalExecutor",
             "dags_folder": str(settings.dags),
+            # Makes a run's note; the project's own, whatever folder the DAGs are read from.
+            "plugins_folder": str(ROOT / "dags" / "plugins"),
             "load_examples": off,
             "parallelism": str(settings.parallelism),
             "fernet_key": keys.fernet,
@@ -254,6 +272,7 @@ def _airflow(settings: Settings, keys: signin.Keys) -> dict[str, str]:
             "enable_swagger_ui": off,
             "expose_config": off,
             "expose_stacktrace": off,
+            "default_wrap": "True",  # a refusal is one long sentence, to be read to its end
         },
         "api_auth": {"jwt_secret": keys.jwt, "jwt_issuer": "pipeline-embedded"},
         "logging": {

@@ -157,17 +157,41 @@ class MemoryRegistry:
         self.runs: dict[str, Page] = {}
         self.versions: list[tuple[str, str, bytes, dict[str, str]]] = []
         self.alias: dict[str, int] = {}
+        self.drawn: dict[str, dict[date, float]] = {}
 
     def record(self, usecase: str, page: Page) -> str:
         self.runs[page.key] = page
         return page.key[:8]
 
-    def register(self, usecase: str, key: str, run: str, model: bytes, sha256: str, tags: Mapping[str, str]) -> int:
+    def register(
+        self,
+        usecase: str,
+        key: str,
+        run: str,
+        model: bytes,
+        sha256: str,
+        tags: Mapping[str, str],
+        example: Any | None = None,
+    ) -> int:
         for number, (made, *_) in enumerate(self.versions, start=1):
             if made == key:
                 return number
         self.versions.append((key, sha256, model, dict(tags)))
         return len(self.versions)
+
+    def rename(self, run: str, title: str) -> None:
+        for key, page in self.runs.items():
+            if key[:8] == run:
+                self.runs[key] = dataclasses.replace(page, title=title)
+
+    def chart(self, usecase: str, metric: str, lines: Mapping[str, Mapping[date, float]]) -> None:
+        self.drawn = {who: dict(points) for who, points in lines.items()}
+
+    def address(self, usecase: str, run: str, file: str = "") -> str:
+        return f"http://registry.test/{usecase}/{run}/{file}"
+
+    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+        self.versions[version - 1][3][name] = text
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         return dict(self.alias)

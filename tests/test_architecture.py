@@ -92,6 +92,8 @@ ROOMS: dict[str, set[str]] = {
     "dags": {
         *("airflow", "pendulum", CORE, "pipeline.adapters.world", "pipeline.steps", "pipeline.usecases", "loop"),
     },
+    # A listener inside Airflow's scheduler, in Airflow's own words.
+    "dags.plugins": {"airflow", "sqlalchemy"},
     # The stack does not know what it runs; stack/team runs inside the services and speaks to each in its own words.
     "stack": {"rich", "sqlalchemy"},
     # The process that becomes MLflow's server.

@@ -13,14 +13,17 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import BaseOperatorLink, get_current_context
+from airflow.sdk.bases.decorator import task_decorator_factory
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowTaskTimeout, DownstreamTasksSkipped
 
-from loop.run import present
+from loop.run import present, world
 from loop.turns import take_turn
 from pipeline.core.errors import PipelineError, UsageError
-from pipeline.core.records import Record
+from pipeline.core.records import DayOutcome, Record, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.steps import loop
 from pipeline.steps.loop import Step
@@ -62,6 +65,57 @@ RETRIES: dict[str, Any] = {
 }
 
 
+TOLD = "told"
+"""Under this key a task leaves how the day ended and where its page is: `plugins/run_notes.py` makes the run's note."""
+
+NEW_CHAMPION = "new_champion"
+"""The task that only shows whether the champion changed: green if it did, skipped if it stayed."""
+
+_PAGES: dict[tuple[str, str], str] = {}
+"""Run and task to the page it made: what the link of a task leads to, asked once the task has ended."""
+
+
+class PageLink(BaseOperatorLink):
+    """Leads from a task to the day's page: the verdict, or the refusal."""
+
+    name = "What was decided, and why"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: D102
+        return _PAGES.get((ti_key.run_id, ti_key.task_id), "")
+
+
+class LoopTask(_PythonDecoratedOperator):
+    """A task of the loop, with a link to the page of the day."""
+
+    operator_extra_links = (PageLink(),)
+
+
+def tell(usecase: Usecase, made: Record | None) -> None:
+    """Leave for people what a step says of the day: the page, and how the day ended where that is known now."""
+    context = get_current_context()
+    page = ""
+    if isinstance(made, DayOutcome | Registered) and made.run:
+        file = "refusal.html" if isinstance(made, DayOutcome) and made.outcome == "refused" else "verdict.html"
+        try:
+            page = world().registry.address(usecase.name, made.run, file)
+        except PipelineError as down:
+            log.warning("no link to the page: %s", down)  # what was done is done, and stands
+    _PAGES[context["dag_run"].run_id, context["ti"].task_id] = page
+    if isinstance(made, DayOutcome):
+        told = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
+        context["ti"].xcom_push(key=TOLD, value={**told, "page": page})
+
+
+def new_champion() -> EmptyOperator:
+    """The end of the loop, which no worker is asked for: green where the champion changed, skipped where it stayed."""
+    return EmptyOperator(
+        task_id=NEW_CHAMPION,
+        doc_md="Green: the champion changed. Skipped: it stayed, and the run's note says why.",
+        execution_timeout=timedelta(minutes=5),
+        **RETRIES,
+    )
+
+
 @contextmanager
 def one_sentence(what: str) -> Iterator[None]:
     """Turn an error a person can act on into one log line, the first of the task's own."""
@@ -96,14 +150,19 @@ def comes_again() -> bool:
     return bool(ti.try_number <= ti.max_tries)
 
 
-def give_up(usecase: Usecase, step: Step, error: Exception, *, again: bool) -> None:
+def give_up(usecase: Usecase, which: Step, error: Exception, *, again: bool) -> None:
     """Write down how the day ended, if nobody tries again; where that fails too, the red task alone says so."""
     if isinstance(error, UsageError):
         return  # it was no day to be judged, and perhaps none at all
+    run = present(usecase)
     try:
-        loop.give_up(step, present(usecase), error, comes_again=again)
+        line = loop.give_up(which, run, error, comes_again=again)
     except PipelineError as further:
         log.warning("the day's line could not be written: %s", further)
+        why = f"{which.name} failed: {error}"
+        line = DayOutcome(usecase.name, run.day.isoformat(), "failed", None, "", {}, why)
+    if line is not None:
+        tell(usecase, line)
 
 
 def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **place: str) -> Callable[..., Any]:
@@ -137,9 +196,16 @@ def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **
             for said in ("outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):
                     log.info("%s: %s", said, text)
-            return made.to_dict()
+            tell(usecase, made)
+            handed = made.to_dict()
+            if isinstance(made, DayOutcome) and made.outcome not in ("promoted", "started"):
+                # What a task hands on is not written down when it ends like this.
+                get_current_context()["ti"].xcom_push(key="return_value", value=handed)
+                raise DownstreamTasksSkipped(tasks=[NEW_CHAMPION])
+            return handed
 
-        return task(
+        return task_decorator_factory(
+            decorated_operator_class=LoopTask,
             multiple_outputs=False,
             show_return_value_in_logs=False,
             execution_timeout=timedelta(minutes=minutes),

@@ -179,6 +179,7 @@ def world(progress: Progress | None = None) -> World:
             os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get("PIPELINE_MLFLOW_ARTIFACTS", str(root / "mlflow" / "artifacts")),
             own=root / "mlflow",
+            shown=os.environ.get("PIPELINE_MLFLOW_URL", ""),
         ),
         ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{root / 'store' / 'ledger.db'}"),
         checker=GxChecker(expectations()),

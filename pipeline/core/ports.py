@@ -168,16 +168,37 @@ class Models(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Data:
+    """What a run has read, by name: never the rows themselves.
+
+    Attributes:
+        name: What people call it, such as the table's name.
+        digest: Tells this state of it from another one; 36 characters at most.
+        role: What it was for, such as ``training`` or ``evaluation``.
+        table, version: The store's table, and its version.
+        profile: A few figures of it, such as its rows.
+    """
+
+    name: str
+    digest: str
+    role: str
+    table: str
+    version: int
+    profile: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What a person should see of one run in the registry.
 
     Attributes:
-        title: The run's name, such as ``2013-03-08 flight_delay``: lists cut the end off.
+        title: The run's name, such as ``2013-03-08 ‖ held``: lists cut the end off.
         key: Idempotency key: the same key is the same run.
         tags, params: Text.
         metrics: Numbers; not-a-number is left out.
         files: Name of the artifact to its bytes.
         children: Nested runs, one per recipe.
+        data: What it has read.
     """
 
     title: str
@@ -187,6 +208,7 @@ class Page:
     metrics: Mapping[str, float]
     files: Mapping[str, bytes]
     children: Sequence[Page] = ()
+    data: Sequence[Data] = ()
 
 
 class Registry(Protocol):
@@ -195,8 +217,32 @@ class Registry(Protocol):
     def record(self, usecase: str, page: Page) -> str:
         """Make or find the run of ``page.key``, bring it to this content, return its id."""
 
-    def register(self, usecase: str, key: str, run: str, model: bytes, sha256: str, tags: Mapping[str, str]) -> int:
-        """Make or find the version of ``key`` from a skops file's bytes; returns its number."""
+    def rename(self, run: str, title: str) -> None:
+        """Give a run another title: it ended otherwise than it was recorded."""
+
+    def chart(self, usecase: str, metric: str, lines: Mapping[str, Mapping[date, float]]) -> None:
+        """Show a line per contestant, a point a day; a line that is there already is brought to these points."""
+
+    def address(self, usecase: str, run: str, file: str = "") -> str:
+        """Where a person opens the run, or a file of it, in a browser; empty where no server shows it."""
+
+    def register(
+        self,
+        usecase: str,
+        key: str,
+        run: str,
+        model: bytes,
+        sha256: str,
+        tags: Mapping[str, str],
+        example: Any | None = None,
+    ) -> int:
+        """Make or find the version of ``key`` from a skops file's bytes; returns its number.
+
+        ``example`` is a pandas frame with a few rows of inputs: what the model is asked with, and in which types.
+        """
+
+    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+        """Say of a version what became of it, as a tag and atop its description; nothing where that is said already."""
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         """Alias to version."""

@@ -161,8 +161,8 @@ def run_day(run: Run) -> DayOutcome:
     return DayOutcome.from_dict(made)
 
 
-def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> bool:
-    """Write down how the day ended, if it ended with this error; returns whether it did.
+def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
+    """Write down how the day ended, if it ended with this error, and return that; None if it did not.
 
     A refusal of the day's data is its outcome; so is a delivery that nobody waits for any longer. Any other error that
     ends the day makes it failed, wherever it happened. Nothing is written of what is tried again, nor of a request
@@ -177,17 +177,15 @@ def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> boo
     from pipeline.steps.refuse import fail, refusal, refuse
 
     if isinstance(error, UsageError):
-        return False
+        return None
     passing = isinstance(error, PipelineError) and error.retry
     refused = refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
     if passing and comes_again:
-        return False
+        return None
     # A person who is told that the store does not answer tries again, or not; nothing is known of the day.
     if passing and run.attended and (refused is None or not run.closed):
-        return False
+        return None
     if refused is not None:
-        refuse(run.usecase, run.day, refused, run.world, run.links)
-    else:
-        told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-        fail(run.usecase, run.day, f"{step.name} failed: {told}", run.world)
-    return True
+        return refuse(run.usecase, run.day, refused, run.world, run.links)
+    told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    return fail(run.usecase, run.day, f"{step.name} failed: {told}", run.world)

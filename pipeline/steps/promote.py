@@ -12,6 +12,7 @@ from pipeline.core.promotion.decision import champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
+from pipeline.report.verdict.note import title
 from pipeline.steps.models.champion import newest_judged
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import read_verdict
@@ -120,4 +121,7 @@ def conclude(
         headline=day_headline(outcome, reason, verdict),
     )
     world.ledger.conclude(line)
+    if registered.run:
+        won = verdict.challenger.recipe if verdict.challenger else ""
+        world.registry.rename(registered.run, title(verdict.day, outcome, won))
     return line

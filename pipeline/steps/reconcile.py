@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from pipeline.core.errors import RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import champion, previous
+from pipeline.core.records import Entry
 
 log = logging.getLogger(__name__)
 
@@ -57,4 +59,18 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
                 log.error("%s: alias %s can't follow the promotion ledger: %s", usecase, alias, gone)
                 continue
             moved[alias] = (found.get(alias), version)
+    _tell_of_rollbacks(usecase, entries, world)
     return moved
+
+
+def _tell_of_rollbacks(usecase: str, entries: Sequence[Entry], world: World) -> None:
+    """A version says on its own page that it was rolled back, when, by whom and why; the last time counts."""
+    undone = {line.replaced: line for line in entries if line.action == "rollback" and line.replaced is not None}
+    for version, line in undone.items():
+        text = f"{line.at} by {line.by}, on data day {line.day}: {line.why}"
+        try:
+            world.registry.tell(usecase, version, "rolled_back", text)
+        except UsageError as gone:
+            if gone.code != "MISSING":
+                raise
+            log.warning("%s: version %s can't say that it was rolled back: %s", usecase, version, gone)

@@ -49,13 +49,15 @@ def refuse(
     return shown
 
 
-def fail(usecase: Usecase, day: date, why: str, world: World) -> None:
+def fail(usecase: Usecase, day: date, why: str, world: World) -> DayOutcome:
     """Write the line of a day that was given up for another reason than its data, so that it is not missing in silence.
 
-    A day that has a line keeps it: what failed was a second look at it.
+    A day that has a line keeps it: what failed was a second look at it. What is returned is the failure.
     """
-    if all(line.day != day.isoformat() for line in world.ledger.outcomes(usecase.name)):
-        world.ledger.conclude(_line(usecase, day, "failed", why, world))
+    failed = _line(usecase, day, "failed", why, world)
+    if all(line.day != failed.day for line in world.ledger.outcomes(usecase.name)):
+        world.ledger.conclude(failed)
+    return failed
 
 
 def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) -> DayOutcome:
@@ -73,12 +75,12 @@ def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) 
 
 
 def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, str], world: World) -> Page:
-    from pipeline.report.verdict.note import refusal_note
+    from pipeline.report.verdict.note import refusal_note, title
     from pipeline.report.verdict.page import refusal_page
 
     findings = [finding.to_dict() for finding in error.findings]
     return Page(
-        title=f"{day} {usecase.name}",
+        title=title(day.isoformat(), "refused"),
         key=run_key(usecase.name, day.isoformat()),
         tags={
             "data_day": day.isoformat(),

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import re
 from collections.abc import Mapping
+from datetime import date
+from typing import Any
 
-from pipeline.core.ports import Page, World
+from pipeline.core.errors import PipelineError
+from pipeline.core.ports import Data, Page, World
 from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
-from pipeline.report.verdict.note import run_note, version_note
+from pipeline.core.windows import Days, scored_day
+from pipeline.report.verdict.note import run_note, title, version_note
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.validate import pages
+
+log = logging.getLogger(__name__)
 
 NO_LINKS: Mapping[str, str] = {}
 
@@ -46,6 +54,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
     reconcile(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
+    world.registry.chart(usecase.name, verdict.loss_name, by_day(usecase, verdict, world))
     version = None
     if judged.allowed and judged.decision != "hold" and judged.candidate is not None:
         winner = Candidate.from_dict(judged.candidate)
@@ -54,17 +63,47 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
             "trained_first": winner.trained_first,
             "trained_through": winner.trained_through,
             "data_day": judged.day,
-            "verdict": judged.verdict,
             "reason": judged.reason,
-            "code": world.code,
+            "digests": f"verdict {judged.verdict[:12]}, code {world.code[:12]}; whole in the run and the ledger",
             "question": usecase.question,
             "note": version_note(verdict),
         }
         key = digest(["version", usecase.name, winner.model])
         model = world.files.get(winner.file, winner.sha256)
-        version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags)
+        example = inputs_like(usecase, verdict, world)
+        version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags, example)
         world.registry.point(usecase.name, "candidate", version)
     return Registered(judged=judged.to_dict(), run=run, version=version)
+
+
+def by_day(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
+    """Contestant to its loss on each day that was judged, this one among them; a day without a loss has no point."""
+    lines = {line.day: line.losses for line in world.ledger.outcomes(usecase.name)} | {verdict.day: verdict.losses}
+    made: dict[str, dict[date, float]] = {}
+    for day, losses in lines.items():
+        for who, loss in losses.items():
+            if loss is not None and math.isfinite(loss):
+                made.setdefault(who, {})[date.fromisoformat(day)] = float(loss)
+    return made
+
+
+def inputs_like(usecase: Usecase, verdict: Verdict, world: World) -> Any:
+    """A few rows of what the models were asked with; None where the day's rows can't be had any more."""
+    day = scored_day(date.fromisoformat(verdict.day), usecase.label_delay)
+    try:
+        return world.engine.units(usecase, verdict.snapshot, Days(day, day)).inputs.head(20)
+    except PipelineError as gone:
+        log.warning("the version gets no example of its inputs: %s", gone)
+        return None
+
+
+def ends_as(usecase: Usecase, judged: Judged) -> str:
+    """How the day will end, as far as the verdict alone says."""
+    if not judged.allowed or judged.decision == "hold" or judged.candidate is None:
+        return "held"
+    if judged.decision == "start":
+        return "started"
+    return "waiting" if usecase.promotion.approval == "person" else "promoted"
 
 
 def slug(name: str) -> str:
@@ -82,6 +121,17 @@ def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
             if value is not None:
                 made[name + suffix] = value
     return made
+
+
+def _learnt_from(usecase: Usecase, verdict: Verdict, fit: Mapping[str, Any]) -> tuple[Data, ...]:
+    """The days that a recipe was fitted on, as a name and a digest."""
+    first, through, feed = fit.get("trained_first"), fit.get("trained_through"), usecase.feeds[0].name
+    if not first or not through or feed not in verdict.snapshot:
+        return ()
+    name = f"{usecase.name} {first} to {through}"
+    known = digest([dict(verdict.snapshot), first, through])[:12]
+    rows = {"rows": float(fit["rows"])} if "rows" in fit else {}
+    return (Data(name, known, "training", feed, verdict.snapshot[feed], rows),)
 
 
 def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
@@ -113,6 +163,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
                 params={key: str(value) for key, value in fit.items() if key not in ("rows", "seconds")},
                 metrics=metrics,
                 files={},
+                data=_learnt_from(usecase, verdict, fit),
             )
         )
     champion, challenger = verdict.champion, verdict.challenger
@@ -140,11 +191,15 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
     }
     params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
     return Page(
-        title=f"{verdict.day} {usecase.name}",
+        title=title(verdict.day, ends_as(usecase, judged), "" if challenger is None else challenger.recipe),
         key=run_key(usecase.name, verdict.day),
         tags=tags,
         params=params,
         metrics=metrics,
         files=files,
         children=children,
+        data=[
+            Data(table, f"version {version}", "evaluation", table, version)
+            for table, version in sorted(verdict.snapshot.items())
+        ],
     )

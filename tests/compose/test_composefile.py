@@ -275,7 +275,7 @@ def test_both_stacks_are_hardened_alike(raw: Raw, tmp_path: Path) -> None:
         *("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL", "AIRFLOW__API_AUTH__JWT_ISSUER"),
         *("AIRFLOW__LOGGING__BASE_LOG_FOLDER", "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY"),
         *("AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK", "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"),
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME",
+        *("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "AIRFLOW__CORE__PLUGINS_FOLDER"),
         "AIRFLOW_HOME",
     }
     shared = {name: value for name, value in team.items() if name in embedded and name not in differ}

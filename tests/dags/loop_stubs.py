@@ -176,10 +176,12 @@ def wait(usecase, registered, world):
 
 def fail(usecase, day, why, world):
     _note("failed", day, why)
+    return DayOutcome(usecase.name, day.isoformat(), "failed", None, "", {}, why)
 
 
 def refuse(usecase, day, error, world, links):
     _note("refused", day, error.code, links.get("airflow"))
+    return DayOutcome(usecase.name, str(day), "refused", None, "", {}, str(error), "run")
 
 
 def refusal(error):
@@ -212,6 +214,7 @@ def world(progress=None):
     return SimpleNamespace(
         ledger=SqlLedger(f"sqlite:///{home() / 'ledger.db'}"),
         landing=SimpleNamespace(has=lambda table, day: day <= delivered()),
+        registry=SimpleNamespace(address=lambda usecase, run, file="": f"http://mlflow.test/{usecase}/{run}/{file}"),
         progress=progress,
     )
 
@@ -226,7 +229,7 @@ STEPS = {
     "promote": (promote, decline, asks, question, wait),
     "refuse": (refuse, refusal, fail),
     "rollback": (rollback, lift),
-    "replay_kept": (replay_and_keep,),
+    "replaying.record": (replay_and_keep,),
 }
 
 

@@ -39,6 +39,7 @@ HEAVY = [
     "skops",
 ]
 LOOP = ["ingest", "validate", "train", "score", "evaluate", "register", "promote"]
+SHOWS = "new_champion"  # does nothing: it is green where the champion changed
 
 
 # ---------------------------------------------------------- parsing
@@ -79,7 +80,7 @@ def test_the_dag_files_parse_and_hold_a_loop_for_each_use_case_and_the_manual_da
     assert set(parsed["dags"]) == {usecase.name for usecase in ALL} | {"roll_back", "lift_hold", "replay"}
     for usecase in ALL:
         asked = ["approve"] if usecase.promotion.approval == "person" else []
-        assert set(parsed["dags"][usecase.name]) == {*LOOP, *asked}
+        assert set(parsed["dags"][usecase.name]) == {*LOOP, SHOWS, *asked}
     assert [Path(file).name for file in parsed["files"]] == ["operate.py", "retrain.py"]
 
 
@@ -409,7 +410,7 @@ def test_a_run_by_hand_has_its_tasks_whatever_moment_the_form_proposes(loops, st
     """Airflow's form is filled in with the present moment, long after the calendar's end."""
     now = datetime(2026, 11, 20, tzinfo=UTC)
     run = loops["stub_auto"].test(logical_date=now, run_conf={"day": "2013-01-03"})
-    assert states(run) == dict.fromkeys(LOOP, "success")
+    assert states(run) == dict.fromkeys([*LOOP, SHOWS], "success")
 
 
 def test_an_empty_form_takes_the_newest_day_delivered(loops, stubs):
@@ -469,6 +470,53 @@ def test_a_held_candidate_is_green_and_a_person_is_asked_only_about_a_winner(loo
     run = loops["stub_person"].test(logical_date=None, run_conf={"day": "2013-01-03"})
     assert str(run.state) == "success"
     assert stubs.diary()[-1] == "held 2013-01-03 because of 2013-01-03"
+    assert (states(run)["promote"], states(run)[SHOWS]) == ("success", "skipped")
+
+
+def left(run, task: str, key: str):
+    return run.get_task_instance(task).xcom_pull(task_ids=task, key=key)
+
+
+def test_a_run_leaves_its_day_its_end_and_its_page_for_the_runs_note(loops, stubs):
+    run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
+    told = left(run, "promote", "told")
+    assert (told["day"], told["outcome"], told["reason"]) == ("2013-01-03", "promoted", "by the gates")
+
+
+def test_a_refusal_leaves_its_sentence_whole_for_the_runs_note(loops, stubs):
+    stubs.order("validate", "2013-01-03", "refuse")
+    run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
+    told = left(run, "validate", "told")
+    assert (told["outcome"], told["reason"]) == ("refused", "planes of 2013-01-03 are stale: ask upstream")
+    assert told["page"] == "http://mlflow.test/stub_auto/run/refusal.html"
+
+
+@pytest.mark.parametrize("outcome", ["promoted", "started", "held", "declined", "refused", "failed"])
+def test_a_note_says_the_day_and_the_end_first_links_the_page_and_fits(notes, outcome):
+    told = {"day": "2013-01-03", "outcome": outcome, "recipe": "boosting", "champion": 2, "reason": "so it was " * 500}
+    note = notes.note_of({**told, "page": "http://mlflow.test/#/x?workflowType=machine_learning"})
+    assert re.match(rf"\*\*2013-01-03 \S {outcome}", note)
+    assert "](http://mlflow.test/#/x?workflowType=machine_learning)" in note
+    assert len(note) <= 1000
+    assert "javascript" not in notes.note_of({**told, "page": "javascript:alert(1)"})
+
+
+def test_the_note_of_a_person_stays(notes, airflow):
+    run = SimpleNamespace(dag_run_note=SimpleNamespace(user_id="ada"), note="mine")
+    notes.write(run)
+    assert run.note == "mine"
+
+
+@pytest.fixture
+def notes(airflow):
+    """The plugin, as Airflow loads it: from its file."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("run_notes", ROOT / "dags" / "plugins" / "run_notes.py")
+    sys.modules["run_notes"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["run_notes"]
 
 
 def answer(dag: str, choose) -> threading.Thread:
@@ -709,11 +757,11 @@ def test_the_real_steps_hand_their_records_from_task_to_task_and_crown_a_first_c
     with monkeypatch.context() as files:  # dag.test() looks for the DAG in the DAG files
         files.setattr(sys.modules["pipeline.usecases"], "ALL", (small.SMALL,))
         for _ in ("once", "again"):  # the second changes nothing
-            assert states(dag.test(logical_date=None, run_conf=conf)) == dict.fromkeys(LOOP, "success")
+            assert states(dag.test(logical_date=None, run_conf=conf)) == dict.fromkeys([*LOOP, SHOWS], "success")
     run.world.cache_clear()
     assert [(entry.action, entry.by) for entry in small.world_in(tmp_path).ledger.entries("small")] == [
         ("start", "the gates")
     ]
     assert registry.alias["champion"] == 1
-    (page,) = [page for page in registry.runs.values() if page.title == f"{conf['day']} small"]
+    (page,) = [page for page in registry.runs.values() if page.title == f"{conf['day']} ● {page.tags['challenger']}"]
     assert page.tags["link.airflow"].startswith("http://airflow.test:8080/dags/small/runs/manual__")

@@ -119,6 +119,9 @@ class StillStack:
     def password(self, _: str) -> str:
         return "p" * 20
 
+    def mlflow_pages(self) -> list[str]:
+        return [f"{self.mlflow_url}/#/experiments"]
+
     def watch_once(self) -> list[str]:
         return []
 
@@ -152,6 +155,7 @@ def test_a_demonstration_with_nothing_left_to_do_says_so(
     assert ("All days had ended already; nothing was left to do." in said) is already
     assert ("All days ended after 0 s." in said) is not already
     assert f" {home / 'airflow' / 'passwords.json'}\n" in said, "a path is for copying"
+    assert said.count("sign in as admin") == 1, "no address of what stops is printed at the end"
 
 
 def test_upstream_that_cannot_deliver_says_so(tmp_path: Path) -> None:

@@ -787,3 +787,14 @@ def test_nothing_survives_the_launcher(tmp_path, number, within):
     finally:
         launcher.kill()
         launcher.wait()
+
+
+def test_a_home_keeps_its_calendar_when_a_plain_stack_is_started_on_it(settings):
+    days = {"PIPELINE_FIRST_DAY": "2013-01-15", "PIPELINE_LAST_DAY": "2013-01-29"}
+    plain = replace(settings, extra={})
+    assert plain.with_calendar({}).extra == {}  # nothing was ever started here
+    replace(settings, extra={**days, "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False"}).note()
+    assert plain.with_calendar({}).extra == days
+    assert plain.with_calendar({"PIPELINE_LAST_DAY": ""}).extra == {"PIPELINE_FIRST_DAY": "2013-01-15"}
+    plain.with_calendar({}).note()
+    assert plain.with_calendar({}).extra == days  # and the time after

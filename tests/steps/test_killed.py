@@ -18,14 +18,14 @@ WRITES = {
     "store": ("write_day",),
     "files": ("put",),
     "models": ("save",),
-    "registry": ("record", "register", "point"),
+    "registry": ("record", "register", "point", "rename", "chart", "tell"),
     "ledger": ("append", "conclude"),
 }
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},
     "models": {"load", "open", "weigh"},
-    "registry": {"aliases", "artifact"},
+    "registry": {"aliases", "artifact", "address"},
     "ledger": {"entries", "outcomes", "take_turn"},
 }
 

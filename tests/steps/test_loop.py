@@ -71,7 +71,8 @@ def test_a_fault_of_the_product_is_written_down_with_its_kind(world: World) -> N
 def test_what_is_written_of_an_error(
     world: World, step: loop.Step, error: PipelineError, more: dict[str, Any], again: bool, outcome: str | None
 ) -> None:
-    assert loop.give_up(step, run(world, **more), error, comes_again=again) is (outcome is not None)
+    line = loop.give_up(step, run(world, **more), error, comes_again=again)
+    assert (None if line is None else line.outcome) == outcome
     assert [written for written, _ in lines(world)] == ([] if outcome is None else [outcome])
 
 

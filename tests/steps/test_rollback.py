@@ -131,3 +131,12 @@ def test_a_rollback_that_makes_no_sense_is_a_sentence(promoted: World, to: str, 
     with pytest.raises(UsageError):
         back(promoted, to=to, why=why)
     assert len(promoted.ledger.entries("small")) == 2
+
+
+def test_a_version_that_was_rolled_back_says_so_even_where_the_registry_was_down_then(promoted: World) -> None:
+    back(dataclasses.replace(promoted, registry=Down()))  # type: ignore[arg-type]
+    reconcile("small", promoted)
+    told = promoted.registry.artifact("small", 2)[1]["rolled_back"]
+    assert "by ada" in told
+    assert "complaints from the gate" in told
+    assert "rolled_back" not in promoted.registry.artifact("small", 1)[1]

@@ -151,6 +151,9 @@ class GxChecker:
 
         # It logs a traceback of each expectation that it drops; here the refusal says which and why.
         logging.getLogger("great_expectations.core.expectation_suite").setLevel(logging.CRITICAL)
+        # What it says of its own files would stand above a refusal in a task's log.
+        for quiet in ("data_context", "datasource"):
+            logging.getLogger(f"great_expectations.{quiet}").setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("memory").add_dataframe_asset("rows")

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.core.errors import UsageError
 
@@ -50,6 +50,15 @@ def check_address(uri: str, own: Path | None) -> None:
         f"MLFLOW_TRACKING_URI={hidden(uri)} {wrong}: name a server, such as http://127.0.0.1:5000, or a SQLite file in "
         f"a folder that is there, such as sqlite:////data/mlflow.db, or unset it to use the file in PIPELINE_HOME"
     )
+
+
+def page_address(server: str, experiment: str, run: str, file: str) -> str:
+    """Where a person opens a run in MLflow's pages, with a file of it opened where one is named.
+
+    Without its last part the pages open as those for language models, which show nothing of such a run.
+    """
+    opened = f"/artifacts/{quote(file)}" if file else ""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run}{opened}?workflowType=machine_learning"
 
 
 def hidden(uri: str) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.adapters.models.skops_models import TRUSTED
-from pipeline.adapters.registry.address import check_address, connect, hidden
+from pipeline.adapters.registry.address import check_address, connect, hidden, page_address
+from pipeline.adapters.registry.charts import Charts
 from pipeline.adapters.registry.errors import attempt
 from pipeline.adapters.registry.runs import Runs
 from pipeline.adapters.registry.versions import Versions
@@ -56,6 +58,7 @@ class MlflowRegistry:
         trusted: Collection[str] = TRUSTED,
         pause: float = 1.0,
         own: Path | None = None,
+        shown: str = "",
     ) -> None:
         """Connect to nothing yet.
 
@@ -66,12 +69,14 @@ class MlflowRegistry:
             trusted: Types that a model file may hold beyond those skops trusts; the allow-list is code, never the file.
             pause: Seconds before the second attempt; twice as long before the third.
             own: The home's folder of MLflow, made when its database is; any other folder must be there.
+            shown: Where people reach the server, if not at ``uri``.
         """
         check_address(uri, own)
         if uri.startswith("sqlite:") and not artifacts:
             raise UsageError(f"without a server ({uri}) say where artifacts are kept: MlflowRegistry(uri, artifacts=…)")
         self._uri, self._artifacts, self._trusted, self._pause = uri, artifacts or None, tuple(trusted), pause
         self._own = own
+        self._shown = shown or (hidden(uri) if uri.startswith("http") else "")
         os.environ.update(_SETTINGS)
 
     def record(self, usecase: str, page: Page) -> str:
@@ -84,6 +89,27 @@ class MlflowRegistry:
             if not one.key or "'" in one.key or '"' in one.key:
                 raise UsageError(f"a run's key is some text without quotes, got {one.key!r}")
         return self._attempt(f"record '{page.title}'", lambda: self._runs.record(usecase, page))
+
+    def rename(self, run: str, title: str) -> None:
+        """Give a run another title, unless it has it."""
+        self._attempt(f"name a run '{title}'", lambda: self._runs.rename(run, title))
+
+    def chart(self, usecase: str, metric: str, lines: Mapping[str, Mapping[date, float]]) -> None:
+        """A run per contestant, whose metric ``<metric> by day`` has a point a day: MLflow draws them in one chart."""
+        self._attempt(f"draw {metric} of {usecase} by day", lambda: self._charts.draw(usecase, metric, lines))
+
+    def address(self, usecase: str, run: str, file: str = "") -> str:
+        """The run's page on the server, with the file opened where one is named."""
+        if not self._shown or not run:
+            return ""
+        return self._attempt(
+            f"say where {usecase} is shown", lambda: page_address(self._shown, self._runs.home(usecase), run, file)
+        )
+
+    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+        """Say of a version what became of it."""
+        what = f"say of version {version} of {usecase} what became of it"
+        self._attempt(what, lambda: self._versions.tell(usecase, version, name, text))
 
     def register(  # noqa: D417 -- the port documents the arguments
         self,
@@ -139,6 +165,10 @@ class MlflowRegistry:
     @cached_property
     def _runs(self) -> Runs:
         return Runs(self._client, self._uri, self._artifacts)
+
+    @cached_property
+    def _charts(self) -> Charts:
+        return Charts(self._client, self._runs.home)
 
     @cached_property
     def _versions(self) -> Versions:

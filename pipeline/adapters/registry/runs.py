@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ from pipeline.adapters.registry.address import check_place
 from pipeline.adapters.registry.errors import cut
 from pipeline.adapters.registry.tags import CONTENT, FAMILY, KEY, about, named
 from pipeline.core.errors import UsageError
-from pipeline.core.ports import Page
+from pipeline.core.ports import Data, Page
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
     from mlflow.tracking import MlflowClient
 
 _PARAM_LIMIT, _BATCH = 5_900, 100
@@ -57,6 +58,15 @@ class Runs:
             self._bring(experiment, child, page.key, found.get(child.key), parent)
         return parent
 
+    def rename(self, run: str, title: str) -> None:
+        """Give a run another title, unless it has it."""
+        if self._client.get_run(run).info.run_name != title:
+            self._client.update_run(run, name=title)
+
+    def home(self, usecase: str) -> str:
+        """The experiment of a use case; made where there is none."""
+        return self._experiment(usecase, "")
+
     def _bring(self, experiment: str, page: Page, family: str, run: Run | None, parent: str | None) -> str:
         from mlflow.entities import Metric, Param, RunTag
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -84,6 +94,8 @@ class Runs:
         for start in range(0, max(len(rest), len(words), 1), _BATCH):
             part = slice(start, start + _BATCH)
             client.log_batch(run_id, new if start == 0 else [], rest[part], words[part])
+        if page.data:
+            client.log_inputs(run_id, datasets=[_input(one) for one in page.data])
         if page.files:
             with tempfile.TemporaryDirectory() as folder:
                 for name, data in page.files.items():
@@ -95,8 +107,9 @@ class Runs:
         return run_id
 
     def _replace(self, run: Run) -> None:
-        """Let a run keep what it says, but give up its key."""
-        self._client.update_run(run.info.run_id, name=f"{run.info.run_name} (replaced)")
+        """Let a run keep what it says, but give up its key; its moment tells it from others of the day."""
+        made = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        self._client.update_run(run.info.run_id, name=f"{run.info.run_name} · of {made:%Y-%m-%d %H:%M:%S} (replaced)")
         self._client.set_tag(run.info.run_id, "retrain.replaced", run.data.tags[KEY])
         self._client.delete_tag(run.info.run_id, KEY)
         self._client.delete_tag(run.info.run_id, FAMILY)
@@ -121,6 +134,24 @@ class Runs:
                 # Of two who create it at once, one gets "already exists"; the next attempt finds it.
                 self._experiments[usecase] = self._client.create_experiment(usecase, place, tags)
         return self._experiments[usecase]
+
+
+def _input(data: Data) -> DatasetInput:
+    """A dataset of MLflow's own kind, which names the table's version: nothing of it is copied."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    # The names that MLflow's own source of a Delta table reads back.
+    source = {"delta_table_name": data.table, "delta_table_version": data.version}
+    return DatasetInput(
+        Dataset(
+            name=data.name,
+            digest=data.digest,
+            source_type="delta_table",
+            source=json.dumps(source),
+            profile=json.dumps(dict(data.profile)),
+        ),
+        tags=[InputTag("mlflow.data.context", data.role)],
+    )
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -150,4 +181,6 @@ def _digest(page: Page, parent: str | None) -> str:
     texts = [page.title, parent, sorted(page.tags.items()), sorted(page.params.items())]
     numbers = sorted((name, repr(float(value))) for name, value in page.metrics.items())
     files = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in page.files.items())
-    return hashlib.sha256(json.dumps([texts, numbers, files]).encode()).hexdigest()
+    read = sorted([one.name, one.digest, one.role, one.table, one.version] for one in page.data)
+    told = [texts, numbers, files, *([read] if read else [])]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -12,6 +12,9 @@ KEY = "retrain.key"
 FAMILY = "retrain.family"
 """Tag of a run: the key of the day's parent run, on the parent itself and on all its children."""
 
+CHART = "retrain.chart"
+"""Tag of a run that is a contestant's line through the days: ``<metric>``."""
+
 CONTENT = "retrain.content"
 """Tag of a run: digest of the page it shows. Written before the artifacts; it counts once the run is closed."""
 

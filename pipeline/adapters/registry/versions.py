@@ -55,7 +55,7 @@ class Versions:
         # All who look see the same lowest number, since numbers are given one after the other.
         for double in doubles:
             client.delete_model_version(usecase, double.version)
-        if note and first.description != note:
+        if note and not (first.description or "").endswith(note):  # before it may stand what became of the version
             client.update_model_version(usecase, first.version, note)
         for name, value in tags.items():
             if first.tags.get(name) != value:
@@ -81,6 +81,18 @@ class Versions:
             self._client.delete_registered_model_alias(usecase, alias)
         elif version is not None and now.get(alias) != version:
             self._client.set_registered_model_alias(usecase, alias, str(version))
+
+    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+        """Say of a version what became of it, as a tag and atop its description."""
+        found = self._client.get_model_version(usecase, str(version))
+        text = cut(text, TAG_LIMIT)
+        before, said = found.tags.get(name), found.description or ""
+        if before != text:
+            for known in (before or "", text):  # the latter where a try died before its tag
+                said = said.removeprefix(_headed(name, known))
+            # The tag last: it says that all of this was done.
+            self._client.update_model_version(usecase, str(version), _headed(name, text) + said)
+            self._client.set_model_version_tag(usecase, str(version), name, text)
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
         """The skops file of a version and the version's tags."""
@@ -151,3 +163,7 @@ class Versions:
             client.log_model_artifacts(logged.model_id, str(packed))
             client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         return str(logged.model_id)
+
+
+def _headed(name: str, text: str) -> str:
+    return f"**{name.replace('_', ' ').capitalize()}** {text}\n\n"

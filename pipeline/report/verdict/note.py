@@ -11,6 +11,15 @@ from pipeline.report.verdict.plots import SIGNS
 
 _NONE: Mapping[str, str] = {}
 
+#: How a day ended, as the sign that tells it from the others in a list.
+ENDS = {"promoted": "▲", "started": "●", "held": "‖", "waiting": "…", "declined": "–", "refused": "✕", "failed": "✕"}
+
+
+def title(day: str, outcome: str, recipe: str = "") -> str:
+    """A run's name: the day and how it ended, with the recipe that won where one did; lists cut the end off."""
+    won = outcome in ("promoted", "started") and recipe
+    return f"{day} {ENDS[outcome]} {recipe if won else outcome}"
+
 
 def run_note(verdict: Verdict, links: Mapping[str, str] = _NONE) -> str:
     """The day: what was decided, why, what the gates said of the challenger, where to read on."""

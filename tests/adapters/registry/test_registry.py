@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from sklearn.linear_model import Ridge
 
 from pipeline.adapters.registry.mlflow_registry import MlflowRegistry
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError, UsageError
-from pipeline.core.ports import Page
+from pipeline.core.ports import Data, Page
 
 TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 
@@ -441,3 +443,99 @@ def test_server_and_file_see_the_same_runs_and_files(server, usecase, model):
 def test_whatever_goes_wrong_is_an_error_of_ours(registry, usecase):
     with pytest.raises(PipelineError, match="MLflow"):
         registry.record(usecase, page(usecase, metrics={"a:b\x00*": 1.0}))
+
+
+DAYS = [date(2013, 3, day) for day in (6, 7, 8)]
+
+
+def drawn(registry, usecase):
+    """Contestant to its line: day by MLflow's own time, and value."""
+    client = registry._client
+    experiment = client.get_experiment_by_name(usecase).experiment_id
+    return {
+        run.data.tags["contestant"]: [
+            (date.fromtimestamp(point.timestamp / 1000), point.step, point.value)
+            for point in client.get_metric_history(run.info.run_id, "log_loss by day")
+        ]
+        for run in client.search_runs([experiment], "tags.`retrain.chart` = 'log_loss'")
+    }
+
+
+def test_losses_by_day_are_a_line_per_contestant_with_a_point_a_day(registry, usecase):
+    registry.record(usecase, page(usecase))
+    lines = {"champion": dict(zip(DAYS[:2], (0.5, 0.4), strict=True)), "new": {DAYS[1]: 0.3}}
+    for _ in ("once", "again"):  # the second writes nothing
+        registry.chart(usecase, "log_loss", lines)
+    assert drawn(registry, usecase) == {
+        "champion": [(DAYS[0], 1, 0.5), (DAYS[1], 2, 0.4)],
+        "new": [(DAYS[1], 2, 0.3)],
+    }
+    lines["champion"][DAYS[2]] = 0.6
+    registry.chart(usecase, "log_loss", lines)
+    assert [value for *_, value in drawn(registry, usecase)["champion"]] == [0.5, 0.4, 0.6]
+
+
+def test_a_day_that_was_judged_anew_has_one_point(registry, usecase):
+    registry.chart(usecase, "log_loss", {"champion": {DAYS[0]: 0.5, DAYS[1]: 0.4}})
+    registry.chart(usecase, "log_loss", {"champion": {DAYS[0]: 0.45, DAYS[1]: 0.4}})
+    assert [value for *_, value in drawn(registry, usecase)["champion"]] == [0.45, 0.4]
+
+
+def test_what_a_run_has_read_is_named_and_not_copied(registry, usecase):
+    import mlflow
+
+    read = (Data("flights", "version 66", "evaluation", "flights", 66, {"rows": 900.0}),)
+    run_id = registry.record(usecase, page(usecase, data=read))
+    assert registry.record(usecase, page(usecase, data=read)) == run_id
+    (found,) = registry._client.get_run(run_id).inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.digest, found.tags[0].value) == ("flights", "version 66", "evaluation")
+    assert mlflow.data.get_source(found.dataset).delta_table_version == 66
+
+
+def test_a_version_says_once_that_it_was_rolled_back_and_keeps_its_description(registry, usecase, model):
+    run = registry.record(usecase, page(usecase))
+    number = registry.register(usecase, "v", run, *model, {"note": "it won"})
+    for why in ("first", "first", "second"):
+        registry.tell(usecase, number, "rolled_back", f"by ada: {why}")
+    registry.register(usecase, "v", run, *model, {"note": "it won"})
+    (version,) = versions(registry, usecase)
+    assert version.description == "**Rolled back** by ada: second\n\nit won"
+    assert version.tags["rolled_back"] == "by ada: second"
+
+
+def test_a_run_ends_under_another_name_and_repeated_ones_are_told_apart(registry, usecase):
+    first = registry.record(usecase, page(usecase, title="2013-03-08 … waiting"))
+    registry.rename(first, "2013-03-08 – declined")
+    assert registry._client.get_run(first).info.run_name == "2013-03-08 – declined"
+    registry.record(usecase, page(usecase, params={"snapshot.flights": "67"}))
+    told = registry._client.get_run(first).info.run_name
+    assert re.fullmatch(r"2013-03-08 – declined · of \d{4}-\d\d-\d\d [\d:]{8} \(replaced\)", told)
+
+
+def test_a_page_is_opened_in_a_browser_where_a_server_shows_it(registry, usecase):
+    run = registry.record(usecase, page(usecase))
+    assert registry.address(usecase, run, "verdict.html") == ""  # a file shows nothing
+    registry._shown = "http://127.0.0.1:5000"
+    try:
+        number = registry._client.get_experiment_by_name(usecase).experiment_id
+        assert registry.address(usecase, run, "verdict.html") == (
+            f"http://127.0.0.1:5000/#/experiments/{number}/runs/{run}/artifacts/verdict.html"
+            "?workflowType=machine_learning"
+        )
+    finally:
+        registry._shown = ""
+
+
+def test_what_an_earlier_version_of_the_product_made_is_found_and_brought_up_to_date(registry, usecase, model):
+    """Runs were named after day and use case, and versions had a digest a tag."""
+    client = registry._client
+    old = registry.record(usecase, page(usecase, title=f"2013-03-08 {usecase}"))
+    tags = {"recipe": "boosted_60", "verdict": "v" * 64, "code": "c" * 64, "note": "it won"}
+    number = registry.register(usecase, "v", old, *model, tags)
+    read = (Data("flights", "version 66", "evaluation", "flights", 66),)
+    assert registry.record(usecase, page(usecase, title="2013-03-08 ▲ boosted_60", data=read)) == old
+    assert client.get_run(old).info.run_name == "2013-03-08 ▲ boosted_60"
+    assert registry.register(usecase, "v", old, *model, {"recipe": "boosted_60", "note": "it won"}) == number
+    registry.tell(usecase, number, "rolled_back", "by ada: no")
+    data, found = registry.artifact(usecase, number)
+    assert (data, found["verdict"]) == (model[0], "v" * 64)

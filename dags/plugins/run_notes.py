@@ -1,0 +1,80 @@
+"""A run's note says its data day and how that ended, with a link to the page: the one thing a task itself can't write.
+
+Airflow gives a task no way to write its run's note. So tasks leave what they know among their XComs, and this listener,
+which the scheduler calls when a run has ended, makes the note of it. The folder is Airflow's `plugins_folder`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any, ClassVar
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+log = logging.getLogger(__name__)
+
+TOLD = "told"
+LIMIT = 1_000
+"""Characters that Airflow keeps of a note."""
+
+SIGNS = {"promoted": "▲", "started": "●", "held": "‖", "declined": "–", "refused": "✕", "failed": "✕"}
+
+
+def note_of(told: dict[str, Any]) -> str:
+    """Markdown: the data day and how it ended, the page, the reason as far as there is room."""
+    outcome = str(told.get("outcome", ""))
+    won = f" {told.get('recipe')}, version {told.get('champion')}" if outcome in ("promoted", "started") else ""
+    head = f"**{told.get('day')} {SIGNS.get(outcome, '·')} {outcome}{won}**"
+    page = str(told.get("page") or "")
+    if page.startswith(("http://", "https://")):
+        head += f" · [what was decided, and why]({page})"
+    reason = " ".join(str(told.get("reason", "")).split())
+    room = LIMIT - len(head) - 2
+    return f"{head}\n\n{reason if len(reason) <= room else reason[: room - 1] + '…'}"[:LIMIT]
+
+
+def write(dag_run: Any) -> None:
+    """Make the note of what the run's tasks have left; a note that a person wrote stays."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+    from sqlalchemy.orm import object_session
+
+    if dag_run.dag_run_note is not None and dag_run.dag_run_note.user_id:
+        return
+    session = object_session(dag_run)
+    if session is None:
+        return
+    asked = (
+        select(XComModel.value)
+        .where(XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == TOLD)
+        .order_by(XComModel.timestamp.desc())
+        .limit(1)
+    )
+    value = session.scalars(asked).first()
+    if value is None:
+        return
+    told = json.loads(value) if isinstance(value, str) else value
+    if isinstance(told, dict):
+        dag_run.note = note_of(told)
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any, msg: str) -> None:
+    """A run has ended well: promoted, held, declined."""
+    write(dag_run)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: Any, msg: str) -> None:
+    """A run has ended in red: refused or failed."""
+    write(dag_run)
+
+
+class RunNotes(AirflowPlugin):
+    """Registers this module's listeners."""
+
+    name = "run_notes"
+    listeners: ClassVar[list[Any]] = [sys.modules[__name__]]
