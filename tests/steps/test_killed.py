@@ -18,9 +18,11 @@ WRITES = {
     "store": ("write_day",),
     "files": ("put",),
     "models": ("save",),
-    "registry": ("record", "register", "point", "rename", "chart", "tell"),
+    "registry": ("record", "register", "point", "rename", "chart"),
     "ledger": ("append", "conclude"),
 }
+#: Written only after a rollback, by whoever brings the registry after the ledger next; test_registry.py repeats it.
+AFTER_A_ROLLBACK = {"registry": {"tell"}}
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},
@@ -130,7 +132,7 @@ def test_every_method_of_a_writing_port_is_known_to_read_or_to_write() -> None:
     for name, protocol in (("store", ports.Store), ("files", ports.Files), ("models", ports.Models),
                            ("registry", ports.Registry), ("ledger", ports.PromotionLedger)):  # fmt: skip
         methods = {method for method in vars(protocol) if not method.startswith("_")}
-        assert methods == READS[name] | set(WRITES[name]), name
+        assert methods == READS[name] | set(WRITES[name]) | AFTER_A_ROLLBACK.get(name, set()), name
 
 
 @pytest.mark.parametrize(
