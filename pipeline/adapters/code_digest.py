@@ -6,6 +6,7 @@ import ast
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,19 @@ def source(function: Callable[..., Any]) -> str:
 
 def _imported(path: Path) -> Iterator[Path]:
     """Folders of the catalogue that a file imports from."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        names: list[str] = []
+    for name in _names(path.read_bytes()):
+        folder = _CATALOGUE / name.removeprefix("pipeline.usecases.").split(".")[0]
+        if name.startswith("pipeline.usecases.") and folder.is_dir():
+            yield folder
+
+
+@lru_cache(maxsize=1024)
+def _names(text: bytes) -> tuple[str, ...]:
+    """What a file's text imports. Remembered: a day asks a dozen times, and reading a catalogue takes a while."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            folder = _CATALOGUE / name.removeprefix("pipeline.usecases.").split(".")[0]
-            if name.startswith("pipeline.usecases.") and folder.is_dir():
-                yield folder
+            names += [alias.name for alias in node.names]
+    return tuple(names)

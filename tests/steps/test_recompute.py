@@ -27,6 +27,7 @@ from pipeline.steps.recompute import Recomputed, named, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
 from tests import small
+from tests.once import once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +105,14 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days to a promotion and beyond, all gates asked."""
     from pipeline.steps.judging import timing
 
-    home = tmp_path_factory.mktemp("lived")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "SINGLE", 2)
-        patch.setattr(timing, "BATCH", 2)
-        outcomes = run(home)
-    assert [o.outcome for o in outcomes][:6] == ["started", "held", "held", "held", "held", "promoted"]
-    return home
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timing, "SINGLE", 2)
+            patch.setattr(timing, "BATCH", 2)
+            outcomes = run(folder)
+        assert [o.outcome for o in outcomes][:6] == ["started", "held", "held", "held", "held", "promoted"]
+
+    return once(tmp_path_factory, "days to recompute", make)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,22 @@ _HERE = Path(__file__).parent
 _DRAWN = 4
 
 
-def replay_page(made: Replayed) -> bytes:
-    """What a policy would have done, beside the habits: the same replay gives the same bytes."""
-    environment = Environment(
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader([_HERE, _HERE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def replay_page(made: Replayed) -> bytes:
+    """What a policy would have done, beside the habits: the same replay gives the same bytes."""
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
     declared = made.played[0]
-    page = environment.get_template("replay.html.j2").render(
+    page = _environment().get_template("replay.html.j2").render(
         title=f"{made.usecase.name} replay {made.days}",
         usecase=made.usecase.name,
         days=str(made.days),
