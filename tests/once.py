@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,3 +31,22 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
             make(begun)
             begun.rename(made)
     return made
+
+
+def databases_in(factory: pytest.TempPathFactory, home: Path) -> Path:
+    """A home of an embedded stack that is new but for Airflow's and MLflow's empty databases, which take long to make.
+
+    How they are made is for tests of their own: those begin without.
+    """
+    from stack import Settings, databases
+
+    def make(folder: Path) -> None:
+        settings = Settings(folder)
+        settings.folders()
+        databases.make(settings, databases.due(settings), time.monotonic() + 300)
+
+    kept = once(factory, "databases", make)
+    for name in ("airflow/airflow.db", "airflow/migrated", "mlflow/mlflow.db"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept / name, home / name)
+    return home
