@@ -143,16 +143,20 @@ def _environment() -> Environment:
 def _render(template: str, usecase: str, day: str, question: str, links: Mapping[str, str], **values: Any) -> bytes:
     when = date.fromisoformat(day)
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
-    page = _environment().get_template(template).render(
-        title=f"{usecase} {day}: {values['headline']}",
-        usecase=usecase,
-        long_day=f"{when:%A} {when.day} {when:%B %Y}",
-        question=question,
-        links=[(name, to) for name, to in links.items() if to.startswith(("https://", "http://"))],
-        style=style,
-        signs=findings.SIGNS,
-        amount=_amount,
-        **values,
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            title=f"{usecase} {day}: {values['headline']}",
+            usecase=usecase,
+            long_day=f"{when:%A} {when.day} {when:%B %Y}",
+            question=question,
+            links=[(name, to) for name, to in links.items() if to.startswith(("https://", "http://"))],
+            style=style,
+            signs=findings.SIGNS,
+            amount=_amount,
+            **values,
+        )
     )
     return page.encode()
 
