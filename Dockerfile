@@ -30,6 +30,6 @@ COPY pipeline pipeline
 COPY dags dags
 COPY expectations expectations
 COPY stack stack
-# Whatever the umask of whoever checked it out.
-RUN chmod -R a+rX /opt/pipeline
+# Compiled once, not by every task anew; readable whatever the umask of whoever checked it out.
+RUN python -m compileall -q /opt/pipeline && chmod -R a+rX /opt/pipeline
 USER 50000:0

@@ -78,14 +78,17 @@ restore: ## a backup into a new, empty stack, before its first `make up`: FROM=b
 	@docker compose build mlflow
 	@$(AS_ME); export FROM="$(abspath $(FROM))"; docker compose run --rm restore-check && docker compose run --rm restore-databases && docker compose run --rm restore-files
 
+# Whatever this shell says: hundreds of processes compile the same files else.
+TESTS = env -u PYTHONDONTWRITEBYTECODE $(VENV) -m pytest
+
 test: environment ## lint, types and every test
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 	@$(VENV) -m mypy
-	@$(VENV) -m pytest
+	@$(TESTS)
 
 quick: environment ## the tests that start no server
-	@$(VENV) -m pytest -m "not live"
+	@$(TESTS) -m "not live"
 
 lint: environment ## put the code in order
 	@$(VENV) -m ruff check --fix .

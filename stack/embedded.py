@@ -21,6 +21,9 @@ STALE = 30.0
 GRACE = 45.0
 """Seconds a process may take to start before its heartbeat is judged."""
 
+TOLD_BY_THE_API_SERVER = ("scheduler", "dag-processor")
+"""Whose heartbeats the API server reports: while that doesn't answer, nothing is known of them."""
+
 _PAGES = (
     "airflow.api_fastapi.app",
     "airflow.api_fastapi.core_api.routes.public",
@@ -37,6 +40,7 @@ class Stack(Client):
         self.processes: dict[str, Process] = {}
         self._held = ExitStack()
         self._asked = 0.0
+        self._since = 0.0
         self._answered: dict[str, float] = {}
 
     @property
@@ -99,7 +103,9 @@ class Stack(Client):
     def watch_once(self) -> list[str]:
         """Look once: restart what died or is stuck, and say in one line each what was done.
 
-        Call it every second or so. Raises StackError when a process keeps failing.
+        Call it every second or so. Silence is held against a process only where it was asked and nobody else was to
+        blame: not while the API server, which tells of the others, is down itself, nor for the time in which nobody
+        looked (a machine that slept, a launcher that was held up). Raises StackError when a process keeps failing.
         """
         done = []
         for name, process in self.processes.items():
@@ -109,11 +115,17 @@ class Stack(Client):
                 done.append(f"{name} {reason}: restarted")
         now = time.time()
         if now - self._asked >= 5.0:
+            if now - self._asked > STALE / 2:
+                self._since = now  # from here on somebody looks
             self._asked = now
             self._note_beats()
+            told = self._answered.get("api-server", 0.0) >= now
             for name, process in self.processes.items():
                 process.trim()
-                silent = time.time() - max(self._answered.get(name, 0.0), process.started + GRACE - STALE)
+                if name in TOLD_BY_THE_API_SERVER and not told:
+                    continue
+                heard = max(self._answered.get(name, 0.0), process.started + GRACE - STALE, self._since)
+                silent = time.time() - heard
                 if silent > STALE:
                     process.restart(f"was stuck for {silent:.0f} s")
                     done.append(f"{name} was stuck (no sign of life for {silent:.0f} s): restarted")

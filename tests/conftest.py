@@ -50,10 +50,30 @@ def _no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
+#: Who shares servers, by the modules' names; every other live test is one of the embedded stack's.
+_SHARED = {
+    "team": ("test_live_stack", "test_security_pages", "test_security_secrets", "test_security_services"),
+    "moved": ("test_moving", "test_backup"),
+    "storage": ("test_live_storage",),
+}
+#: In this order tests begin, the longest first, so that no worker is left alone with a long one.
+_ORDER = ("team", "live", "moved", "storage", "onboarding", "replaying", "steps", "usecases", "cli", "adapters")
+
+
+def _group(item: pytest.Item) -> str:
+    name = item.path.stem
+    return next((group for group, modules in _SHARED.items() if name in modules), "live")
+
+
+def _rank(item: pytest.Item) -> int:
+    names = {marker.args[0] for marker in item.iter_markers("xdist_group")} or {*item.path.parent.parts}
+    return next((rank for rank, name in enumerate(_ORDER) if name in names), len(_ORDER))
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts servers runs one after the other: the embedded stack's in one worker, the team's in another."""
+    """What shares servers runs one after the other, in one worker."""
     for item in items:
         if item.get_closest_marker("live"):
-            team = (item.path.parent / "team.py").exists()
-            item.add_marker(pytest.mark.xdist_group("team" if team else "live"))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_rank)

@@ -303,4 +303,4 @@ def test_tests_that_start_servers_are_kept_together(request: pytest.FixtureReque
     if not hasattr(request.config, "workerinput"):
         pytest.skip("there are groups only where there are several workers")
     live = [item.nodeid for item in request.session.items if item.get_closest_marker("live")]
-    assert [name for name in live if not name.endswith(("@live", "@team"))] == []
+    assert [name for name in live if not name.endswith(("@live", "@team", "@moved", "@storage"))] == []

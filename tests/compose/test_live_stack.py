@@ -137,7 +137,7 @@ def told(stack: Rehearsal, people: dict[str, Person], reference: Reference) -> T
         assert not failed, failed
         return all(sum(run["state"] == "success" for run in each) == len(days()) for each in runs)
 
-    wait_for("the end of all days", ended, 1500)
+    wait_for("the end of all days", ended, 1500, pause=3)  # each look costs the API server work
     return story
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from stack import Settings, Stack
 from stack.client import RefusedError
+from tests.once import databases_in
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
+    return databases_in(tmp_path_factory, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,9 @@ def stack(home, tmp_path_factory):
         "STUB_LAST_DAY": "2013-01-06",
         "STUB_SECONDS": "0.1",
     }
-    settings = Settings(home, free_port(), free_port(), dags=dags, preload=("sqlalchemy",), extra=extra)
+    # What every task would import again, and a look at backfills every other second.
+    preload = ("sqlalchemy", "numpy", "scipy.stats", "narwhals", "quick_backfills")
+    settings = Settings(home, free_port(), free_port(), dags=dags, preload=preload, extra=extra)
     running = Stack(settings)
     with running.running(timeout=180):
         running.wait_for_dags("stub_auto", "stub_person", "roll_back", "lift_hold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import re
 import shutil
 from pathlib import Path
@@ -20,6 +21,7 @@ def copy(folder: Path) -> Path:
     dockerfile = (ROOT / "Dockerfile").read_text()
     for room in re.findall(r"^COPY (\w+) \w+$", dockerfile, re.M):
         shutil.copytree(ROOT / room, folder / room, ignore=ignored)
+        compileall.compile_dir(folder / room, quiet=2)  # as the Dockerfile does
     for name in ("Dockerfile", "docker-compose.yaml"):
         shutil.copy(ROOT / name, folder)
     (folder / "landing").mkdir()

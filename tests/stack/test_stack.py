@@ -26,6 +26,7 @@ from stack import Settings, Stack, StackError, databases, preflight, signin
 from stack.client import RefusedError
 from stack.process import CRASHES, Process, members, sweep
 from stack.settings import ROOT
+from tests.once import databases_in
 
 DAGS = '''
 from airflow.sdk import dag, task
@@ -532,7 +533,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "dags").mkdir()
     (folder / "dags" / "dags.py").write_text(DAGS)
-    settings = Settings(folder / "home", free_port(), free_port(), folder / "dags", preload=())
+    home = databases_in(tmp_path_factory, folder / "home")
+    settings = Settings(home, free_port(), free_port(), folder / "dags", preload=())
     with Stack(settings).running(on_progress=print) as stack:
         stack.wait_for_dags("seven", "sleeper")
         yield stack
@@ -763,7 +765,8 @@ def test_a_scheduler_that_is_alive_but_stuck_is_restarted(live):
 
 @pytest.mark.live
 @pytest.mark.parametrize(("number", "within"), [(signal.SIGINT, 12.0), (signal.SIGTERM, 12.0), (signal.SIGKILL, 3.0)])
-def test_nothing_survives_the_launcher(tmp_path, number, within):
+def test_nothing_survives_the_launcher(tmp_path, tmp_path_factory, number, within):
+    databases_in(tmp_path_factory, tmp_path / "home")
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "dags.py").write_text(DAGS)
     ports = {"PIPELINE_AIRFLOW_PORT": str(free_port()), "PIPELINE_MLFLOW_PORT": str(free_port())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.core.ports import World
 from tests import small
+from tests.once import once
 
 #: What each port writes with. A new writing method must be named here: the test below sees to it.
 WRITES = {
@@ -100,22 +102,39 @@ def state(world: World, registry: small.MemoryRegistry) -> dict[str, Any]:
 LAST = small.days(8)[-1]
 
 
-def prepared(home: Path) -> tuple[World, small.MemoryRegistry]:
-    """Seven days delivered and five of them run, so that the eighth has evidence enough for a promotion."""
-    registry = small.MemoryRegistry()
-    world = small.world_in(home, registry)
-    for day in small.days(8):
-        small.deliver(home / "landing", day)
-        if day >= small.days(3)[-1] and day < LAST:
-            small.run_day(small.SMALL, day, world)
-    return world, registry
+def copied(registry: small.MemoryRegistry) -> small.MemoryRegistry:
+    mine = small.MemoryRegistry()
+    mine.runs, mine.versions, mine.alias = dict(registry.runs), list(registry.versions), dict(registry.alias)
+    return mine
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[str]]:
+def seven_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight days delivered and five of them run, so that the eighth has evidence enough for a promotion; to copy."""
+
+    def make(folder: Path) -> None:
+        registry = small.MemoryRegistry()
+        world = small.world_in(folder / "home", registry)
+        for day in small.days(8):
+            small.deliver(folder / "home" / "landing", day)
+            if day >= small.days(3)[-1] and day < LAST:
+                small.run_day(small.SMALL, day, world)
+        (folder / "registry").write_bytes(pickle.dumps(registry))
+
+    return once(tmp_path_factory, "days before a kill", make)
+
+
+def prepared(home: Path, kept: Path) -> tuple[World, small.MemoryRegistry]:
+    shutil.copytree(kept / "home", home, dirs_exist_ok=True)
+    registry = pickle.loads((kept / "registry").read_bytes())
+    return small.world_in(home, registry), registry
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory, seven_days: Path) -> tuple[dict[str, Any], list[str]]:
     """The end state of a run that nobody kills, and the writes it made."""
     home = tmp_path_factory.mktemp("clean")
-    world, registry = prepared(home)
+    world, registry = prepared(home, seven_days)
     counting, writes = deadly(world, None, False)
     outcome = small.run_day(small.SMALL, LAST, counting)
     assert outcome.outcome == "promoted", outcome
@@ -141,35 +160,41 @@ def test_every_method_of_a_writing_port_is_known_to_read_or_to_write() -> None:
     ids=["before, from the step", "after, from the step", "after, from the start"],
 )
 def test_a_run_killed_at_any_write_and_tried_again_ends_as_if_it_had_not_been(
-    clean: tuple[dict[str, Any], list[str]], tmp_path: Path, after: bool, whole: bool
+    clean: tuple[dict[str, Any], list[str]], seven_days: Path, tmp_path: Path, after: bool, whole: bool
 ) -> None:
-    """Tried as Airflow would, the step that died with the same input; or as a person would, the day from its start."""
+    """Tried as Airflow would, the step that died with the same input; or as a person would, the day from its start.
+
+    The steps before the one that dies are run once, and what they left is copied: each is a process of its own.
+    """
     expected, writes = clean
-    template = tmp_path / "template"
-    world, memory = prepared(template)
-    for at in range(len(writes)):
-        home = tmp_path / "run"
-        shutil.copytree(template, home)
-        registry = small.MemoryRegistry()
-        registry.runs, registry.versions, registry.alias = dict(memory.runs), list(memory.versions), dict(memory.alias)
-        world = small.world_in(home, registry)
-        dying, _ = deadly(world, at, after)
-        made: Any = None
-        for number, (_, step) in enumerate(small.steps_of(small.SMALL, LAST, dying)):
-            try:
-                made = step(made)
-            except Killed:
-                fresh = small.world_in(home, registry)
-                if whole:
-                    small.run_day(small.SMALL, LAST, fresh)
-                    break
-                made = small.steps_of(small.SMALL, LAST, fresh)[number][1](made)
-                rest = small.steps_of(small.SMALL, LAST, fresh)[number + 1 :]
-                for _, again in rest:
-                    made = again(made)
-                break
-        else:
-            pytest.fail(f"write {at} was never reached")
-        found = state(small.world_in(home, registry), registry)
-        assert found == expected, f"killed {after=} at write {at}: {writes[at]}"
+    home, ahead = tmp_path / "before the step", tmp_path / "behind the step"
+    world, registry = prepared(home, seven_days)
+    made: Any = None
+    reached = 0
+    for number in range(len(small.steps_of(small.SMALL, LAST, world))):
+        shutil.copytree(home, ahead)
+        before, registry = registry, copied(registry)
+        counting, written = deadly(small.world_in(ahead, registry), None, False)
+        result = small.steps_of(small.SMALL, LAST, counting)[number][1](made)
+        for at in range(len(written)):
+            trial = tmp_path / "run"
+            shutil.copytree(home, trial)
+            mine = copied(before)
+            dying, _ = deadly(small.world_in(trial, mine), at, after)
+            with pytest.raises(Killed):
+                small.steps_of(small.SMALL, LAST, dying)[number][1](made)
+            fresh = small.world_in(trial, mine)
+            if whole:
+                small.run_day(small.SMALL, LAST, fresh)
+            else:
+                again = made
+                for _, step in small.steps_of(small.SMALL, LAST, fresh)[number:]:
+                    again = step(again)
+            found = state(small.world_in(trial, mine), mine)
+            assert found == expected, f"killed {after=} at write {reached + at}: {written[at]}"
+            shutil.rmtree(trial)
+        reached += len(written)
+        made = result
         shutil.rmtree(home)
+        ahead.rename(home)
+    assert reached == len(writes)

@@ -27,6 +27,7 @@ from pipeline.steps.recompute import Recomputed, named, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
 from tests import small
+from tests.once import once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +105,14 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Days to a promotion and beyond, all gates asked."""
     from pipeline.steps.judging import timing
 
-    home = tmp_path_factory.mktemp("lived")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "SINGLE", 2)
-        patch.setattr(timing, "BATCH", 2)
-        outcomes = run(home)
-    assert [o.outcome for o in outcomes][:6] == ["started", "held", "held", "held", "held", "promoted"]
-    return home
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timing, "SINGLE", 2)
+            patch.setattr(timing, "BATCH", 2)
+            outcomes = run(folder)
+        assert [o.outcome for o in outcomes][:6] == ["started", "held", "held", "held", "held", "promoted"]
+
+    return once(tmp_path_factory, "days to recompute", make)
 
 
 @pytest.fixture
@@ -331,7 +333,7 @@ def test_whatever_is_written_into_what_was_kept_it_is_found_and_the_file_is_said
     file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     file.chmod(0o600)
     text = file.read_text()
-    nonsense = itertools.cycle([None, -1, 10**30, "x", [], {}, True])
+    nonsense, world = itertools.cycle([None, -1, 10**30, "x", [], {}, True]), reading(home)
     for path in list(_places(json.loads(text)))[1:]:
         changed = json.loads(text)
         at = changed
@@ -341,7 +343,7 @@ def test_whatever_is_written_into_what_was_kept_it_is_found_and_the_file_is_said
         if json.dumps(changed) == json.dumps(json.loads(text)):
             continue
         file.write_text(json.dumps(changed))
-        found = again(home)
+        found = recompute(ASKED, PROMOTED, world)
         assert not found.same, (path, at[path[-1]])
         assert not found.missing, (path, at[path[-1]], found.missing)
         assert any("was changed after it was written" in line for line in found.differs), (path, at[path[-1]])

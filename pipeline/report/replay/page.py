@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +24,49 @@ _HERE = Path(__file__).parent
 _DRAWN = 4
 
 
-def replay_page(made: ReplayResult) -> bytes:
-    """What a policy would have done, beside the habits: the same replay gives the same bytes."""
-    environment = Environment(
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader([_HERE, _HERE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def replay_page(made: ReplayResult) -> bytes:
+    """What a policy would have done, beside the habits: the same replay gives the same bytes."""
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
     declared = made.played[0]
-    page = environment.get_template("replay.html.j2").render(
-        title=f"{made.usecase.name} replay {made.days}",
-        usecase=made.usecase.name,
-        days=str(made.days),
-        question=made.usecase.question,
-        links=[],
-        style=style,
-        signs=findings.SIGNS,
-        mood="",
-        sign="↻",
-        headline=_headline(declared),
-        beside=f"in {len(declared.timeline.served)} days",
-        reason=f"{made.sentence()[0].upper()}{made.sentence()[1:]}.",
-        cards=_cards(made),
-        loss_name=made.usecase.kind.loss_name,
-        rows=_rows(made),
-        best=made.best.name,
-        frontier=plots.frontier(made),
-        searched=len(made.searched),
-        weekly=plots.losses(made),
-        drawn=[_drawn(made, one) for one in made.played[: min(made.asked, _DRAWN)]],
-        ageing=plots.ageing(made),
-        remarks=remarks(made),
-        proposal=_proposal(made),
+    page = (
+        _environment()
+        .get_template("replay.html.j2")
+        .render(
+            title=f"{made.usecase.name} replay {made.days}",
+            usecase=made.usecase.name,
+            days=str(made.days),
+            question=made.usecase.question,
+            links=[],
+            style=style,
+            signs=findings.SIGNS,
+            mood="",
+            sign="↻",
+            headline=_headline(declared),
+            beside=f"in {len(declared.timeline.served)} days",
+            reason=f"{made.sentence()[0].upper()}{made.sentence()[1:]}.",
+            cards=_cards(made),
+            loss_name=made.usecase.kind.loss_name,
+            rows=_rows(made),
+            best=made.best.name,
+            frontier=plots.frontier(made),
+            searched=len(made.searched),
+            weekly=plots.losses(made),
+            drawn=[_drawn(made, one) for one in made.played[: min(made.asked, _DRAWN)]],
+            ageing=plots.ageing(made),
+            remarks=remarks(made),
+            proposal=_proposal(made),
+        )
     )
     return page.encode()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,27 +132,35 @@ def refusal_page(
     )
 
 
-def _render(template: str, usecase: str, day: str, question: str, links: Mapping[str, str], **values: Any) -> bytes:
-    # The templates' names end in .j2, so autoescape is said, not guessed from the name.
-    environment = Environment(
+@cache
+def _environment() -> Environment:
+    # Once a process: templates are compiled once then. Their names end in .j2, so autoescape is said, not guessed.
+    return Environment(
         loader=FileSystemLoader([_HERE, _HERE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _render(template: str, usecase: str, day: str, question: str, links: Mapping[str, str], **values: Any) -> bytes:
     when = date.fromisoformat(day)
     style = Markup((_HERE.parent / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of this package
-    page = environment.get_template(template).render(
-        title=f"{usecase} {day}: {values['headline']}",
-        usecase=usecase,
-        long_day=f"{when:%A} {when.day} {when:%B %Y}",
-        question=question,
-        links=[(name, to) for name, to in links.items() if to.startswith(("https://", "http://"))],
-        style=style,
-        signs=findings.SIGNS,
-        amount=_amount,
-        **values,
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            title=f"{usecase} {day}: {values['headline']}",
+            usecase=usecase,
+            long_day=f"{when:%A} {when.day} {when:%B %Y}",
+            question=question,
+            links=[(name, to) for name, to in links.items() if to.startswith(("https://", "http://"))],
+            style=style,
+            signs=findings.SIGNS,
+            amount=_amount,
+            **values,
+        )
     )
     return page.encode()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from threadpoolctl import threadpool_limits
+import sys
+from functools import lru_cache
+
+from threadpoolctl import ThreadpoolController
 
 
 def one_thread() -> None:
@@ -11,4 +14,15 @@ def one_thread() -> None:
     The order in which several threads add up numbers is not fixed, so neither is the last bit of a sum. Call it when
     scikit-learn has been imported: it speaks to the libraries that are loaded, whatever the environment said before.
     """
-    threadpool_limits(limits=1)
+    _pools(len(sys.modules)).limit(limits=1)
+
+
+@lru_cache(maxsize=1)
+def _pools(modules: int) -> ThreadpoolController:
+    """The pools of all libraries; looked for anew only when something was imported: it takes as long as a small fit.
+
+    Args:
+        modules: How many modules the process has imported.
+    """
+    del modules
+    return ThreadpoolController()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from pipeline.steps.replay import declared_policy, replay
 from pipeline.steps.replaying.record import keep, replay_and_keep
 from pipeline.steps.tables import score_ledger
 from tests import small
+from tests.once import once
 
 #: What ships is the fit that was scored: a refit ships only if it is near enough, and that history does not tell.
 USECASE = dataclasses.replace(small.SMALL, promotion=Promotion(ship="scored"))
@@ -45,14 +48,24 @@ def delivered(home: Path, count: int = DAYS) -> World:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Thirty-six days run one by one, as the nights would, in the middle of which the truth turns around."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "SINGLE", 2)
-        patch.setattr(timing, "BATCH", 2)
-        world = delivered(tmp_path_factory.mktemp("lived"))
-        for day in small.days(DAYS)[2:]:
-            small.run_day(USECASE, day, world)
-    return world
+    """Thirty-six days run one by one, as the nights would, in the middle of which the truth turns around.
+
+    They have been replayed once.
+    """
+
+    def make(folder: Path) -> None:
+        world = delivered(folder / "home")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timing, "SINGLE", 2)
+            patch.setattr(timing, "BATCH", 2)
+            for day in small.days(DAYS)[2:]:
+                small.run_day(USECASE, day, world)
+        replay(USECASE, Days(START, LAST), world, workers=1)
+        (folder / "registry").write_bytes(pickle.dumps(world.registry))
+
+    kept, home = once(tmp_path_factory, "nights and their replay", make), tmp_path_factory.mktemp("lived")
+    shutil.copytree(kept / "home", home, dirs_exist_ok=True)
+    return small.world_in(home, pickle.loads((kept / "registry").read_bytes()))
 
 
 @pytest.fixture(scope="module")
