@@ -18,6 +18,7 @@ from pipeline.adapters.engine import DuckEngine
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.adapters.models.skops_models import SkopsModels
+from pipeline.core.errors import UsageError
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Multiclass, Regression
@@ -191,6 +192,8 @@ class MemoryRegistry:
         return f"http://registry.test/{usecase}/{run}/{file}"
 
     def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+        if version > len(self.versions):
+            raise UsageError(f"{usecase} has no version {version}", "MISSING")
         self.versions[version - 1][3][name] = text
 
     def aliases(self, usecase: str) -> Mapping[str, int]:

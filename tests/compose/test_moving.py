@@ -386,8 +386,8 @@ def test_the_services_run_once_keep_one_right_and_become_somebody() -> None:
 
 
 def test_the_moved_champion_goes_on_in_the_stack(moved: Moved, homes: Homes) -> None:
-    assert moved.status == 0, moved.predicted
-    assert "the stack holds all that the home holds" in moved.predicted
+    assert moved.status == 0, moved.said
+    assert "the stack holds all that the home holds" in moved.said
     status, said = moved.stack.once("moving", FROM=str(homes.early))
     assert status == 0, said
     assert "copied 0 files" in said

@@ -101,9 +101,9 @@ def gone(pid: int) -> bool:
 
 ASK = """
 import sys
-from pipeline.adapters import weighing
+from pipeline.adapters.models import memory
 import pandas as pd
-weighing.weighed([b"x" * 9] * 100_000, pd.DataFrame({"x": [1.0]}))
+memory.weighed([b"x" * 9] * 100_000, pd.DataFrame({"x": [1.0]}))
 """
 
 

@@ -33,7 +33,7 @@ def test_a_missing_day_is_refused():
 
 def test_a_matrix_of_predictions_is_refused():
     holdout = world().holdout
-    with pytest.raises(ValueError, match="exam candidate"):
+    with pytest.raises(ValueError, match="holdout candidate"):
         replace(holdout, candidate=np.stack([holdout.candidate, holdout.candidate], axis=1))
 
 

@@ -83,14 +83,14 @@ def test_two_workers_make_the_same_numbers_as_one_and_a_killed_parent_leaves_no_
     total = len(STRETCH) * (len(USECASE.recipes) + 1)
     assert 12 <= done < total, "killed in the middle"
     made: list[Fit] = []
-    predict = fits.Source.predict
+    predict = fits.FitMaker.predict
 
-    def counted(self: fits.Source, fit: Fit, first: int, end: int) -> object:
+    def counted(self: fits.FitMaker, fit: Fit, first: int, end: int) -> object:
         made.append(fit)
         return predict(self, fit, first, end)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fits.Source, "predict", counted)
+        patch.setattr(fits.FitMaker, "predict", counted)
         resumed = replay(USECASE, STRETCH, small.world_in(tmp_path), workers=1)
     asked_later = len(kept(tmp_path)) - total
     assert len(made) == total - done + asked_later, "only what was missing is fitted"
@@ -154,5 +154,5 @@ def test_recipes_that_no_other_process_can_find_are_fitted_by_this_one() -> None
         return killed_fits.slow(seed)
 
     recipe = dataclasses.replace(USECASE.recipes[0], build=hidden)
-    assert fits._portable(fits.Source(USECASE.kind, USECASE.recipes, None, None))  # type: ignore[arg-type]
-    assert not fits._portable(fits.Source(USECASE.kind, (recipe,), None, None))  # type: ignore[arg-type]
+    assert fits._portable(fits.FitMaker(USECASE.kind, USECASE.recipes, None, None))  # type: ignore[arg-type]
+    assert not fits._portable(fits.FitMaker(USECASE.kind, (recipe,), None, None))  # type: ignore[arg-type]
