@@ -62,8 +62,15 @@ def nothing_kept() -> str:
     """Why there is nothing to read in the home, as a clause; empty where there is, or where it is kept elsewhere.
 
     Makes nothing: whoever only reads asks this before the ports are built, which would make what is missing.
+
+    Raises:
+        UsageError: MLFLOW_TRACKING_URI is no address.
     """
+    from pipeline.adapters.registry.address import check_address
+
     root = home()
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        check_address(uri, root / "mlflow")  # what is wrong with it is said first: it is what was asked for
     if os.environ.get("PIPELINE_LEDGER") or (root / "store").is_dir():
         return ""
     named = "named by PIPELINE_HOME" if os.environ.get("PIPELINE_HOME") else "the default: PIPELINE_HOME is not set"

@@ -225,7 +225,11 @@ def test_ingests_have_a_worker_of_their_own(people: dict[str, Person], told: Tol
     for name in NAMES:
         tasks = people["viewer"].airflow("GET", f"/dags/{name}/dagRuns/~/taskInstances?limit=200")["task_instances"]
         ran = {(task["task_id"], task["hostname"].rstrip("-12")) for task in tasks if task["hostname"]}
-        computing = {task["task_id"] for task in tasks} - {"ingest", "approve", "new_champion"}  # the last is asked of no worker
+        computing = {task["task_id"] for task in tasks} - {
+            "ingest",
+            "approve",
+            "new_champion",
+        }  # the last is asked of no worker
         assert ran >= {("ingest", "airflow-ingest"), *((task, "airflow-worker") for task in computing)}
         assert not ran & {("ingest", "airflow-worker"), *((task, "airflow-ingest") for task in computing)}
 
@@ -276,7 +280,11 @@ def test_a_rollback_by_hand_names_who_did_it(stack: Rehearsal, people: dict[str,
         state = people["viewer"].airflow("GET", path)["state"]
         return state if state in ("success", "failed") else ""
 
-    assert wait_for("the rollback", over, 400) == "success"
+    ended = wait_for("the rollback", over, 400)
+    log = people["viewer"].airflow(
+        "GET", f"/dags/roll_back/dagRuns/{quote(run['dag_run_id'])}/taskInstances/roll_back/logs/1"
+    )
+    assert ended == "success", log
     _, history = stack.run("airflow-worker-1", "python", "-m", "pipeline", "history", NAMES[0])
     assert "operator" in history
     assert "a drill" in history
