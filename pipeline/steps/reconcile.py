@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from pipeline.core.errors import RefusedError, UsageError
+from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import champion, previous
 from pipeline.core.records import Entry
@@ -70,7 +70,8 @@ def _tell_of_rollbacks(usecase: str, entries: Sequence[Entry], world: World) -> 
         text = f"{line.at} by {line.by}, on data day {line.day}: {line.why}"
         try:
             world.registry.tell(usecase, version, "rolled_back", text)
-        except UsageError as gone:
-            if gone.code != "MISSING":
+        except PipelineError as error:
+            if error.retry:
                 raise
-            log.warning("%s: version %s can't say that it was rolled back: %s", usecase, version, gone)
+            # A version that was deleted, a user who may not edit it: the aliases stand, and that is what serves.
+            log.warning("%s: version %s can't say that it was rolled back: %s", usecase, version, error)

@@ -117,6 +117,11 @@ def test_what_would_change_it_can_always_be_said(outcome, value, low, high, limi
     assert "nan" not in text
 
 
+def test_an_interval_as_wide_as_numbers_go_is_answered_too():
+    finding = Finding("x", FAIL, "", -1.0, Bound(high=1e-300), None, 1.4e154, {"days": 10})
+    assert what_would_change(finding) == "it lies too near the limit for more evidence like this to settle it soon"
+
+
 def test_four_times_the_days_halve_an_interval():
     finding = Finding("x", UNKNOWN, "", 0.0, Bound(high=0.1), -0.2, 0.2, {"days": 10, "units": 900})
     assert what_would_change(finding) == "about 30 more days like these would settle it"

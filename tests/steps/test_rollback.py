@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.errors import RefusedError, UnavailableError, UsageError
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
 from pipeline.steps.models.champion import file_of
 from pipeline.steps.reconcile import reconcile
@@ -140,3 +140,16 @@ def test_a_version_that_was_rolled_back_says_so_even_where_the_registry_was_down
     assert "by ada" in told
     assert "complaints from the gate" in told
     assert "rolled_back" not in promoted.registry.artifact("small", 1)[1]
+
+
+def test_a_registry_that_cannot_say_of_a_version_what_became_of_it_stops_no_rollback(promoted: World, caplog) -> None:
+    class Mute:
+        def __getattr__(self, name: str) -> object:
+            return getattr(promoted.registry, name)
+
+        def tell(self, *_: object) -> None:
+            raise PipelineError("could not say of version 2 what became of it: no room", "REGISTRY")
+
+    back(dataclasses.replace(promoted, registry=Mute()))  # type: ignore[arg-type]
+    assert promoted.registry.aliases("small")["champion"] == 1
+    assert "no room" in caplog.text

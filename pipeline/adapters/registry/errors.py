@@ -154,6 +154,14 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 2] + " …"
 
 
+def cut_at_a_line(text: str, limit: int) -> str:
+    """The text, or as many of its lines as fit and an ellipsis: half a row would be no row of a table."""
+    if len(text) <= limit:
+        return text
+    whole, _, _ = text[: limit - 2].rpartition("\n")
+    return f"{whole}\n\n…" if len(whole) <= limit - 3 and whole else cut(text, limit)
+
+
 def _why(text: str) -> str:
     """What went wrong with a request, without the layers it was wrapped in."""
     for sign, meaning in (

@@ -27,12 +27,16 @@ _PLACES = {
 }
 TAG_LIMIT = 7_900
 """Characters of a tag that every store of MLflow takes."""
+DESCRIPTION_LIMIT = 5_000
+"""Characters of a description that MLflow's tables have room for. SQLite doesn't mind more, PostgreSQL refuses it."""
+NOTE_LIMIT, HEADING_LIMIT = 3_500, 700
+"""Of these, what a version's own note takes at most, and what each heading above it that is told later."""
 
 
 def about(usecase: str, question: str) -> str:
     """What an experiment and a registered model are for, in Markdown."""
     return (
-        f"{question or usecase}\n\n"  # the list shows the first line as it is, so it has no markup
+        f"{cut(question or usecase, NOTE_LIMIT)}\n\n"  # the list shows the first line as it is, so it has no markup
         "Retrained every day and judged on data that no contestant had seen. One run per data day (open "
         "`verdict.html` among its artifacts for what happened and why), one nested run per recipe; a version only for "
         "a winner. The aliases mirror the promotion ledger: `champion` serves, `previous` is what a rollback "

@@ -7,9 +7,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.adapters.registry.errors import cut
+from pipeline.adapters.registry.errors import cut, cut_at_a_line
 from pipeline.adapters.registry.models import MODEL_FILE, pack
-from pipeline.adapters.registry.tags import KEY, TAG_LIMIT, about
+from pipeline.adapters.registry.tags import (
+    DESCRIPTION_LIMIT,
+    HEADING_LIMIT,
+    KEY,
+    NOTE_LIMIT,
+    TAG_LIMIT,
+    about,
+)
 from pipeline.core.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ class Versions:
     ) -> int:
         """Make or find the version of ``key``; of two that were made, the first stays."""
         client = self._client
-        note = tags.pop("note", "")
+        note = cut_at_a_line(tags.pop("note", ""), NOTE_LIMIT)
         question = tags.pop("question", "")
         tags = {name: cut(value, TAG_LIMIT) for name, value in tags.items()} | {KEY: key, "sha256": sha256}
         versions = self._of(usecase, key)
@@ -55,7 +62,7 @@ class Versions:
         # All who look see the same lowest number, since numbers are given one after the other.
         for double in doubles:
             client.delete_model_version(usecase, double.version)
-        if note and not (first.description or "").endswith(note):  # before it may stand what became of the version
+        if note not in (first.description or ""):  # above it may stand what became of the version
             client.update_model_version(usecase, first.version, note)
         for name, value in tags.items():
             if first.tags.get(name) != value:
@@ -91,7 +98,8 @@ class Versions:
             for known in (before or "", text):  # the latter where a try died before its tag
                 said = said.removeprefix(_headed(name, known))
             # The tag last: it says that all of this was done.
-            self._client.update_model_version(usecase, str(version), _headed(name, text) + said)
+            described = cut_at_a_line(_headed(name, text) + said, DESCRIPTION_LIMIT)
+            self._client.update_model_version(usecase, str(version), described)
             self._client.set_model_version_tag(usecase, str(version), name, text)
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
@@ -166,4 +174,4 @@ class Versions:
 
 
 def _headed(name: str, text: str) -> str:
-    return f"**{name.replace('_', ' ').capitalize()}** {text}\n\n"
+    return cut(f"**{name.replace('_', ' ').capitalize()}** {text}", HEADING_LIMIT) + "\n\n"

@@ -52,21 +52,22 @@ def _more(finding: Finding, value: float, window: int) -> str:
     wanted, low, high = finding.wanted, finding.low, finding.high
     assert wanted is not None  # noqa: S101 - seen to above
     ends = [(high, wanted.high - value), (None if low is None else 2 * value - low, value - wanted.low)]
-    times = [((end - value) / room) ** 2 for end, room in ends if end is not None and 0 < room < math.inf]
+    widths = [(end - value) / room for end, room in ends if end is not None and 0 < room < math.inf]
     if any(end is not None and room == 0 for end, room in ends):
         return "it lies on the limit itself: more evidence like this would not settle it"
-    if not times or not all(map(math.isfinite, times)) or max(times) <= 1:
+    if not widths or not all(map(math.isfinite, widths)) or max(widths) <= 1:
         return "it is answered as wanted once nothing that it needs is lacking"
-    if max(times) > _MOST:
+    if max(widths) > math.sqrt(_MOST):
         return "it lies too near the limit for more evidence like this to settle it soon"
+    times = max(widths) ** 2
     for name, least, noun in _MORE:
         have = finding.counts.get(name, 0)
         if have >= least:
-            more = max(1, math.ceil(have * (max(times) - 1)))
+            more = max(1, math.ceil(have * (times - 1)))
             if name == "days" and 0 < window < have + more:
                 return f"more days than the window of {window} would be needed to settle it"
             return f"about {count(more, noun)} like these would settle it"
-    return f"about {math.ceil(10 * max(times)) / 10:g} times as much evidence would settle it"
+    return f"about {math.ceil(10 * times) / 10:g} times as much evidence would settle it"
 
 
 def _number(value: float) -> str:

@@ -503,6 +503,26 @@ def test_a_version_says_once_that_it_was_rolled_back_and_keeps_its_description(r
     assert version.tags["rolled_back"] == "by ada: second"
 
 
+def test_a_long_description_keeps_to_what_the_tables_of_mlflow_have_room_for(registry, usecase, model):
+    """SQLite takes more; PostgreSQL refuses it, and with it the promotion or the rollback."""
+    from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
+
+    room = min(table.description.type.length for table in (SqlModelVersion, SqlRegisteredModel))
+    run = registry.record(usecase, page(usecase))
+    note = "\n".join(f"| gate {number} | PASS | {'found ' * 12}|" for number in range(200))
+    number = registry.register(usecase, "v", run, *model, {"note": note, "question": "why? " * 2_000})
+    for name in ("rolled_back", "released"):
+        registry.tell(usecase, number, name, "by ada: " + "because " * 1_500)
+    for _ in range(2):
+        registry.register(usecase, "v", run, *model, {"note": note})
+        (version,) = versions(registry, usecase)
+        assert len(version.description) <= room
+        assert version.description.startswith("**Released** by ada: because")
+        assert "**Rolled back** by ada: because" in version.description
+        assert version.description.endswith("found |\n\n…"), "a row is whole or not there"
+    assert len(registry._client.get_registered_model(usecase).description) <= room
+
+
 def test_a_run_ends_under_another_name_and_repeated_ones_are_told_apart(registry, usecase):
     first = registry.record(usecase, page(usecase, title="2013-03-08 … waiting"))
     registry.rename(first, "2013-03-08 – declined")
