@@ -30,7 +30,8 @@ from pipeline.core.replay.policy import Policy, habits
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
 from pipeline.steps.replay import ageing
-from pipeline.steps.replaying.fits import FitMaker, make_history
+from pipeline.steps.replaying.fit_maker import FitMaker
+from pipeline.steps.replaying.fits import make_history
 
 PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.

@@ -36,25 +36,26 @@ def overhead(home: Path) -> tuple[float, float, int]:
     from pipeline.adapters.world import world
     from pipeline.core.windows import Days
     from pipeline.steps import replay
-    from pipeline.steps.replaying import fits as reels
+    from pipeline.steps.replaying import fits
+    from pipeline.steps.replaying.fit_maker import FitMaker
     from pipeline.usecases import find
 
     usecase, ports, taken = find("flight_delay"), world(), []
-    made, whole = reels.make_history, replay.make_history
+    made, whole = fits.make_history, replay.make_history
 
     def timed(source: Any, days: Days, first: date, progress: Any, keeper: Any, workers: int | None) -> Any:
         # In turn, so that a machine that is busy for a while is busy for both.
         bare = [0.0]
-        predict = reels.Source.predict
+        predict = FitMaker.predict
 
         def both(self: Any, fit: Any, begin: int, end: int) -> Any:
             bare[0] += _bare(self, fit, begin, end)
             return predict(self, fit, begin, end)
 
-        reels.Source.predict = both  # type: ignore[method-assign]
+        FitMaker.predict = both  # type: ignore[method-assign]
         began = time.perf_counter()
         history = made(source, days, first, progress, keeper, 1)
-        reels.Source.predict = predict  # type: ignore[method-assign]
+        FitMaker.predict = predict  # type: ignore[method-assign]
         taken.append((time.perf_counter() - began - bare[0], bare[0], (len(days) - 60) * len(source.recipes)))
         return history
 
@@ -82,8 +83,8 @@ def _bare(source: Any, fit: Any, begin: int, end: int) -> float:
     return time.perf_counter() - began
 
 
-def drawn_reel(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
-    """A reel of four recipes that age and a plain rule, whose predictions are drawn."""
+def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
+    """A history of four recipes that age and a plain rule, whose predictions are drawn."""
     from pipeline.core.kinds import Binary
     from pipeline.core.replay.history import Fit, History, Stretch
 
@@ -117,7 +118,7 @@ def sweep(policies: int = POLICIES) -> tuple[float, float]:
     from pipeline.core.replay.policy import Policy, changed
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
-    history = drawn_reel()
+    history = drawn_history()
     for n in range(len(history)):
         for recipe in history.recipes:
             history.losses(Fit(recipe, n), n)

@@ -19,7 +19,7 @@ from pipeline.core.kinds import Binary
 from pipeline.core.ports import Units
 from pipeline.core.usecase import Recipe
 from pipeline.core.windows import Days
-from pipeline.steps.replaying.fits import FitMaker
+from pipeline.steps.replaying.fit_maker import FitMaker
 
 #: Days of a stream, and units a day; the first ``LEARN`` days are learnt from only.
 DAYS, A_DAY, LEARN = 360, 300, 60

@@ -13,7 +13,7 @@ from pipeline import usecases
 from pipeline.adapters import world
 from pipeline.core.errors import UsageError
 from pipeline.core.words import count
-from pipeline.onboarding.history.rows import Request
+from pipeline.onboarding.history.request import Request
 from pipeline.onboarding.new import Made, Places, make
 from pipeline.report.progress import bars
 from pipeline.report.terminal.assumptions import assumptions_view

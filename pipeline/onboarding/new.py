@@ -17,15 +17,19 @@ from pipeline.onboarding import trial
 from pipeline.onboarding.declaring import golden, suites
 from pipeline.onboarding.declaring.choices import Choices, choose, gaps
 from pipeline.onboarding.declaring.daily_checks import excuses_of
+from pipeline.onboarding.history.assemble import assemble
 from pipeline.onboarding.history.columns import columns_of
 from pipeline.onboarding.history.reading import read
-from pipeline.onboarding.history.rows import Request, assemble
+from pipeline.onboarding.history.request import Request
 from pipeline.onboarding.history.target import balance, target_of
 from pipeline.onboarding.notes import Note
 from pipeline.onboarding.placing import catalogue as catalogues
-from pipeline.onboarding.placing import writing
+from pipeline.onboarding.placing.declaration import declaration
 from pipeline.onboarding.placing.deliveries import deliver, write
+from pipeline.onboarding.placing.features_file import features
 from pipeline.onboarding.placing.placing import put_in_place
+from pipeline.onboarding.placing.plan import Plan
+from pipeline.onboarding.placing.recipes_file import recipes
 from pipeline.report.terminal.assumptions import review_page
 
 
@@ -108,14 +112,14 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
     done()
     _strongest(columns.strength, target.kind, notes)
     choices = choose(request, history, target, columns, notes)
-    plan = writing.Plan(request, history, target, columns, choices, {})
+    plan = Plan(request, history, target, columns, choices, {})
     with tempfile.TemporaryDirectory(prefix="new-") as made:
         work, folder = Path(made) / "suites", Path(made) / request.name
         work.mkdir()
-        write(folder / "features.py", writing.features(plan))
-        write(folder / "recipes.py", writing.recipes(plan))
+        write(folder / "features.py", features(plan))
+        write(folder / "recipes.py", recipes(plan))
         write(folder / "golden.json", golden.text_of([]))
-        write(folder / "__init__.py", writing.declaration(plan))
+        write(folder / "__init__.py", declaration(plan))
         with trial.loaded(request.name, folder) as usecase:
             tried = trial.try_out(usecase, history, notes)
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
@@ -126,7 +130,7 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
         done()
         write(folder / "golden.json", golden.text_of(drafts))
-        write(folder / "__init__.py", writing.declaration(plan))
+        write(folder / "__init__.py", declaration(plan))
         with trial.loaded(request.name, folder):
             pass  # What refuses nonsense at import has nothing to refuse.
         _told_of_golden(len(drafts), notes)

@@ -23,7 +23,9 @@ from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
 from pipeline.steps.refuse import refusal
-from pipeline.steps.replaying.fits import FitMaker, FitStore, make_history
+from pipeline.steps.replaying.fit_maker import FitMaker
+from pipeline.steps.replaying.fit_store import FitStore
+from pipeline.steps.replaying.fits import make_history
 from pipeline.steps.tables.new_keys import with_new_keys_daily
 from pipeline.steps.validate import validate
 
@@ -144,7 +146,7 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
 def ageing(history: History, recipe: str, first: int) -> list[float]:
     """The mean loss of a recipe's fits by age, relative to the fresh fits of the same days; the age is the place.
 
-    Fits of every day of the reel take part, so no single fit's luck is in it.
+    Fits of every day of the history take part, so no single fit's luck is in it.
     """
     found = [0.0]
     for age in range(1, history.horizon):
@@ -222,7 +224,7 @@ def _start(usecase: Usecase, history: History, first: int, start: str) -> Fit:
 def _history(
     declared: Usecase, usecase: Usecase, days: Days, world: World, workers: int | None
 ) -> tuple[History, int, tuple[date, ...]]:
-    """The reel, the number of the first counted day in it, and the refused days."""
+    """The history, the number of the first counted day in it, and the refused days."""
     reach = Days(days.first - timedelta(usecase.longest_window), days.last)
     versions, without = _prepared(usecase, reach, days, world)
     first_feed = usecase.feeds[0].name

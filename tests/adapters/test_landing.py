@@ -574,8 +574,8 @@ def test_the_quick_reading_of_a_column_says_what_the_slow_reading_of_each_cell_s
     if not text:
         return
     table = Feed("t", "{day}.csv", (Column("d", "date"), Column("x", kind)), ("d",), "d")
-    sheet = RawCells({"d": pa.array([DAY]), "x": pa.array([text])}, np.array([1]), 1, lambda n: (n, ""))
-    typed = conform(table, sheet)
+    raw = RawCells({"d": pa.array([DAY]), "x": pa.array([text])}, np.array([1]), 1, lambda n: (n, ""))
+    typed = conform(table, raw)
     slow = read_cell(kind, text)
     assert (typed.rows["x"].to_pylist() or [None]) == [slow]
     assert bool(typed.rejects) == (slow is None)

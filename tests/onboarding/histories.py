@@ -106,7 +106,7 @@ def written(frame: pd.DataFrame, path: Path) -> Path:
 
 def request(path: Path, **changes: Any) -> Any:
     """The request for :func:`customers`, or with other words."""
-    from pipeline.onboarding.history.rows import Request
+    from pipeline.onboarding.history.request import Request
 
     asked: dict[str, Any] = {"name": "churn", "target": "churned", "time": "day", "unit": ("customer_id",)}
     return Request(file=path, **{**asked, **changes})

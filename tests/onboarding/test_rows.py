@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import UsageError
 from pipeline.core.tables import Column, Feed
+from pipeline.onboarding.history.assemble import assemble
+from pipeline.onboarding.history.cells import RESERVED
 from pipeline.onboarding.history.reading import read
-from pipeline.onboarding.history.rows import RESERVED, History, assemble
+from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.history.target import Target, target_of
 from pipeline.onboarding.notes import Note
 from tests.onboarding.histories import FIRST, customers, request, trips, written

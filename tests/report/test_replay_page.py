@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from benchmarks.replay import drawn_reel
+from benchmarks.replay import drawn_history
 from pipeline.core.gates.better import Better
 from pipeline.core.replay.figures import against, policy_figures
 from pipeline.core.replay.history import Fit
@@ -28,7 +28,7 @@ from pipeline.usecases.flight_delay import FLIGHT_DELAY
 @pytest.fixture(scope="module")
 def made() -> ReplayResult:
     """Six weeks of a drawn reel of four recipes under the real use case's name."""
-    history = drawn_reel(days=42, units=90, blocks=12)
+    history = drawn_history(days=42, units=90, blocks=12)
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))
     player = Replayer("flight_delay", history, Fit("short", 0), 0, "usual")

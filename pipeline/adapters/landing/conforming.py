@@ -47,7 +47,7 @@ _REACH = timedelta(hours=36)
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The sound rows of a sheet, and the others.
+    """The sound rows of a delivery, and the others.
 
     Attributes:
         rows: A pyarrow table with the declared columns, in the order of the file.
@@ -60,25 +60,25 @@ class Typed:
     rejects: dict[int, str]
 
 
-def conform(table: Table, sheet: RawCells) -> Typed:
+def conform(table: Table, raw: RawCells) -> Typed:
     """Give every column its declared type; a row with a cell that does not fit is rejected, with the first reason."""
-    rejects = dict(sheet.broken)
+    rejects = dict(raw.broken)
     typed: dict[str, pa.Array] = {}
-    bad = np.zeros(len(sheet.records), dtype=bool)
+    bad = np.zeros(len(raw.records), dtype=bool)
     for column in table.columns:
-        cells = sheet.columns[column.name]
+        cells = raw.columns[column.name]
         typed[column.name], reasons = _convert(column, cells)
         for row, reason in reasons.items():
-            rejects.setdefault(int(sheet.records[row]), f"{column.name}: {reason}")
-        for record, reason in sheet.misfits.get(column.name, {}).items():
+            rejects.setdefault(int(raw.records[row]), f"{column.name}: {reason}")
+        for record, reason in raw.misfits.get(column.name, {}).items():
             # Said of the cell itself, so it replaces "is empty", which is what the typed column sees.
             examples = rejects.get(record, "")
             if not examples or examples == f"{column.name}: {_EMPTY}":
                 rejects[record] = f"{column.name}: {reason}"
     if rejects:
-        bad = np.isin(sheet.records, np.fromiter(rejects, np.int64, len(rejects)))
+        bad = np.isin(raw.records, np.fromiter(rejects, np.int64, len(rejects)))
     rows = pa.table(typed)
-    return Typed(rows.filter(pa.array(~bad)) if bad.any() else rows, sheet.records[~bad], rejects)
+    return Typed(rows.filter(pa.array(~bad)) if bad.any() else rows, raw.records[~bad], rejects)
 
 
 _EMPTY = "is empty and may not be"
@@ -154,7 +154,7 @@ def _where(mask: pa.Array) -> list[int]:
     return found
 
 
-def check_keys(table: Table, typed: Typed, sheet: RawCells, subject: Subject) -> Typed:
+def check_keys(table: Table, typed: Typed, raw: RawCells, subject: Subject) -> Typed:
     """Two rows of one key that differ refuse the file; a row that repeats another exactly is rejected."""
     order = in_key_order(typed.rows, table.key)
     if len(order) < 2:
@@ -168,22 +168,22 @@ def check_keys(table: Table, typed: Typed, sheet: RawCells, subject: Subject) ->
     conflicts = np.flatnonzero(same_key & ~same_row)
     if len(conflicts):
         # The later of two rows that are neighbours in key order stands one further on.
-        named = [_pair(table, typed, sheet, ordered, places, int(at)) for at in conflicts[:5]]
+        named = [_pair(table, typed, raw, ordered, places, int(at)) for at in conflicts[:5]]
         more = f" and {len(conflicts) - 5:,} more" if len(conflicts) > 5 else ""
         raise subject.refused(
             "KEY_CONFLICT",
-            f"has {share(len(conflicts), sheet.total)} with the key ({', '.join(table.key)}) of another row but other "
+            f"has {share(len(conflicts), raw.total)} with the key ({', '.join(table.key)}) of another row but other "
             f"values: {'; '.join(named)}{more}",
             "ask upstream which of them is right",
         )
     rejects = dict(typed.rejects)
     for at in np.flatnonzero(same_row):
         first, again = (int(typed.records[places[at + n]]) for n in (0, 1))
-        rejects[again] = f"repeats line {sheet.locate(first)[0]}"
-    if len(rejects) - len(typed.rejects) > table.bad_rows * sheet.total:
+        rejects[again] = f"repeats line {raw.locate(first)[0]}"
+    if len(rejects) - len(typed.rejects) > table.bad_rows * raw.total:
         raise subject.refused(
             "DUPLICATED",
-            f"holds {share(len(rejects) - len(typed.rejects), sheet.total)} a second time, and at most "
+            f"holds {share(len(rejects) - len(typed.rejects), raw.total)} a second time, and at most "
             f"{table.bad_rows:.2%} may go to quarantine: was it written twice?",
         )
     keep = ~np.isin(typed.records, np.fromiter(rejects, np.int64, len(rejects)))
@@ -202,27 +202,27 @@ def _same_as_before(rows: pa.Table, names: Sequence[str]) -> NDArray[np.bool_]:
     return same
 
 
-def _pair(table: Table, typed: Typed, sheet: RawCells, ordered: pa.Table, places: NDArray[np.int64], at: int) -> str:
-    lines = sorted(sheet.locate(int(typed.records[places[at + n]]))[0] for n in (0, 1))
+def _pair(table: Table, typed: Typed, raw: RawCells, ordered: pa.Table, places: NDArray[np.int64], at: int) -> str:
+    lines = sorted(raw.locate(int(typed.records[places[at + n]]))[0] for n in (0, 1))
     key = ", ".join(str(ordered[name][at].as_py()) for name in table.key)
     return f"lines {lines[0]:,} and {lines[1]:,} ({key[:80]})"
 
 
-def check_days(table: Table, day: date, typed: Typed, sheet: RawCells, subject: Subject) -> None:
+def check_days(table: Table, day: date, typed: Typed, raw: RawCells, subject: Subject) -> None:
     """Refuse rows of another day than the file's, and events that can't have happened on it."""
     if not isinstance(table, Feed):
-        _check_refreshed(table.refreshed, day, typed, sheet, subject)
+        _check_refreshed(table.refreshed, day, typed, raw, subject)
         return
     days = typed.rows[table.day].combine_chunks()
     other = _where(pc.not_equal(days, pa.scalar(day, pa.date32())))
     if other:
         late = _where(pc.greater(days, pa.scalar(day, pa.date32())))
-        examples = _examples(typed, sheet, late or other, lambda row: str(days[row].as_py()))
+        examples = _examples(typed, raw, late or other, lambda row: str(days[row].as_py()))
         if late:
-            what = f"has {share(len(late), sheet.total)} dated later than {day} in '{table.day}': {examples}"
+            what = f"has {share(len(late), raw.total)} dated later than {day} in '{table.day}': {examples}"
             raise subject.refused("FUTURE", f"{what}. What has not happened yet can't be known")
         raise subject.refused(
-            "OTHER_DAY", f"has {share(len(other), sheet.total)} of another day than {day} in '{table.day}': {examples}"
+            "OTHER_DAY", f"has {share(len(other), raw.total)} of another day than {day} in '{table.day}': {examples}"
         )
     if table.time is None:
         return
@@ -233,29 +233,29 @@ def check_days(table: Table, day: date, typed: Typed, sheet: RawCells, subject: 
     late_ = pc.greater_equal(times, pa.scalar(high, pa.timestamp("us", "UTC")))
     out = _where(pc.or_kleene(early, late_))
     if out:
-        examples = _examples(typed, sheet, out, lambda row: f"{times[row].as_py():%Y-%m-%d %H:%M}")
+        examples = _examples(typed, raw, out, lambda row: f"{times[row].as_py():%Y-%m-%d %H:%M}")
         raise subject.refused(
             "TIME",
-            f"has {share(len(out), sheet.total)} whose '{table.time}' lies outside {low:%Y-%m-%d %H:%M} to "
+            f"has {share(len(out), raw.total)} whose '{table.time}' lies outside {low:%Y-%m-%d %H:%M} to "
             f"{high:%Y-%m-%d %H:%M} UTC: {examples}",
             "ask upstream whether its clock or its unit of time changed",
         )
 
 
-def _check_refreshed(column: str, day: date, typed: Typed, sheet: RawCells, subject: Subject) -> None:
+def _check_refreshed(column: str, day: date, typed: Typed, raw: RawCells, subject: Subject) -> None:
     dates = typed.rows[column].combine_chunks()
     if not pa.types.is_date32(dates.type):
         dates = dates.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
     late = _where(pc.greater(dates, pa.scalar(day, pa.date32())))
     if late:
-        examples = _examples(typed, sheet, late, lambda row: str(dates[row].as_py()))
+        examples = _examples(typed, raw, late, lambda row: str(dates[row].as_py()))
         raise subject.refused(
             "FUTURE",
-            f"says of {share(len(late), sheet.total)} that it was refreshed ('{column}') later than {day}: {examples}. "
+            f"says of {share(len(late), raw.total)} that it was refreshed ('{column}') later than {day}: {examples}. "
             f"What has not happened yet can't be known",
         )
 
 
-def _examples(typed: Typed, sheet: RawCells, rows: Sequence[int], value: Any) -> str:
-    shown = [f"line {sheet.locate(int(typed.records[row]))[0]:,} says {value(row)}" for row in rows[:5]]
+def _examples(typed: Typed, raw: RawCells, rows: Sequence[int], value: Any) -> str:
+    shown = [f"line {raw.locate(int(typed.records[row]))[0]:,} says {value(row)}" for row in rows[:5]]
     return several(shown) + (f" and {len(rows) - 5:,} more" if len(rows) > 5 else "")

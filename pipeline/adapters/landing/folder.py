@@ -98,18 +98,18 @@ class FolderLanding:
             manifest.check_bytes(subject, data, sha256)
         if not data:
             raise subject.refused("EMPTY", "is empty (0 bytes)")
-        sheet = _parse(table, unpack(data, suffix, inner, table.bytes, subject), inner, subject, manifest)
-        if not sheet.total:
+        raw = _parse(table, unpack(data, suffix, inner, table.bytes, subject), inner, subject, manifest)
+        if not raw.total:
             raise subject.refused("HEADER_ONLY", "has a header but not one row")
         if manifest is not None:
-            manifest.check_rows(subject, sheet.total)
-        typed = conform(table, sheet)
-        _check_share(table, typed, sheet, subject)
-        typed = check_keys(table, typed, sheet, subject)
-        _check_share(table, typed, sheet, subject)
-        check_days(table, day, typed, sheet, subject)
+            manifest.check_rows(subject, raw.total)
+        typed = conform(table, raw)
+        _check_share(table, typed, raw, subject)
+        typed = check_keys(table, typed, raw, subject)
+        _check_share(table, typed, raw, subject)
+        check_days(table, day, typed, raw, subject)
         by_key = typed.rows.take(in_key_order(typed.rows, table.key))
-        rejects = [(*sheet.locate(number), reason) for number, reason in sorted(typed.rejects.items())]
+        rejects = [(*raw.locate(number), reason) for number, reason in sorted(typed.rejects.items())]
         return Delivery(
             rows=typed.rows,
             sha256=sha256,
@@ -175,16 +175,16 @@ def _parse(table: Table, data: bytes, inner: str, subject: Subject, manifest: Ma
     return _TEXTS[inner](table, text, subject, manifest is not None)
 
 
-def _check_share(table: Table, typed: Typed, sheet: RawCells, subject: Subject) -> None:
+def _check_share(table: Table, typed: Typed, raw: RawCells, subject: Subject) -> None:
     bad = len(typed.rejects)
-    if bad <= table.bad_rows * sheet.total and typed.rows.num_rows:
+    if bad <= table.bad_rows * raw.total and typed.rows.num_rows:
         return
     first = sorted(typed.rejects.items())[:_SHOWN]
-    reasons = "; ".join(f"line {sheet.locate(number)[0]:,}: {reason}" for number, reason in first)
+    reasons = "; ".join(f"line {raw.locate(number)[0]:,}: {reason}" for number, reason in first)
     more = f"; and {bad - _SHOWN:,} more" if bad > _SHOWN else ""
     raise subject.refused(
         "TYPES",
-        f"has {share(bad, sheet.total)} that break the declared types, and at most {table.bad_rows:.2%} may: "
+        f"has {share(bad, raw.total)} that break the declared types, and at most {table.bad_rows:.2%} may: "
         f"{reasons}{more}",
         "ask upstream what changed, or declare what is now right",
     )

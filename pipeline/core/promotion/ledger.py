@@ -160,7 +160,7 @@ def promotion(
     """
     head = _next(entries, day, why, by, epoch=None)
     if head is not None and head.version == version:
-        raise UsageError(f"version {version} of {usecase} is the champion already", code="REIGNS")
+        raise UsageError(f"version {version} of {usecase} is the champion already", code="ALREADY")
     return Entry(
         usecase=usecase,
         epoch=1 if head is None else head.epoch + 1,

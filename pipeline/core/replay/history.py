@@ -1,6 +1,6 @@
 """A use case's history as it can be played again and again: what each day's fit of each recipe said of later days.
 
-Fits and predictions are made once, by whoever makes a reel; every policy is then a matter of adding up losses.
+Fits and predictions are made once, by whoever makes a history; every policy is then a matter of adding up losses.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Stretch:
 
     def __post_init__(self) -> None:
         if not (np.diff(self.day) >= 0).all():
-            raise ValueError("the units of a reel come in order of the day")
+            raise ValueError("the units of a history come in order of the day")
 
 
 #: Predictions of a fit for the units of the days from ``first`` to before ``end``; None: it could not be fitted.

@@ -60,7 +60,7 @@ class Timeline:
 
 
 class Replayer:
-    """Replays policies on one reel; what policies have in common is worked out once.
+    """Replays policies on one history; what policies have in common is worked out once.
 
     Args:
         usecase: The use case's name, for sentences.

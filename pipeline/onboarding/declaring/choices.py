@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from pipeline.core.words import count, percent, some
 from pipeline.onboarding.history.columns import Columns, Field
 from pipeline.onboarding.history.leaks import coded_by
-from pipeline.onboarding.history.rows import History, Request
+from pipeline.onboarding.history.request import Request
+from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.history.target import Target
 from pipeline.onboarding.notes import Note
 

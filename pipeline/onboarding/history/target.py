@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
 from pipeline.core.words import percent, some
-from pipeline.onboarding.history.rows import History, KindName, Request
+from pipeline.onboarding.history.request import KindName, Request
+from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.notes import Note
 
 #: Words that mean "it happened", where a target has two words.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.replay import drawn_reel
+from benchmarks.replay import drawn_history
 from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, judge
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
@@ -28,7 +28,7 @@ GATES = (Sound(), Better(price=0.02, switch_price=0.1), BeatsBaseline(), EverySl
 @pytest.fixture(scope="module")
 def history() -> History:
     """Ten weeks, of which one day has no label at all, and one hardly any."""
-    drawn = drawn_reel(days=70, units=80, blocks=9)
+    drawn = drawn_history(days=70, units=80, blocks=9)
     stretch = drawn.stretch
     labels = stretch.labels.copy()
     labels[stretch.day == 20] = np.nan

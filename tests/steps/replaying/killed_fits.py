@@ -1,4 +1,4 @@
-"""Makes the small use case's reel in a process that a test kills; its arguments: the home, and how many workers."""
+"""Makes the small use case's fits in a process that a test kills; its arguments: the home, and how many workers."""
 
 from __future__ import annotations
 

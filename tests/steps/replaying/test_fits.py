@@ -1,4 +1,4 @@
-"""Reels: the same numbers however many processes made them, and nothing made twice when one was killed."""
+"""Fits of a stretch: the same numbers however many processes made them, and nothing made twice when one was killed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from pipeline.core.replay.history import Fit
 from pipeline.core.windows import Days
 from pipeline.steps.replay import replay
 from pipeline.steps.replaying import fits
+from pipeline.steps.replaying.fit_maker import FitMaker
+from pipeline.steps.replaying.fit_store import FitStore
 from tests import small
 from tests.steps.replaying import killed_fits
 from tests.steps.replaying.killed_fits import STRETCH, USECASE
@@ -30,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty-eight days in the store; no fit is kept yet."""
-    made = tmp_path_factory.mktemp("reels")
+    made = tmp_path_factory.mktemp("fits")
     for day in small.days(28):
         small.deliver(made / "landing", day, flip=day.day > 16)
     return made
@@ -83,14 +85,14 @@ def test_two_workers_make_the_same_numbers_as_one_and_a_killed_parent_leaves_no_
     total = len(STRETCH) * (len(USECASE.recipes) + 1)
     assert 12 <= done < total, "killed in the middle"
     made: list[Fit] = []
-    predict = fits.FitMaker.predict
+    predict = FitMaker.predict
 
-    def counted(self: fits.FitMaker, fit: Fit, first: int, end: int) -> object:
+    def counted(self: FitMaker, fit: Fit, first: int, end: int) -> object:
         made.append(fit)
         return predict(self, fit, first, end)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fits.FitMaker, "predict", counted)
+        patch.setattr(FitMaker, "predict", counted)
         resumed = replay(USECASE, STRETCH, small.world_in(tmp_path), workers=1)
     asked_later = len(kept(tmp_path)) - total
     assert len(made) == total - done + asked_later, "only what was missing is fitted"
@@ -107,15 +109,15 @@ def test_a_worker_that_is_killed_ends_the_replay_with_a_sentence_and_the_next_go
 ) -> None:
     (tmp_path / "landing").symlink_to(home / "landing")
     world = small.world_in(tmp_path)
-    put = fits.FitStore.put
+    put = FitStore.put
 
-    def fatal(self: fits.FitStore, *what: object) -> None:
+    def fatal(self: FitStore, *what: object) -> None:
         put(self, *what)  # type: ignore[arg-type]
         # After the resource tracker come the workers; the last is one of them.
         os.kill(children(os.getpid())[-1], signal.SIGKILL)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fits.FitStore, "put", fatal)
+        patch.setattr(FitStore, "put", fatal)
         with pytest.raises(UnavailableError, match="ended by somebody, perhaps for want of memory") as told:
             replay(USECASE, STRETCH, world, workers=2)
     assert told.value.code == "KILLED"
@@ -154,5 +156,5 @@ def test_recipes_that_no_other_process_can_find_are_fitted_by_this_one() -> None
         return killed_fits.slow(seed)
 
     recipe = dataclasses.replace(USECASE.recipes[0], build=hidden)
-    assert fits._portable(fits.FitMaker(USECASE.kind, USECASE.recipes, None, None))  # type: ignore[arg-type]
-    assert not fits._portable(fits.FitMaker(USECASE.kind, (recipe,), None, None))  # type: ignore[arg-type]
+    assert fits._portable(FitMaker(USECASE.kind, USECASE.recipes, None, None))  # type: ignore[arg-type]
+    assert not fits._portable(FitMaker(USECASE.kind, (recipe,), None, None))  # type: ignore[arg-type]

@@ -135,7 +135,7 @@ def test_the_reel_grows_by_what_is_new_and_keeps_the_rest(
 
 
 def count_fits(monkeypatch: pytest.MonkeyPatch, made: list[Fit]) -> None:
-    from pipeline.steps.replaying.fits import FitMaker
+    from pipeline.steps.replaying.fit_maker import FitMaker
 
     fit = FitMaker.fit
 

@@ -1,0 +1,40 @@
+"""All that a use case's folder is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.onboarding.declaring.choices import Choices
+from pipeline.onboarding.history.columns import Columns
+from pipeline.onboarding.history.request import Request
+from pipeline.onboarding.history.rows import History
+from pipeline.onboarding.history.target import Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the folder is written from.
+
+    Attributes:
+        request: What was asked for.
+        history, target, columns, choices: What was found and chosen.
+        excuses: Finding to the reason why it is no fault here.
+    """
+
+    request: Request
+    history: History
+    target: Target
+    columns: Columns
+    choices: Choices
+    excuses: Mapping[str, str]
+
+    @property
+    def constant(self) -> str:
+        """The declaration's name in Python."""
+        return self.request.name.upper()
+
+    @property
+    def who(self) -> str:
+        """What a prediction is about, in a word or two."""
+        return " and ".join(name.removesuffix("_id").replace("_", " ").strip() or name for name in self.history.unit)

@@ -1,0 +1,90 @@
+"""Keeps the predictions of fits in the file store, under what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.errors import ConflictError
+from pipeline.core.kinds import Floats
+from pipeline.core.ports import Files
+from pipeline.core.records import digest
+from pipeline.core.replay.history import Fit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FitStore:
+    """Keeps predictions in the file store, under what they were made from.
+
+    Attributes:
+        files: The file store.
+        folder: Below which they lie.
+        contents: Digest of the units of each day, by the day's number (:meth:`FitMaker.contents`).
+        made_of: Recipe name to the digest of everything else that a fit depends on.
+        windows: Recipe name to its window.
+    """
+
+    files: Files
+    folder: str
+    contents: Sequence[str]
+    made_of: Mapping[str, str]
+    windows: Mapping[str, int]
+
+    def _name(self, fit: Fit, first: int, end: int) -> str:
+        begin = max(fit.day - self.windows[fit.recipe], 0)
+        # Days are named by what is in them, and only by that: where the stretch begins does not matter.
+        learnt, asked = list(self.contents[begin : fit.day]), list(self.contents[first:end])
+        return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt, asked])}.npy"
+
+    def get(self, fit: Fit, first: int, end: int, shape: tuple[int, ...]) -> tuple[bool, Floats | None]:
+        """Whether it is kept, and the predictions.
+
+        Args:
+            fit: Which one.
+            first: The first day asked for.
+            end: The day after the last.
+            shape: Of its predictions. A file that holds others, or is not whole, is as if it were not there.
+        """
+        name = self._name(fit, first, end)
+        if not self.files.exists(name):
+            return False, None
+        try:
+            return True, _read(self.files.get(name), shape)
+        except (ValueError, EOFError) as damaged:
+            log.warning(
+                "the kept fit '%s' is damaged and is made again each time until it is deleted: %s", name, damaged
+            )
+            return False, None
+
+    def put(self, fit: Fit, first: int, end: int, predicted: Floats | None) -> None:
+        """Keep it, unless something is kept under its name already."""
+        data = io.BytesIO()
+        np.save(data, np.array(np.nan) if predicted is None else predicted, allow_pickle=False)
+        whole = data.getvalue()
+        # Of two replays that fit at once the first keeps its own; and a file never changes, not even a damaged one.
+        with suppress(ConflictError):
+            self.files.put(self._name(fit, first, end), whole + hashlib.sha256(whole).digest())
+
+
+def _read(data: bytes, shape: tuple[int, ...]) -> Floats | None:
+    """What a kept file says.
+
+    Raises:
+        ValueError: It is damaged. Files from before they ended in their digest are held to their form only.
+    """
+    source = io.BytesIO(data)
+    kept = np.load(source, allow_pickle=False)
+    end = source.tell()
+    if end < len(data) and hashlib.sha256(data[:end]).digest() != data[end:]:
+        raise ValueError("its digest is another")
+    if kept.dtype != np.float64 or kept.shape not in ((), shape):
+        raise ValueError(f"it holds {kept.dtype} of shape {kept.shape}, and {shape} are asked for")
+    return None if kept.ndim == 0 else kept
