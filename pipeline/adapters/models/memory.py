@@ -73,7 +73,7 @@ def _parts(stream: BinaryIO) -> list[bytes]:
 
 
 def _ask(data: bytes, inputs: Any) -> None:
-    from pipeline.adapters.models.skops_models import opened
+    from pipeline.adapters.models.opening import opened
 
     model = opened(data, "a model")
     (getattr(model, "predict_proba", None) or model.predict)(inputs)

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.adapters.models.skops_models import TRUSTED
+from pipeline.adapters.models.opening import TRUSTED
 from pipeline.adapters.registry.address import check_address, connect, hidden, page_address
 from pipeline.adapters.registry.charts import Charts
 from pipeline.adapters.registry.errors import attempt

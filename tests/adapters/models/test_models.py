@@ -19,7 +19,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from pipeline.adapters.models.skops_models import TRUSTED, SkopsModels
+from pipeline.adapters.models.opening import TRUSTED
+from pipeline.adapters.models.skops_models import SkopsModels
 from pipeline.core.errors import RefusedError
 from pipeline.usecases import ALL
 from tests.fakes import MemoryFiles
