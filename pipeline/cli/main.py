@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli.parser import parser
 from pipeline.cli.run import status_of
 from pipeline.core.errors import PipelineError, UsageError
-from pipeline.usecases import find
+from pipeline.usecases import BROKEN, find
 
 if TYPE_CHECKING:
     from pipeline.core.usecase import Usecase
@@ -24,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command: 0 done, 1 data was refused, 2 the request could not be met, 3 a fault of the product itself."""
     args = parser().parse_args(argv)
     os.umask(0o077)  # what the product keeps is its owner's alone
+    for name, sentence in BROKEN.items():
+        if name != getattr(args, "usecase", None):  # that one ends the command with this very sentence
+            print(f"BROKEN: {sentence}", file=sys.stderr)
     try:
         usecase = _usecase(args.usecase) if "usecase" in args else None
         if args.reads:

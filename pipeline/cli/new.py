@@ -62,7 +62,7 @@ def told(made: Made) -> Group:
     command = f"{_near(Path(sys.executable))} -m pipeline"
     lines = [
         f"\n{made.name}: written to {_near(made.folder)}, {', '.join(str(_near(file)) for file in made.files)} "
-        f"({count(made.deliveries, 'day')} delivered); it is in ALL of pipeline/usecases/__init__.py.",
+        f"({count(made.deliveries, 'day')} delivered); it is in NAMES of pipeline/usecases/__init__.py.",
         *(f"Put aside: {_near(path)}" for path in made.aside),
         f"{count(review, 'line')} to review, kept in {_near(made.folder / 'REVIEW.md')}.",
         "\nNext:",

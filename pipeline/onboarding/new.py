@@ -38,7 +38,7 @@ class Places:
     """Where things go.
 
     Attributes:
-        usecases: The catalogue's folder, with the ``__init__.py`` that holds ``ALL``.
+        usecases: The catalogue's folder, with the ``__init__.py`` that holds ``NAMES``.
         expectations: The suites' folder.
         landing: Where upstream delivers.
         replaced: Where what is replaced is put aside.

@@ -1,17 +1,21 @@
-"""The catalogue: one folder per model. A new use case is a folder of its own and one name in ``ALL``."""
+"""The catalogue: one folder per model. A new use case is a folder of its own and its name in ``NAMES``."""
 
 from __future__ import annotations
 
 from pipeline.core.usecase import Usecase
-from pipeline.usecases.flight_delay import FLIGHT_DELAY
-from pipeline.usecases.flight_minutes import FLIGHT_MINUTES
+from pipeline.usecases.loading import load
 
-ALL: tuple[Usecase, ...] = (FLIGHT_DELAY, FLIGHT_MINUTES)
+NAMES = ("flight_delay", "flight_minutes")
+
+#: Those whose declaration holds, and for each other name the sentence that says why not.
+ALL, BROKEN = load(NAMES)
 
 
 def find(name: str) -> Usecase:
-    """The use case of that name; ``KeyError`` with a sentence if there is none."""
+    """The use case of that name; ``KeyError`` with a sentence if there is none, or its declaration is broken."""
     for usecase in ALL:
         if usecase.name == name:
             return usecase
-    raise KeyError(f"there is no use case '{name}'; there are {', '.join(usecase.name for usecase in ALL)}")
+    if name in BROKEN:
+        raise KeyError(BROKEN[name])
+    raise KeyError(f"there is no use case '{name}'; there are {', '.join(usecase.name for usecase in ALL) or 'none'}")

@@ -241,7 +241,7 @@ def modules() -> dict[str, ModuleType]:
         for function in functions:
             setattr(module, function.__name__, function)
     usecases = made["pipeline.usecases"] = ModuleType("pipeline.usecases")
-    usecases.ALL, usecases.find = ALL, find
+    usecases.ALL, usecases.BROKEN, usecases.find = ALL, {}, find
     return made
 
 

@@ -1,4 +1,4 @@
-"""The name in ``ALL`` of ``pipeline/usecases/__init__.py``, as a person would add it: two lines, nothing else moved."""
+"""The name in ``NAMES`` of ``pipeline/usecases/__init__.py``, as a person would add it; nothing else is moved."""
 
 from __future__ import annotations
 
@@ -42,85 +42,49 @@ def check_name(name: str, catalogue: str, taken: set[str]) -> None:
 
 
 def listed(catalogue: str) -> tuple[str, ...]:
-    """The constants in ``ALL``."""
-    return tuple(node.id for node in _all(ast.parse(catalogue)).elts if isinstance(node, ast.Name))
+    """The names in ``NAMES``."""
+    return tuple(str(node.value) for node in _names(ast.parse(catalogue)).elts if isinstance(node, ast.Constant))
 
 
 def with_name(catalogue: str, name: str) -> str:
-    """The catalogue's text with the use case imported and in ``ALL``; the same text if it is there already.
+    """The catalogue's text with the use case in ``NAMES``; the same text if it is there already.
 
     Raises:
         UsageError: The text has another shape than it should.
     """
-    constant = name.upper()
-    tree = ast.parse(catalogue)
-    found = _all(tree)
-    if constant in listed(catalogue):
-        return catalogue
-    lines = _with_all(catalogue.splitlines(), found, [*listed(catalogue), constant])
-    line = f"from pipeline.usecases.{name} import {constant}"
-    ours = [
-        node for node in tree.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline")
-    ]
-    if not ours or any(node.lineno > found.lineno for node in ours):
-        raise _odd()
-    before = [node for node in ours if in_order(node.module or "") < in_order(f"pipeline.usecases.{name}")]
-    at = (before[-1].end_lineno or before[-1].lineno) if before else ours[0].lineno - 1
-    lines.insert(at, line)
-    made = "\n".join(lines) + "\n"
-    if constant not in listed(made):
-        raise _odd()
-    return made
+    names = listed(catalogue)
+    return catalogue if name in names else _with_names(catalogue, [*names, name])
 
 
 def without_name(catalogue: str, name: str) -> str:
-    """The catalogue's text with the use case neither imported nor in ``ALL``; the inverse of :func:`with_name`.
+    """The catalogue's text without the use case in ``NAMES``; the inverse of :func:`with_name`.
 
     Raises:
-        UsageError: Its import is no line of its own.
+        UsageError: The text has another shape than it should.
     """
-    constant, tree = name.upper(), ast.parse(catalogue)
-    ours = [node for node in tree.body if isinstance(node, ast.ImportFrom) and _imports(node, name)]
-    if len(ours) != 1 or [alias.name for alias in ours[0].names] != [constant]:
-        raise _odd()
-    names = [one for one in listed(catalogue) if one != constant]
-    lines = _with_all(catalogue.splitlines(), _all(tree), names)
-    del lines[ours[0].lineno - 1 : ours[0].end_lineno]
-    return "\n".join(lines) + "\n"
+    return _with_names(catalogue, [other for other in listed(catalogue) if other != name])
 
 
-def _with_all(lines: list[str], found: ast.Tuple, names: list[str]) -> list[str]:
-    """The lines with these names in ``ALL``, which stands after the imports."""
-    first, last = found.lineno - 1, (found.end_lineno or found.lineno) - 1
-    head, tail = lines[first][: found.col_offset], lines[last][found.end_col_offset or 0 :]
-    one = f"{head}({', '.join(names)}{',' if len(names) == 1 else ''}){tail}"
-    there = [one] if len(one) <= _WIDTH else [f"{head}(", *(f"    {name}," for name in names), f"){tail}"]
-    return [*lines[:first], *there, *lines[last + 1 :]]
+def _with_names(catalogue: str, names: list[str]) -> str:
+    lines, held = catalogue.splitlines(), _names(ast.parse(catalogue))
+    first, last = held.lineno - 1, (held.end_lineno or held.lineno) - 1
+    head, tail = lines[first][: held.col_offset], lines[last][held.end_col_offset or 0 :]
+    quoted = [f'"{name}"' for name in names]
+    one = f"{head}({', '.join(quoted)}{',' if len(names) == 1 else ''}){tail}"
+    there = [one] if len(one) <= _WIDTH else [f"{head}(", *(f"    {name}," for name in quoted), f"){tail}"]
+    return "\n".join([*lines[:first], *there, *lines[last + 1 :]]) + "\n"
 
 
-def _imports(node: ast.ImportFrom, name: str) -> bool:
-    return node.module == f"pipeline.usecases.{name}"
-
-
-def in_order(module: str) -> list[tuple[int, str]]:
-    """What imports are sorted by: numbers in names by their value, as the linter wants it."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", module)]
-
-
-def _all(tree: ast.Module) -> ast.Tuple:
+def _names(tree: ast.Module) -> ast.Tuple:
     for node in tree.body:
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.value, ast.Tuple):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
             continue
-        named = isinstance(node.target, ast.Name) and node.target.id == "ALL"
-        if named and all(isinstance(one, ast.Name) for one in node.value.elts):
+        named = [target.id for target in node.targets if isinstance(target, ast.Name)] == ["NAMES"]
+        if named and all(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in node.value.elts):
             return node.value
-    raise _odd()
-
-
-def _odd() -> UsageError:
-    return UsageError(
-        "pipeline/usecases/__init__.py has no line 'ALL: tuple[Usecase, ...] = (…)' of plain names after its imports, "
-        "so nothing was added to it; bring it back to that shape",
+    raise UsageError(
+        "pipeline/usecases/__init__.py has no line 'NAMES = (…)' of names in quotes, so nothing was added to it; bring "
+        "it back to that shape",
         "CATALOGUE",
     )
 

@@ -1,4 +1,4 @@
-"""Everything put in its place at once: before, beside its place; then a few renames, the name in ``ALL`` the last.
+"""Everything put in its place at once: before, beside its place; then a few renames, the name in ``NAMES`` the last.
 
 Whatever stops it, the catalogue names no use case that is not there whole, and nothing of a person's is lost.
 """
