@@ -183,9 +183,9 @@ def _words(columns: Iterable[str]) -> str:
     return f"concat_ws(' ', {', '.join(f'CAST({_quoted(column)} AS VARCHAR)' for column in columns)})"
 
 
-def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
+def _selected(usecase: Usecase, features: Any, days: Days) -> Any:
     """The features' relation cut to ``days``, sorted, with types that do not depend on what the data happen to be."""
-    types = dict(zip(made.columns, map(str, made.types), strict=True))
+    types = dict(zip(features.columns, map(str, features.types), strict=True))
     wanted = ("day", *usecase.unit, "predicted_at", *usecase.inputs, usecase.kind.target, "unlabelled")
     missing = [name for name in (*wanted, *usecase.block, *usecase.slices, *usecase.keys) if name not in types]
     if missing:
@@ -205,7 +205,7 @@ def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
     columns |= {f"key {name}": _words([name]) for name in usecase.keys}
     for name in usecase.inputs:
         columns[f"input {name}"] = _quoted(name) if types[name] == "VARCHAR" else f"CAST({_quoted(name)} AS DOUBLE)"
-    chosen = made.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'")
+    chosen = features.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'")
     projected = chosen.project(", ".join(f"{value} AS {_quoted(name)}" for name, value in columns.items()))
     return projected.order("day, key")
 

@@ -68,7 +68,7 @@ class GxChecker:
         if len(frames) > 1:
             by_row, by_table = split(suite["expectations"])
             known: dict[str, tuple[Finding, ...]] = {}
-            for day, (held, blank) in self._held({**suite, "expectations": by_row}, frames).items():
+            for day, (held, blank) in self._days_held({**suite, "expectations": by_row}, frames).items():
                 alike = sameness(by_table, frames[day])
                 if by_table and alike not in known:
                     known[alike] = self._judged(table, {**suite, "expectations": by_table}, frames[day])
@@ -79,7 +79,7 @@ class GxChecker:
             for day in days
         }
 
-    def _held(self, suite: Mapping[str, Any], frames: Mapping[date, Any]) -> dict[date, tuple[int, int]]:
+    def _days_held(self, suite: Mapping[str, Any], frames: Mapping[date, Any]) -> dict[date, tuple[int, int]]:
         """The days on which all expectations of single rows hold: how many do, how many had nothing to judge."""
         if not suite["expectations"]:
             return dict.fromkeys(frames, (0, 0))

@@ -95,7 +95,7 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
     records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
     _check_last(total, broken, data, subject, whole, len(names))
     return RawCells(
-        columns={name: _one(read[name]) for name in declared},
+        columns={name: _one_chunk(read[name]) for name in declared},
         records=records,
         total=total,
         locate=_csv_locator(data),
@@ -133,7 +133,7 @@ def _csv_header(table: Table, data: bytes, subject: Subject) -> list[str]:
     return names
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 

@@ -69,15 +69,15 @@ class SqlLedger:
         """
         try:
             with self._transaction(entry.usecase) as connection:
-                if not self._there(connection, entry):
+                if not self._is_written(connection, entry):
                     connection.execute(sa.insert(PROMOTIONS).values(**_values(entry)))
         except IntegrityError as error:
             # Somebody wrote between the look and the line who did not ask for the lock: no ledger of ours.
             with self._transaction() as connection:
-                if not self._there(connection, entry):
+                if not self._is_written(connection, entry):
                     raise UnavailableError(f"epoch {entry.epoch} of {entry.usecase} could not be written") from error
 
-    def _there(self, connection: sa.Connection, entry: Entry) -> bool:
+    def _is_written(self, connection: sa.Connection, entry: Entry) -> bool:
         """Whether this very line is there already; a ConflictError if it can't be added."""
         of_usecase = PROMOTIONS.c.usecase == entry.usecase
         taken = connection.execute(

@@ -44,7 +44,7 @@ class Versions:
         note = cut_at_a_line(tags.pop("note", ""), NOTE_LIMIT)
         question = tags.pop("question", "")
         tags = {name: cut(value, TAG_LIMIT) for name, value in tags.items()} | {KEY: key, "sha256": sha256}
-        versions = self._of(usecase, key)
+        versions = self._versions_of(usecase, key)
         if not versions:
             self._registered_model(usecase, question)
             model = self._logged_model(usecase, key, run, data, sha256, tags, example)
@@ -52,7 +52,7 @@ class Versions:
             client.create_model_version(
                 usecase, place, run, tags, description=note or None, await_creation_for=10, model_id=model
             )
-            versions = self._of(usecase, key)
+            versions = self._versions_of(usecase, key)
         first, *doubles = versions
         if first.tags.get("sha256") != sha256:
             raise ConflictError(
@@ -124,7 +124,7 @@ class Versions:
             return str(self._client.get_logged_model(uri.removeprefix("models:/")).artifact_location)
         return uri
 
-    def _of(self, usecase: str, key: str) -> list[ModelVersion]:
+    def _versions_of(self, usecase: str, key: str) -> list[ModelVersion]:
         versions = self._client.search_model_versions(f"name = '{usecase}' AND tags.`{KEY}` = '{key}'", max_results=100)
         return sorted(versions, key=lambda one: int(one.version))
 

@@ -223,7 +223,7 @@ class Bucket:
     def _translated(self, error: ClientError) -> PipelineError:
         return self._answered(str(error.response["Error"].get("Code", "")), error.operation_name)
 
-    def _answered(self, code: str, asked: str) -> PipelineError:
+    def _answered(self, code: str, operation: str) -> PipelineError:
         """What the storage answered. Its own words are not repeated: they name keys."""
         address = self.address
         if code == "NoSuchBucket":
@@ -248,12 +248,12 @@ class Bucket:
             )
         if code == "NotImplemented":
             return UsageError(
-                f"{address.endpoint} can't do what is asked of it ({asked}: {code}); use storage with "
+                f"{address.endpoint} can't do what is asked of it ({operation}: {code}); use storage with "
                 f"conditional writes, or name a folder in PIPELINE_STORE",
                 "CONDITIONS",
             )
         return UnavailableError(
-            f"{address.endpoint} could not do what was asked of it ({asked}: {code or 'no reason'}); "
+            f"{address.endpoint} could not do what was asked of it ({operation}: {code or 'no reason'}); "
             f"see that it is well and has room, and try again",
             "STORAGE",
         )

@@ -47,11 +47,11 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
 def verdict_headline(verdict: Verdict) -> str:
     """What was decided, before anybody has done anything about it."""
     if verdict.decision == "hold":
-        return fit("Hold: ", _held(verdict))
+        return fit("Hold: ", _hold_forms(verdict))
     if verdict.decision == "start":
         who = verdict.challenger.recipe if verdict.challenger else "nobody"
         return fit("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])
-    return fit("Promote ", _promoted(verdict, "in place of"))
+    return fit("Promote ", _promotion_forms(verdict, "in place of"))
 
 
 def why_in_one_line(verdict: Verdict) -> str:
@@ -72,7 +72,7 @@ def _forms(outcome: str, reason: str, verdict: Verdict, judged_only: bool) -> li
     """What may stand behind the outcome, the fullest first."""
     challenger = verdict.challenger
     if verdict.decision == "hold" or challenger is None:
-        return _held(verdict)
+        return _hold_forms(verdict)
     if verdict.decision == "start":
         will = "would be" if judged_only else "is"
         return [
@@ -81,15 +81,15 @@ def _forms(outcome: str, reason: str, verdict: Verdict, judged_only: bool) -> li
             f"the baseline {will} the first champion",
         ]
     if judged_only:
-        return _promoted(verdict, "would replace")
+        return _promotion_forms(verdict, "would replace")
     if outcome == "declined":
-        plain = _promoted(verdict, "does not replace")[1:]
+        plain = _promotion_forms(verdict, "does not replace")[1:]
         return [f"{plain[0]}; {reason}", f"{plain[0]}; {first_clause(reason)}", *plain]
     if outcome == "held":
         who, before = _sides(challenger, verdict.champion)
         late = f"{who} passed too late to replace {before}"
         return [f"{late}; a newer decision stands", late, f"{who} passed too late", "the winner passed too late"]
-    return _promoted(verdict, "in place of")
+    return _promotion_forms(verdict, "in place of")
 
 
 def _sides(challenger: Contestant, champion: Contestant | None) -> tuple[str, str]:
@@ -101,7 +101,7 @@ def _sides(challenger: Contestant, champion: Contestant | None) -> tuple[str, st
     return f"a fresh {challenger.recipe}", f"version {champion.version}" if champion.version else "the old one"
 
 
-def _promoted(verdict: Verdict, verb: str) -> list[str]:
+def _promotion_forms(verdict: Verdict, verb: str) -> list[str]:
     challenger = verdict.challenger or Contestant("", "nobody", "")
     who, before = _sides(challenger, verdict.champion)
     plain = f"{who} {verb} {before}"
@@ -114,7 +114,7 @@ def _than(relative: float) -> str:
     return "the same" if relative == 0 else change(relative)
 
 
-def _held(verdict: Verdict) -> list[str]:
+def _hold_forms(verdict: Verdict) -> list[str]:
     challenger, stops = verdict.challenger, _stops(verdict)
     if challenger is None or not stops:
         last = "no candidate was fitted" if challenger is None else _NOBODY

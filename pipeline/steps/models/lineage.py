@@ -82,7 +82,7 @@ class Lineage:
         note = self._note(model)
         if self.world.files.exists(note):
             return Candidate.from_dict(self._read(note))
-        units = self._of(days)
+        units = self._units_of(days)
         labelled_days = np.unique(units.days)
         if len(labelled_days) < recipe.at_least:
             return f"{len(labelled_days)} of at least {recipe.at_least} labelled days in {days}"
@@ -111,7 +111,7 @@ class Lineage:
         if self.world.files.exists(note):
             resampled_file = self._read(note)
         else:
-            units = self._of(days)
+            units = self._units_of(days)
             resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
             estimator = fitted(recipe, recipe.seed + 1, units, resample)
             file, sha256 = self.world.models.save(self._folder, estimator)
@@ -135,7 +135,7 @@ class Lineage:
             return self._read(note)
         return document
 
-    def _of(self, days: Days) -> Units:
+    def _units_of(self, days: Days) -> Units:
         units = self.units()
         return units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
 

@@ -163,12 +163,12 @@ class BlockLosses:
 
     def model_of(self, recipe: str, day: date, definition: str) -> str | None:
         """The model of the recipe's fresh fit of a day; None where none was scored, or another declaration of it."""
-        scored = self._of(recipe).get(day)
+        scored = self._losses_of(recipe).get(day)
         return scored.model if scored is not None and scored.definition == definition else None
 
     def head_to_head(self, champion: str, recipe: str, definition: str, since: date) -> PairedDays:
         """The champion (a model) and the recipe's fresh fits, on the days after ``since``."""
-        champions, fresh = self._of(CHAMPION), self._of(recipe)
+        champions, fresh = self._losses_of(CHAMPION), self._losses_of(recipe)
         return PairedDays.of(
             _pair(day, champions[day], fresh[day])
             for day in self._days(since)
@@ -190,10 +190,10 @@ class BlockLosses:
 
     def ageing(self, recipe: str, definition: str) -> tuple[PairedDays, ...]:
         """The recipe's older fits and its fresh ones, for each age."""
-        fresh = self._of(recipe)
+        fresh = self._losses_of(recipe)
 
         def days(age: int) -> Iterator[PairedDay | None]:
-            for day, old in self._of(recipe, age).items():
+            for day, old in self._losses_of(recipe, age).items():
                 if day in fresh and old.definition == fresh[day].definition == definition:
                     yield _pair(day, old, fresh[day])
 
@@ -201,9 +201,9 @@ class BlockLosses:
 
     def _served(self, day: date, serving: tuple[str, str], challenger: tuple[str, str]) -> PairedDay | None:
         sides = []
-        ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (serving, challenger))]
+        ages = [age for age in AGES if all(day in self._losses_of(name, age) for name, _ in (serving, challenger))]
         for name, definition in (serving, challenger):
-            scored = [self._of(name, age)[day] for age in ages]
+            scored = [self._losses_of(name, age)[day] for age in ages]
             if not scored or any(
                 fit_losses.definition != definition or not _alike(fit_losses, scored[0]) for fit_losses in scored
             ):
@@ -211,7 +211,7 @@ class BlockLosses:
             sides.append(scored[0]._replace(losses=np.mean([fit_losses.losses for fit_losses in scored], axis=0)))
         return _pair(day, *sides)
 
-    def _of(self, contestant: str, age: int = 0) -> Mapping[date, _Losses]:
+    def _losses_of(self, contestant: str, age: int = 0) -> Mapping[date, _Losses]:
         return self.scored.get((contestant, age), {})
 
     def _days(self, since: date) -> list[date]:
