@@ -75,8 +75,8 @@ The same without Airflow: `.venv/bin/python -m pipeline rollback <use case> --to
         """Writes the promotion ledger's next line, then points MLflow's aliases where it says."""
         end_with_supervisor()
         with one_sentence("roll_back"):
-            asked = get_current_context()["params"]
-            usecase, to, why, hold_days = find(asked["usecase"]), asked["to"], asked["why"], asked["hold_days"]
+            params = get_current_context()["params"]
+            usecase, to, why, hold_days = find(params["usecase"]), params["to"], params["why"], params["hold_days"]
             return steps.rollback.rollback(usecase, world(), to, why, user(), now(), hold_days).to_dict()
 
     roll_back()
@@ -115,8 +115,8 @@ The same without Airflow: `.venv/bin/python -m pipeline lift <use case> --recipe
         """Writes the promotion ledger's next line: the hold is over, and who says so."""
         end_with_supervisor()
         with one_sentence("lift_hold"):
-            asked = get_current_context()["params"]
-            usecase, recipe, why = find(asked["usecase"]), asked["recipe"], asked["why"]
+            params = get_current_context()["params"]
+            usecase, recipe, why = find(params["usecase"]), params["recipe"], params["why"]
             return steps.rollback.lift(usecase, world(), recipe, why, user(), now()).to_dict()
 
     lift_hold()
@@ -180,16 +180,16 @@ team's stack with `docker compose exec airflow-worker python` in the place of `.
         """Fits what is not kept yet, replays the policies, and keeps the run in MLflow with its page."""
         end_with_supervisor()
         with one_sentence("replay"):
-            asked = get_current_context()["params"]
-            policies = (asked["policies"] or "").splitlines()
+            params = get_current_context()["params"]
+            policies = (params["policies"] or "").splitlines()
             return getattr(steps, "replaying.record").replay_and_keep(  # type: ignore[no-any-return]
-                find(asked["usecase"]),
-                asked["from"],
-                asked["to"],
+                find(params["usecase"]),
+                params["from"],
+                params["to"],
                 world(),
                 policies,
-                search=bool(asked["search"]),
-                workers=asked["workers"],
+                search=bool(params["search"]),
+                workers=params["workers"],
             )
 
     replay()

@@ -60,16 +60,16 @@ class Approval(HITLOperator):
             log.info("Nobody answered within %g h.", self.usecase.promotion.deadline_hours)
             return {"said": "nothing", "by": ""}
         answer = super().execute_complete(context, event)
-        said, by = answer["chosen_options"][0], (answer["responded_by_user"] or {}).get("name") or ""
-        log.info("%s, says %s.", said, by or "nobody")
-        return {"said": said, "by": by}
+        option, by = answer["chosen_options"][0], (answer["responded_by_user"] or {}).get("name") or ""
+        log.info("%s, says %s.", option, by or "nobody")
+        return {"said": option, "by": by}
 
 
 def answered(usecase: Usecase, answer: Mapping[str, str] | None) -> Answer:
     """What was said, for whoever promotes: silence and an answer without a name promote nothing."""
-    said, by = (answer or {}).get("said", "nothing"), (answer or {}).get("by", "")
-    if said == Approval.APPROVE and by:
+    option, by = (answer or {}).get("said", "nothing"), (answer or {}).get("by", "")
+    if option == Approval.APPROVE and by:
         return Answer(True, by)
-    if said == Approval.REJECT:
+    if option == Approval.REJECT:
         return Answer(False, by, "declined in Airflow")
     return Answer(False, "", f"nobody answered within {usecase.promotion.deadline_hours:g} h")

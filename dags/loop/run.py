@@ -185,13 +185,13 @@ def world() -> World:
 @contextmanager
 def _logged(label: str, total: int) -> Iterator[Callable[[], None]]:
     """A line every half minute: a log that tells of each part done hides the one line that matters."""
-    done, said = 0, monotonic()
+    done, last_said = 0, monotonic()
 
     def tick() -> None:
-        nonlocal done, said
+        nonlocal done, last_said
         done += 1
-        if monotonic() - said >= 30:
-            said = monotonic()
+        if monotonic() - last_said >= 30:
+            last_said = monotonic()
             log.info("%s: %d of %d", label, done, total)
 
     yield tick

@@ -102,8 +102,8 @@ def tell(usecase: Usecase, made: Record | None) -> None:
             log.warning("no link to the page: %s", down)  # what was done is done, and stands
     _PAGES[context["dag_run"].run_id, context["ti"].task_id] = page
     if isinstance(made, DayOutcome):
-        told = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
-        context["ti"].xcom_push(key=TOLD, value={**told, "page": page})
+        note_fields = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
+        context["ti"].xcom_push(key=TOLD, value={**note_fields, "page": page})
 
 
 def new_champion() -> EmptyOperator:
@@ -185,7 +185,7 @@ def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **
             with one_sentence(f"{usecase.name}: {body.__name__}"):
                 take_turn(usecase, first=first)
                 try:
-                    made = body(*args, **kwargs)
+                    record = body(*args, **kwargs)
                 except PipelineError as error:
                     give_up(usecase, which, error, again=comes_again())
                     raise
@@ -193,12 +193,12 @@ def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **
                     if not (isinstance(error, AirflowException | AirflowRuntimeError) and comes_again()):
                         give_up(usecase, which, error, again=False)
                     raise
-            for said in ("outcome", "decision", "reason", "note"):
-                if text := getattr(made, said, ""):
-                    log.info("%s: %s", said, text)
-            tell(usecase, made)
-            handed = made.to_dict()
-            if isinstance(made, DayOutcome) and made.outcome not in ("promoted", "started"):
+            for name in ("outcome", "decision", "reason", "note"):
+                if text := getattr(record, name, ""):
+                    log.info("%s: %s", name, text)
+            tell(usecase, record)
+            handed = record.to_dict()
+            if isinstance(record, DayOutcome) and record.outcome not in ("promoted", "started"):
                 # What a task hands on is not written down when it ends like this.
                 get_current_context()["ti"].xcom_push(key="return_value", value=handed)
                 raise DownstreamTasksSkipped(tasks=[NEW_CHAMPION])

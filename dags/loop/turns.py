@@ -60,8 +60,8 @@ class AirflowRuns:
         from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.comms import GetPreviousDagRun
 
-        asked = GetPreviousDagRun(dag_id=self.dag, logical_date=moment, state=state)
-        return task_runner.SUPERVISOR_COMMS.send(msg=asked).dag_run
+        request = GetPreviousDagRun(dag_id=self.dag, logical_date=moment, state=state)
+        return task_runner.SUPERVISOR_COMMS.send(msg=request).dag_run
 
     def running(self, run: str) -> bool:  # noqa: D102
         return bool(self.ti.get_dr_count(self.dag, run_ids=[run], states=["running"]))
@@ -78,12 +78,12 @@ def ahead(runs: Runs, kind: str, moment: datetime) -> list[str]:
     waits for ever.
     """
     busy = (run.run_id for run in dated(runs, moment, "running") if not asks_person(runs.tasks(run.run_id)))
-    found = list(islice(busy, FEW))
+    earlier = list(islice(busy, FEW))
     if kind != BACKFILL:
         queued = next((run for run in dated(runs, moment, "queued") if kind_of(run) == BACKFILL), None)
         if queued is not None and not overtaken(runs, queued):
-            found.append(queued.run_id)
-    return found
+            earlier.append(queued.run_id)
+    return earlier
 
 
 def dated(runs: Runs, moment: datetime, state: str) -> Iterator[Any]:

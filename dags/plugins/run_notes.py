@@ -47,18 +47,18 @@ def write(dag_run: Any) -> None:
     session = object_session(dag_run)
     if session is None:
         return
-    asked = (
+    query = (
         select(XComModel.value)
         .where(XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == TOLD)
         .order_by(XComModel.timestamp.desc())
         .limit(1)
     )
-    value = session.scalars(asked).first()
+    value = session.scalars(query).first()
     if value is None:
         return
-    told = json.loads(value) if isinstance(value, str) else value
-    if isinstance(told, dict):
-        dag_run.note = note_of(told)
+    note_fields = json.loads(value) if isinstance(value, str) else value
+    if isinstance(note_fields, dict):
+        dag_run.note = note_of(note_fields)
 
 
 @hookimpl

@@ -189,22 +189,24 @@ class _Docstrings(ast.NodeTransformer):
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    made = _Docstrings().visit(tree)
-    assert isinstance(made, ast.Module)  # noqa: S101
+    bare_tree = _Docstrings().visit(tree)
+    assert isinstance(bare_tree, ast.Module)  # noqa: S101
     # A type that nobody computes with is no part of what is computed.
-    made.body = [node for node in made.body if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")]
-    return made
+    bare_tree.body = [
+        node for node in bare_tree.body if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+    ]
+    return bare_tree
 
 
 @cache
 def _versions(names: tuple[str, ...]) -> list[tuple[str, str]]:
     """Distribution to its version, of modules or distributions by name; what is not installed has none."""
     by_module = metadata.packages_distributions()
-    found: dict[str, str] = {}
+    version_by_distribution: dict[str, str] = {}
     for name in names:
         for distribution in by_module.get(name, [name]):
             try:
-                found[distribution.lower()] = metadata.version(distribution)
+                version_by_distribution[distribution.lower()] = metadata.version(distribution)
             except metadata.PackageNotFoundError:
-                found[distribution.lower()] = ""
-    return sorted(found.items())
+                version_by_distribution[distribution.lower()] = ""
+    return sorted(version_by_distribution.items())

@@ -57,8 +57,8 @@ class DuckEngine:
             for setting, value in self._settings.items():
                 connection.execute(f"SET {setting} = '{value}'")
             frames = {name: nw.from_native(connection.from_arrow(table)) for name, table in rows.items()}
-            made = usecase.features(known(usecase, frames)).to_native()
-            table = _selected(usecase, made, days).to_arrow_table()
+            features = usecase.features(known(usecase, frames)).to_native()
+            table = _selected(usecase, features, days).to_arrow_table()
         return _units(usecase, table, expected=_count(rows[usecase.feeds[0].name], days))
 
     def tables(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Tables:
@@ -94,10 +94,10 @@ class DuckEngine:
         parts = {day: part.drop_columns(["day"]) for day, part in _split(snapshots).items()}
         copies = [_typed(table, snapshots.slice(0, 0))]
         for day in reach:
-            held = max((one for one in taken if one <= day), default=None)
+            snapshot_day = max((before for before in taken if before <= day), default=None)
             # A snapshot without rows is a snapshot: nothing is known on such a day.
-            if held in parts:
-                part = parts[held]
+            if snapshot_day in parts:
+                part = parts[snapshot_day]
                 copies.append(
                     part.append_column("day", pa.array([day] * len(part), pa.date32())).select(copies[0].column_names)
                 )
@@ -183,9 +183,9 @@ def _words(columns: Iterable[str]) -> str:
     return f"concat_ws(' ', {', '.join(f'CAST({_quoted(column)} AS VARCHAR)' for column in columns)})"
 
 
-def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
+def _selected(usecase: Usecase, features: Any, days: Days) -> Any:
     """The features' relation cut to ``days``, sorted, with types that do not depend on what the data happen to be."""
-    types = dict(zip(made.columns, map(str, made.types), strict=True))
+    types = dict(zip(features.columns, map(str, features.types), strict=True))
     wanted = ("day", *usecase.unit, "predicted_at", *usecase.inputs, usecase.kind.target, "unlabelled")
     missing = [name for name in (*wanted, *usecase.block, *usecase.slices, *usecase.keys) if name not in types]
     if missing:
@@ -205,7 +205,7 @@ def _selected(usecase: Usecase, made: Any, days: Days) -> Any:
     columns |= {f"key {name}": _words([name]) for name in usecase.keys}
     for name in usecase.inputs:
         columns[f"input {name}"] = _quoted(name) if types[name] == "VARCHAR" else f"CAST({_quoted(name)} AS DOUBLE)"
-    chosen = made.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'")
+    chosen = features.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'")
     projected = chosen.project(", ".join(f"{value} AS {_quoted(name)}" for name, value in columns.items()))
     return projected.order("day, key")
 
@@ -228,10 +228,10 @@ def _units(usecase: Usecase, table: pa.Table, expected: int) -> Units:
     unlabelled = _strings(table, "unlabelled")
     silent = np.flatnonzero(np.isnan(labels) != (unlabelled != ""))
     if len(silent):
-        one = silent[0]
+        first_silent = silent[0]
         raise RefusedError(
-            f"{what} give {len(silent)} units neither a label nor a reason why not, or both, such as {keys[one]} on "
-            f"{days[one]}",
+            f"{what} give {len(silent)} units neither a label nor a reason why not, or both, such as "
+            f"{keys[first_silent]} on {days[first_silent]}",
             "LABEL",
         )
     if table["predicted at"].null_count:
@@ -254,21 +254,22 @@ def _labels(usecase: Usecase, table: pa.Table, keys: Any, days: Any) -> np.ndarr
     """The labels as numbers, NaN where there is none; a word is told by its place among the kind's classes."""
     import pyarrow as pa
 
-    kind, found = usecase.kind, table["label"]
-    told: list[Any] = found.to_pylist()
-    if pa.types.is_floating(found.type):
-        labels = np.asarray(found.to_numpy(), dtype=np.float64)
+    kind, column = usecase.kind, table["label"]
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        labels = np.asarray(column.to_numpy(), dtype=np.float64)
         stray = ~np.isnan(labels) & ~kind.possible(labels)
     else:
         numbers = {word: float(number) for number, word in enumerate(kind.classes)}
-        labels = np.array([math.nan if word is None else numbers.get(word, math.nan) for word in told])
-        stray = np.array([word is not None and word not in numbers for word in told], dtype=np.bool_)
+        labels = np.array([math.nan if word is None else numbers.get(word, math.nan) for word in values])
+        stray = np.array([word is not None and word not in numbers for word in values], dtype=np.bool_)
     if stray.any():
-        one = int(np.flatnonzero(stray)[0])
+        first_stray = int(np.flatnonzero(stray)[0])
         can_be = f"one of {', '.join(kind.classes)}" if kind.classes else "what its kind can have"
         raise RefusedError(
             f"the label '{kind.target}' of {int(stray.sum())} units of use case '{usecase.name}' is not {can_be}, "
-            f"such as {told[one]!r} of {keys[one]} on {days[one]}; deliver it corrected, or declare what it can be",
+            f"such as {values[first_stray]!r} of {keys[first_stray]} on {days[first_stray]}; deliver it "
+            f"corrected, or declare what it can be",
             "LABEL",
         )
     return labels

@@ -16,13 +16,13 @@ from pipeline.core.tables import Feed, Table
 
 def content_of(rows: Rows) -> str:
     """SHA-256 of the columns by name and of the values in the order given. Chunks and spare bits do not matter."""
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name in sorted(rows.column_names):
         column = rows[name]
-        made.update(f"{name}\0{column.type}\0{len(column)}\0".encode())
+        hasher.update(f"{name}\0{column.type}\0{len(column)}\0".encode())
         for part in _canonical(column):
-            made.update(part)
-    return made.hexdigest()
+            hasher.update(part)
+    return hasher.hexdigest()
 
 
 def _canonical(column: pa.ChunkedArray) -> list[bytes]:

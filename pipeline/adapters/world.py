@@ -73,8 +73,14 @@ def nothing_kept() -> str:
         check_address(uri, root / "mlflow")  # what is wrong with it is said first: it is what was asked for
     if os.environ.get("PIPELINE_LEDGER") or (root / "store").is_dir():
         return ""
-    named = "named by PIPELINE_HOME" if os.environ.get("PIPELINE_HOME") else "the default: PIPELINE_HOME is not set"
-    return f"there is no home at {root} ({named})" if not root.is_dir() else f"nothing was run yet in {root} ({named})"
+    where_from = (
+        "named by PIPELINE_HOME" if os.environ.get("PIPELINE_HOME") else "the default: PIPELINE_HOME is not set"
+    )
+    return (
+        f"there is no home at {root} ({where_from})"
+        if not root.is_dir()
+        else f"nothing was run yet in {root} ({where_from})"
+    )
 
 
 def _day(name: str, default: date | None) -> date | None:
@@ -121,11 +127,11 @@ def links() -> dict[str, str]:
 def code() -> str:
     """Digest of the package's source, for whoever asks later what judged a day."""
     root = Path(__file__).parents[1]
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        made.update(path.relative_to(root).as_posix().encode())
-        made.update(path.read_bytes())
-    return made.hexdigest()
+        hasher.update(path.relative_to(root).as_posix().encode())
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()
 
 
 @contextmanager
@@ -173,9 +179,9 @@ def world(progress: Progress | None = None) -> World:
     # (That fits are the same to the last bit is seen to in steps/models/threads.py.)
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
-    root, kept = home(), store()
-    tables = DeltaStore(kept)
-    files = LocalFiles(kept / "files") if isinstance(kept, Path) else BucketFiles(kept)
+    root, store_place = home(), store()
+    tables = DeltaStore(store_place)
+    files = LocalFiles(store_place / "files") if isinstance(store_place, Path) else BucketFiles(store_place)
     return World(
         landing=FolderLanding(landing()),
         store=tables,

@@ -40,34 +40,34 @@ def explain(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.steps import explain as step
 
     day = args.day.isoformat()
-    found = step.explain(usecase, day, world(), args.digest)
-    if found.verdict is None and (found.line is None or found.line.outcome not in ("refused", "failed")):
-        raise UsageError(f"{usecase.name} {day}: {found.gone}", "MISSING")
-    if found.verdict is not None and args.recipe and args.recipe not in found.verdict.findings:
-        judged = ", ".join(found.verdict.findings) or "nobody"
+    explained = step.explain(usecase, day, world(), args.digest)
+    if explained.verdict is None and (explained.line is None or explained.line.outcome not in ("refused", "failed")):
+        raise UsageError(f"{usecase.name} {day}: {explained.gone}", "MISSING")
+    if explained.verdict is not None and args.recipe and args.recipe not in explained.verdict.findings:
+        judged = ", ".join(explained.verdict.findings) or "nobody"
         raise UsageError(f"{usecase.name} {day}: '{args.recipe}' was not judged that day; judged: {judged}", "RECIPE")
-    where = _where(usecase.name, day, found)
+    where = _where(usecase.name, day, explained)
     if args.json:
-        told = (found.line, found.verdict, found.digest, found.findings, found.gone)
-        show_json(explained_document(usecase.name, day, *told, where))
-    elif found.verdict is not None:
-        show(verdict_explained(found.verdict, found.line, args.recipe, where))
-    elif found.line is not None:
-        show(refusal_explained(found.line, found.findings, found.gone, where))
+        parts = (explained.line, explained.verdict, explained.digest, explained.findings, explained.gone)
+        show_json(explained_document(usecase.name, day, *parts, where))
+    elif explained.verdict is not None:
+        show(verdict_explained(explained.verdict, explained.line, args.recipe, where))
+    elif explained.line is not None:
+        show(refusal_explained(explained.line, explained.findings, explained.gone, where))
     return 0
 
 
-def _where(usecase: str, day: str, found: Explained) -> list[tuple[str, str]]:
+def _where(usecase: str, day: str, explained: Explained) -> list[tuple[str, str]]:
     """What of the day lies where."""
-    where = [("page", _place(found.page))] if found.page else []
-    run = found.line.run if found.line is not None else ""
-    report = [("validation report", _place(found.report))] if found.report else []
+    where = [("page", _place(explained.page))] if explained.page else []
+    run = explained.line.run if explained.line is not None else ""
+    report = [("validation report", _place(explained.report))] if explained.report else []
     runs = [("MLflow run", f"{run} ({day} {usecase})")] if run else []
-    if found.verdict is None:
+    if explained.verdict is None:
         return [*report, *runs]
-    where += [*runs, *report, ("verdict", found.digest)]
-    if found.verdict.measured:
-        where.append(("to reach it again", f"python -m pipeline recompute {usecase} {day} --digest {found.digest}"))
+    where += [*runs, *report, ("verdict", explained.digest)]
+    if explained.verdict.measured:
+        where.append(("to reach it again", f"python -m pipeline recompute {usecase} {day} --digest {explained.digest}"))
     return where
 
 
@@ -76,16 +76,16 @@ def recompute(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.adapters.world import world
     from pipeline.steps import recompute as step
 
-    made = step.recompute(usecase, args.day.isoformat(), world(), args.digest)
-    print(f"{usecase.name} {args.day}: {made.sentence}")
-    for line in made.differs[1:10]:
+    recomputed = step.recompute(usecase, args.day.isoformat(), world(), args.digest)
+    print(f"{usecase.name} {args.day}: {recomputed.sentence}")
+    for line in recomputed.differs[1:10]:
         print(f"  {line}")
-    return 2 if made.missing else 0 if made.same else 1
+    return 2 if recomputed.missing else 0 if recomputed.same else 1
 
 
 def _place(name: str) -> str:
     """Where a file of the file store lies, as far as it lies on this machine."""
     from pipeline.adapters.world import store
 
-    kept = store()
-    return str(kept / "files" / name) if isinstance(kept, Path) else f"{name} in the store"
+    store_place = store()
+    return str(store_place / "files" / name) if isinstance(store_place, Path) else f"{name} in the store"

@@ -22,10 +22,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, act: object, text: str, reads: bool = True) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
-        made.set_defaults(act=act, reads=reads)
-        made.add_argument("usecase", help=known)
-        return made
+        parser = commands.add_parser(name, help=text, description=text)
+        parser.set_defaults(act=act, reads=reads)
+        parser.add_argument("usecase", help=known)
+        return parser
 
     daily = command("run", run.run, "run one data day, or several oldest first, from files to verdict", reads=False)
     daily.add_argument("--day", type=_day, help="the data day")
@@ -34,11 +34,11 @@ def parser() -> argparse.ArgumentParser:
     daily.add_argument("--recipes", type=_names, default=(), help="only these recipes, by comma")
     daily.add_argument("--judge-only", action="store_true", help="judge, but promote nothing")
     daily.add_argument("--approve-as", default="", metavar="NAME", help="approve the winner in this person's name")
-    for made in (
+    for listing in (
         command("days", ledger.days, "what happened day by day"),
         command("history", ledger.history, "who was champion when, why and by whom"),
     ):
-        made.add_argument("--json", action="store_true", help="one JSON document (fields: docs/reference/json.md)")
+        listing.add_argument("--json", action="store_true", help="one JSON document (fields: docs/reference/json.md)")
     back = command("rollback", ledger.rollback, "make an earlier champion serve again, at once")
     back.add_argument("--to", required=True, help="'previous', or a version's number")
     back.add_argument("--why", required=True, help="the reason, kept in the ledger")

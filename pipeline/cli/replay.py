@@ -53,11 +53,11 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     days = Days(args.first, args.last)
     with bars() as progress:
         ports = world(progress)
-        made = replay(usecase, days, ports, args.policies, args.start, args.search, args.workers)
-        show(replay_view(made))
+        result = replay(usecase, days, ports, args.policies, args.start, args.search, args.workers)
+        show(replay_view(result))
     # The page first: whatever becomes of the registry or of this file, the other has it.
-    page = replay_page(made)
-    file = args.page or home() / "replays" / f"{usecase.name} {made.days}.html".replace(" ", "_")
+    page = replay_page(result)
+    file = args.page or home() / "replays" / f"{usecase.name} {result.days}.html".replace(" ", "_")
     unwritten = ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +66,11 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     except OSError as error:
         unwritten = f"the page can't be written to {file} ({error.strerror}); name another file with --page"
     try:
-        run = keep(made, page, ports)
+        run = keep(result, page, ports)
     except PipelineError as error:
-        told = unwritten or f"the page lies in {file}, and the same replay again takes seconds"
-        raise UnavailableError(f"the replay is not in MLflow: {error}; {told}", error.code) from None
-    print(f"MLflow run: {run} (replay {made.days} {usecase.name})")
+        page_place = unwritten or f"the page lies in {file}, and the same replay again takes seconds"
+        raise UnavailableError(f"the replay is not in MLflow: {error}; {page_place}", error.code) from None
+    print(f"MLflow run: {run} (replay {result.days} {usecase.name})")
     if unwritten:
         raise UsageError(f"{unwritten}, or open replay.html among the artifacts of the run {run}")
     return 0

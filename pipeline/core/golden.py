@@ -232,7 +232,7 @@ def _columns(name: str, given: Any, inputs: frozenset[str]) -> dict[str, Value]:
         _refuse(name, f"must give inputs as an object, column to value, got {given}")
     if unknown := sorted(set(given) - inputs):
         _refuse(name, f"names {', '.join(unknown)}, which is no input of the use case")
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for column, value in given.items():
         if isinstance(value, bool) or not (value is None or isinstance(value, str | int | float)):
             _refuse(name, f"gives '{column}' as {value}; a value is a number, a word, or null")
@@ -240,8 +240,8 @@ def _columns(name: str, given: Any, inputs: frozenset[str]) -> dict[str, Value]:
             value = _float(value)  # noqa: PLW2901 - the same number
             if not math.isfinite(value):
                 _refuse(name, f"gives '{column}' as {given[column]}; what is unknown is null")
-        found[column] = value
-    return found
+        values[column] = value
+    return values
 
 
 def _number(name: str, case: Mapping[str, Any], what: str, default: float) -> float:

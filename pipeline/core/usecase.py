@@ -120,8 +120,8 @@ class _OneOf:
     words: tuple[str, ...]
 
     def __call__(self, columns: Columns) -> NDArray[np.bool_]:
-        told = [value in self.words for value in columns[self.column].tolist() if value is not None]
-        return np.array(told, dtype=np.bool_)
+        is_allowed = [value in self.words for value in columns[self.column].tolist() if value is not None]
+        return np.array(is_allowed, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,10 @@ class Scale:
     @classmethod
     def over(cls, values: Sequence[float], start: float, end: float, pad: float = 0.05, log: bool = False) -> Scale:
         """A scale that shows all finite values with some air around them."""
-        kept = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
-        low, high = (min(kept), max(kept)) if kept else (0.0, 1.0)
+        shown = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
+        low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
         if log:
-            low, high = math.log10(low if kept else 0.1), math.log10(high if kept else 1.0)
+            low, high = math.log10(low if shown else 0.1), math.log10(high if shown else 1.0)
         air = abs(high) * 0.1 or 0.5 if high - low < 1e-12 else (high - low) * pad
         low, high = low - air, high + air
         return cls(10**low if log else low, 10**high if log else high, start, end, log)
@@ -114,15 +114,15 @@ class Canvas:
 
     def path(self, points: Sequence[tuple[float, float]], style: str, closed: bool = False) -> None:
         """A line through points; a point with a NaN interrupts it."""
-        made, pen = [], "M"
+        commands, pen = [], "M"
         for x, y in points:
             if math.isnan(x) or math.isnan(y):
                 pen = "M"
                 continue
-            made.append(f"{pen}{x:.2f} {y:.2f}")
+            commands.append(f"{pen}{x:.2f} {y:.2f}")
             pen = "L"
-        if made:
-            self.parts.append(f'<path d="{" ".join(made)}{" Z" if closed else ""}" class="{style}"/>')
+        if commands:
+            self.parts.append(f'<path d="{" ".join(commands)}{" Z" if closed else ""}" class="{style}"/>')
 
     def render(self) -> Markup:
         """The drawing as an SVG element that scales with its place."""

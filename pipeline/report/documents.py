@@ -57,7 +57,7 @@ def explained_document(
         where: What lies where.
     """
     places: Mapping[str, str] = dict(where)
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "usecase": usecase,
         "day": day,
         "outcome": None if line is None else line.outcome,
@@ -72,9 +72,11 @@ def explained_document(
         "where": places,
     }
     if verdict is not None:
-        made |= {"headline": explained_headline(verdict, line), "why": why_in_one_line(verdict)}
-        made["reason"] = made["reason"] or verdict.reason
+        document |= {"headline": explained_headline(verdict, line), "why": why_in_one_line(verdict)}
+        document["reason"] = document["reason"] or verdict.reason
     elif line is not None:
-        made["headline"] = day_headline(line.outcome, line.reason, findings=findings) if findings else headline_of(line)
-        made["why"] = refusal_why(findings, line.recipe) if line.outcome == "refused" else ""
-    return made
+        document["headline"] = (
+            day_headline(line.outcome, line.reason, findings=findings) if findings else headline_of(line)
+        )
+        document["why"] = refusal_why(findings, line.recipe) if line.outcome == "refused" else ""
+    return document

@@ -51,22 +51,24 @@ def explain(usecase: Usecase, day: str, world: World, digest: str = "") -> Expla
         UsageError: The day was never run.
     """
     known, line = named(usecase, day, world)
-    asked = digest or ("" if line is not None and line.outcome in ("refused", "failed") else known)
-    if line is None and not asked:
+    wanted_digest = digest or ("" if line is not None and line.outcome in ("refused", "failed") else known)
+    if line is None and not wanted_digest:
         raise UsageError(
             f"{usecase.name} {day} was never run, so there is nothing to explain: "
             f"'python -m pipeline run {usecase.name} --day {day}' runs it",
             "NOT_RUN",
         )
-    if not asked:
+    if not wanted_digest:
         report, findings, gone = _refused(line, world)
         return Explained(line, report=report, findings=findings, gone=gone)
     try:
-        verdict = Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase.name, day, asked), asked)))
+        verdict = Verdict.from_dict(
+            json.loads(world.files.get(verdict_file(usecase.name, day, wanted_digest), wanted_digest))
+        )
     except RefusedError as lost:
-        return Explained(line, digest=asked, gone=str(lost))
-    page = verdict_file(usecase.name, day, asked, "html")
-    return Explained(line, verdict, asked, page if world.files.exists(page) else "", verdict.validation)
+        return Explained(line, digest=wanted_digest, gone=str(lost))
+    page = verdict_file(usecase.name, day, wanted_digest, "html")
+    return Explained(line, verdict, wanted_digest, page if world.files.exists(page) else "", verdict.validation)
 
 
 def _refused(line: DayOutcome | None, world: World) -> tuple[str, tuple[Finding, ...], str]:

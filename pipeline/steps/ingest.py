@@ -25,7 +25,7 @@ _SHOWN = 10
 
 
 @dataclass(slots=True)
-class _Told:
+class _Notes:
     """What happened, for people: remarks on past days, and refusals of the data day by table."""
 
     remarks: list[str] = field(default_factory=list)
@@ -46,18 +46,18 @@ def ingest(usecase: Usecase, day: date, world: World) -> Snapshot:
         RefusedError: If the data day's file of any table was refused; all of them are listed.
         UnavailableError: If none was refused but some are not there yet.
     """
-    told = _Told()
+    notes = _Notes()
     with world.progress(f"ingest {usecase.name} {day}", len(usecase.tables)) as done:
         for table in usecase.tables:
-            _bring_up_to_date(usecase, table, day, world, told)
+            _bring_up_to_date(usecase, table, day, world, notes)
             done()
-    if told.refusals:
-        raise _joint(usecase, day, told.refusals)
+    if notes.refusals:
+        raise _joint(usecase, day, notes.refusals)
     versions = {table.name: world.store.version(table.name) or 0 for table in usecase.tables}
-    return Snapshot(usecase.name, day.isoformat(), versions, _bounded(told.remarks))
+    return Snapshot(usecase.name, day.isoformat(), versions, _bounded(notes.remarks))
 
 
-def _bring_up_to_date(usecase: Usecase, table: Table, day: date, world: World, told: _Told) -> None:
+def _bring_up_to_date(usecase: Usecase, table: Table, day: date, world: World, notes: _Notes) -> None:
     reach = usecase.longest_window + usecase.history
     days = Days(day - timedelta(max(reach, usecase.lookback, 1)), day)
     version = world.store.version(table.name)
@@ -67,41 +67,43 @@ def _bring_up_to_date(usecase: Usecase, table: Table, day: date, world: World, t
     back = usecase.lookback if any(past in marks for past in recent) else max(reach, usecase.lookback)
     for ago in range(back, 0, -1):
         past = day - timedelta(ago)
-        known = marks.get(past)
+        stored_mark = marks.get(past)
         # Of days beyond the lookback only what is not there yet is wanted.
-        if known is not None and ago > usecase.lookback:
+        if stored_mark is not None and ago > usecase.lookback:
             continue
         try:
-            if (known is not None or world.landing.has(table, past)) and _take(table, past, known, world, told):
+            if (stored_mark is not None or world.landing.has(table, past)) and _take(
+                table, past, stored_mark, world, notes
+            ):
                 late.append(past)
         except PipelineError as error:
             if error.code == SLOW:
                 # Each further day would keep this worker from other use cases for as long; the next try goes on here.
-                told.refusals[table.name] = error
+                notes.refusals[table.name] = error
                 return
-            told.remarks.append(f"left as it was: {error}")
+            notes.remarks.append(f"left as it was: {error}")
     if late:
         stretch = f"{late[0]}" if len(late) == 1 else f"{len(late)} days of {late[0]} to {late[-1]}"
-        told.remarks.append(f"{table.name}: taken in {stretch}, which the store did not have yet")
+        notes.remarks.append(f"{table.name}: taken in {stretch}, which the store did not have yet")
     try:
-        _take(table, day, marks.get(day), world, told)
+        _take(table, day, marks.get(day), world, notes)
     except (RefusedError, UnavailableError) as error:
-        told.refusals[table.name] = error
+        notes.refusals[table.name] = error
 
 
-def _take(table: Table, day: date, known: Mapping[str, Any] | None, world: World, told: _Told) -> bool:
+def _take(table: Table, day: date, stored_mark: Mapping[str, Any] | None, world: World, notes: _Notes) -> bool:
     """Commit the file of one day unless the store has these bytes; whether the day is new to the store."""
-    if known is not None and world.landing.digest(table, day) in (known["sha256"], None):
+    if stored_mark is not None and world.landing.digest(table, day) in (stored_mark["sha256"], None):
         # Also where upstream cleared away what it had delivered: what the store holds stays.
         return False
     delivery = world.landing.fetch(table, day)
     if delivery.rejects:
         name = _quarantine(table, day, delivery, world)
-        told.remarks.append(f"{table.name} of {day}: {len(delivery.rejects):,} rows went to quarantine, see {name}")
+        notes.remarks.append(f"{table.name} of {day}: {len(delivery.rejects):,} rows went to quarantine, see {name}")
     commit = world.store.write_day(table.name, day, delivery.rows, delivery.sha256, delivery.content)
-    if commit.changed and known is not None:
-        told.remarks.append(f"{table.name} of {day}: replaced by a corrected delivery")
-    return commit.changed and known is None
+    if commit.changed and stored_mark is not None:
+        notes.remarks.append(f"{table.name} of {day}: replaced by a corrected delivery")
+    return commit.changed and stored_mark is None
 
 
 def _quarantine(table: Table, day: date, delivery: Delivery, world: World) -> str:

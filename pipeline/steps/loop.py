@@ -106,10 +106,10 @@ def _register(run: Run, judged: Mapping[str, Any]) -> Record:
     return register(run.usecase, Judged.from_dict(judged), run.world, run.links)
 
 
-def _promote(run: Run, made: Mapping[str, Any]) -> Record:
+def _promote(run: Run, registered_record: Mapping[str, Any]) -> Record:
     from pipeline.steps.promote import asks, decline, promote, wait
 
-    registered = Registered.from_dict(made)
+    registered = Registered.from_dict(registered_record)
     if not asks(run.usecase, registered):
         return promote(run.usecase, registered, run.world, run.now())
     answer = run.ask(registered)
@@ -151,14 +151,14 @@ def run_day(run: Run) -> DayOutcome:
     Raises:
         PipelineError: The day was refused or failed; what is to be known of it is written down.
     """
-    made: Mapping[str, Any] = {}
+    step_result: Mapping[str, Any] = {}
     for step in LOOP:
         try:
-            made = step.act(run, made).to_dict()
+            step_result = step.act(run, step_result).to_dict()
         except Exception as error:
             give_up(step, run, error, comes_again=False)
             raise
-    return DayOutcome.from_dict(made)
+    return DayOutcome.from_dict(step_result)
 
 
 def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
@@ -187,5 +187,5 @@ def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> Day
         return None
     if refused is not None:
         return refuse(run.usecase, run.day, refused, run.world, run.links)
-    told = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-    return fail(run.usecase, run.day, f"{step.name} failed: {told}", run.world)
+    reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    return fail(run.usecase, run.day, f"{step.name} failed: {reason}", run.world)

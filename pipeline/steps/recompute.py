@@ -48,17 +48,18 @@ class Recomputed:
     @property
     def sentence(self) -> str:
         """What came of it, in one sentence."""
-        of = f"verdict {self.digest[:12]}"
+        subject = f"verdict {self.digest[:12]}"
         if self.missing:
-            return f"{of} can't be reached again: {self.missing}"
+            return f"{subject} can't be reached again: {self.missing}"
         if self.same:
-            return f"the same bytes: {of} was reached again from what is kept" + self._told()
+            return f"the same bytes: {subject} was reached again from what is kept" + self._source_note()
         more = f" (and {len(self.differs) - 1} more)" if len(self.differs) > 1 else ""
         if self.words:
-            return f"{of}: each answer and number is the same, but not each word: {self.differs[0]}{more}{self._told()}"
-        return f"{of} comes out otherwise: {self.differs[0]}{more}{self._told()}"
+            only_words_differ = "each answer and number is the same, but not each word"
+            return f"{subject}: {only_words_differ}: {self.differs[0]}{more}{self._source_note()}"
+        return f"{subject} comes out otherwise: {self.differs[0]}{more}{self._source_note()}"
 
-    def _told(self) -> str:
+    def _source_note(self) -> str:
         if self.code == self.now:
             return ""
         then = f"the source {self.code[:12]}" if self.code else "a source that it does not name"
@@ -107,8 +108,8 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
         UsageError: The day has no verdict.
     """
     known, line = named(usecase, day, world)
-    asked = digest or known
-    if not asked:
+    wanted_digest = digest or known
+    if not wanted_digest:
         raise _without_verdict(usecase, day, line)
 
     def end(
@@ -116,10 +117,10 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     ) -> Recomputed:
         same = verdict is not None and not differs and not missing
         words = bool(differs) and all(map(_of_words, differs))
-        return Recomputed(asked, verdict, same, tuple(differs), missing, code, world.code, words)
+        return Recomputed(wanted_digest, verdict, same, tuple(differs), missing, code, world.code, words)
 
     try:
-        text = world.files.get(verdict_file(usecase.name, day, asked), asked)
+        text = world.files.get(verdict_file(usecase.name, day, wanted_digest), wanted_digest)
         verdict = Verdict.from_dict(json.loads(text))
     except RefusedError as lost:
         return end(differs=[str(lost)]) if lost.code == "TAMPERED" else end(missing=str(lost))
@@ -145,21 +146,21 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
         same = anew.to_json().encode() == text
     except Exception as error:
         if changed:  # then it may hold anything
-            return [f"{changed}: {_predicted(error)}"], ""
+            return [f"{changed}: {_error_text(error)}"], ""
         if not isinstance(error, PipelineError | ValueError):
             raise
         return (), str(error) if isinstance(error, PipelineError) else (
             f"what was kept of it does not fit this version of the product, the promotion ledger or the store "
             f"({error}): check out the source that judged ({verdict.code[:12]}), or restore the backup"
         )
-    found = [] if same else _differences(json.loads(text), anew.to_dict())
-    return [f"{line}: {changed}" if changed and line.startswith("measured was ") else line for line in found], ""
+    differences = [] if same else _differences(json.loads(text), anew.to_dict())
+    return [f"{line}: {changed}" if changed and line.startswith("measured was ") else line for line in differences], ""
 
 
 _CHANGED = "the file '{}' was changed after it was written"
 
 
-def _predicted(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(error) if isinstance(error, PipelineError | ValueError) else f"{type(error).__name__} {error}"
 
 
@@ -177,8 +178,8 @@ def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verd
             f"newest backup",
             "MISSING",
         )
-    kept = RecordedEvidence(usecase, data, entries)
-    trained = Trained.from_dict(kept.scored.trained)
+    recorded = RecordedEvidence(usecase, data, entries)
+    trained = Trained.from_dict(recorded.scored.trained)
     strange = sorted({c.recipe for c in trained.models} - {r.name for r in (*usecase.recipes, usecase.baseline)})
     if strange:
         raise RefusedError(
@@ -186,17 +187,17 @@ def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verd
             f"({verdict.code[:12]})",
             "MISSING",
         )
-    head = kept.entries[-1] if kept.entries else None
-    return DayJudge(usecase, trained, kept.scored, world, head, kept).verdict()
+    head = recorded.entries[-1] if recorded.entries else None
+    return DayJudge(usecase, trained, recorded.scored, world, head, recorded).verdict()
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that differs, the most telling first; never empty."""
     order = [name for name in _FIRST if name in {*then, *now}]
     order += [name for name in {**then, **now} if name not in _FIRST]
-    found = [line for name in order for line in _walk(name, then.get(name), now.get(name))]
-    found.sort(key=_of_words)  # what was found comes before how it is said
-    return found or ["its file is not written as it would be now, though each value is the same"]
+    differences = [line for name in order for line in _walk(name, then.get(name), now.get(name))]
+    differences.sort(key=_of_words)  # what was found comes before how it is said
+    return differences or ["its file is not written as it would be now, though each value is the same"]
 
 
 def _of_words(line: str) -> bool:

@@ -29,8 +29,8 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
         "champion": None if head is None else head.version,
         "previous": None if before is None else before.version,
     }
-    found = world.registry.aliases(usecase)
-    aliased = [f"version {found[alias]} is {alias}" for alias in wanted if alias in found]
+    registry_aliases = world.registry.aliases(usecase)
+    aliased = [f"version {registry_aliases[alias]} is {alias}" for alias in wanted if alias in registry_aliases]
     if head is None and aliased:
         # To start over is offered last: whoever does it while a backup lies there loses the history for good.
         raise RefusedError(
@@ -39,17 +39,21 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
             f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
             "DRIFT",
         )
-    if head is not None and "champion" in found and found["champion"] not in {entry.version for entry in entries}:
+    if (
+        head is not None
+        and "champion" in registry_aliases
+        and registry_aliases["champion"] not in {entry.version for entry in entries}
+    ):
         raise RefusedError(
-            f"{usecase}: in the registry version {found['champion']} is champion, but the promotion ledger has never "
-            f"heard of it: either the ledger was restored from an old backup (restore the newest one), or somebody "
-            f"moved the alias by hand (point it back at version {head.version})",
+            f"{usecase}: in the registry version {registry_aliases['champion']} is champion, but the promotion "
+            f"ledger has never heard of it: either the ledger was restored from an old backup (restore the newest "
+            f"one), or somebody moved the alias by hand (point it back at version {head.version})",
             "DRIFT",
         )
     moved: dict[str, tuple[int | None, int | None]] = {}
     for alias, version in wanted.items():
-        if found.get(alias) != version:
-            log.info("%s: alias %s moves from version %s to %s", usecase, alias, found.get(alias), version)
+        if registry_aliases.get(alias) != version:
+            log.info("%s: alias %s moves from version %s to %s", usecase, alias, registry_aliases.get(alias), version)
             try:
                 world.registry.point(usecase, alias, version)
             except UsageError as gone:
@@ -58,7 +62,7 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
                 # The ledger and the model's file are whole; the registry only shows them, and cannot show this.
                 log.error("%s: alias %s can't follow the promotion ledger: %s", usecase, alias, gone)
                 continue
-            moved[alias] = (found.get(alias), version)
+            moved[alias] = (registry_aliases.get(alias), version)
     _tell_of_rollbacks(usecase, entries, world)
     return moved
 

@@ -79,12 +79,12 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
 def by_day(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
     """Contestant to its loss on each day that was judged, this one among them; a day without a loss has no point."""
     lines = {line.day: line.losses for line in world.ledger.outcomes(usecase.name)} | {verdict.day: verdict.losses}
-    made: dict[str, dict[date, float]] = {}
+    loss_by_contestant: dict[str, dict[date, float]] = {}
     for day, losses in lines.items():
         for who, loss in losses.items():
             if loss is not None and math.isfinite(loss):
-                made.setdefault(who, {})[date.fromisoformat(day)] = float(loss)
-    return made
+                loss_by_contestant.setdefault(who, {})[date.fromisoformat(day)] = float(loss)
+    return loss_by_contestant
 
 
 def inputs_like(usecase: Usecase, verdict: Verdict, world: World) -> Any:
@@ -112,15 +112,15 @@ def slug(name: str) -> str:
 
 
 def _metrics(findings: tuple[Finding, ...]) -> dict[str, float]:
-    made: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for finding in findings:
         if not finding.required:
             continue
         name = slug(finding.name)
         for suffix, value in (("", finding.value), ("_low", finding.low), ("_high", finding.high)):
             if value is not None:
-                made[name + suffix] = value
-    return made
+                metrics[name + suffix] = value
+    return metrics
 
 
 def _learnt_from(usecase: Usecase, verdict: Verdict, fit: Mapping[str, Any]) -> tuple[Data, ...]:
@@ -129,17 +129,17 @@ def _learnt_from(usecase: Usecase, verdict: Verdict, fit: Mapping[str, Any]) -> 
     if not first or not through or feed not in verdict.snapshot:
         return ()
     name = f"{usecase.name} {first} to {through}"
-    known = digest([dict(verdict.snapshot), first, through])[:12]
+    data_digest = digest([dict(verdict.snapshot), first, through])[:12]
     rows = {"rows": float(fit["rows"])} if "rows" in fit else {}
-    return (Data(name, known, "training", feed, verdict.snapshot[feed], rows),)
+    return (Data(name, data_digest, "training", feed, verdict.snapshot[feed], rows),)
 
 
 def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
     """The data's own pages (Great Expectations' Data Docs) and its report, as artifacts of the day's run."""
     if not report:
         return {}
-    found = pages(usecase, report, world.files)
-    docs = {f"data_docs/{table}.html": world.files.get(name) for table, name in found.items()}
+    page_names = pages(usecase, report, world.files)
+    docs = {f"data_docs/{table}.html": world.files.get(name) for table, name in page_names.items()}
     return {**docs, "validation.json": world.files.get(report)}
 
 

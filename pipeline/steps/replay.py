@@ -64,7 +64,7 @@ def replay(
     if start and start not in known:
         raise UsageError(f"use case '{usecase.name}' has no recipe '{start}'; it has {', '.join(known)}", "RECIPE")
     try:
-        asked = [declared, *(changed(declared, text) for text in policies)]
+        asked_policies = [declared, *(changed(declared, text) for text in policies)]
         wider = _with_variants(usecase, policies)
     except ValueError as nonsense:
         raise UsageError(str(nonsense), "POLICY") from None
@@ -82,7 +82,7 @@ def replay(
         usecase.evidence,
         usecase.waivers,
     )
-    every = [*asked, *habits(ordered, "refit")]
+    every = [*asked_policies, *habits(ordered, "refit")]
     with world.progress("replay", len(every)) as done:
         timelines = []
         for policy in every:
@@ -92,8 +92,8 @@ def replay(
     daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
     best = min(daily, key=lambda n: _rank(figures[n]))
     played = tuple(
-        PolicyResult(timeline, made, against(timeline, timelines[best], history))
-        for timeline, made in zip(timelines, figures, strict=True)
+        PolicyResult(timeline, its_figures, against(timeline, timelines[best], history))
+        for timeline, its_figures in zip(timelines, figures, strict=True)
     )
     searched, proposal = _search(player, timelines[0], [timelines[n] for n in daily], world) if search else ((), None)
     last = history.stretch.days[-1].astype(object)
@@ -102,7 +102,7 @@ def replay(
         Days(history.stretch.days[first].astype(object), last),
         history,
         played,
-        len(asked),
+        len(asked_policies),
         played[best],
         left_out,
         without,
@@ -148,15 +148,15 @@ def ageing(history: History, recipe: str, first: int) -> list[float]:
 
     Fits of every day of the history take part, so no single fit's luck is in it.
     """
-    found = [0.0]
+    curve = [0.0]
     for age in range(1, history.horizon):
         sums = np.zeros(2)
         for day in range(first + age, len(history)):
             pair = history.pair(Fit(recipe, day - age), Fit(recipe, day), day)
             if pair is not None:
                 sums += pair.units * np.array([pair.reference, pair.candidate])
-        found.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
-    return found
+        curve.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
+    return curve
 
 
 def _search(
@@ -188,11 +188,14 @@ def _search(
             timeline = player.run(changed(policy, text))
             tried.append((timeline, policy_figures(timeline, history, first, split)))
             done()
-    calm = [one for one in tried if one[1].promotions <= MOST * (split - first)] or tried
-    timeline, chosen = min(calm, key=lambda one: _rank(one[1]))
-    best = min(daily, key=lambda one: _rank(policy_figures(one, history, first, split)))
-    whole = [policy_figures(one, history) for one, _ in tried]
-    points = [(one.policy.name, made.loss, made.promotions) for (one, _), made in zip(tried, whole, strict=True)]
+    calm = [trial for trial in tried if trial[1].promotions <= MOST * (split - first)] or tried
+    timeline, chosen = min(calm, key=lambda trial: _rank(trial[1]))
+    best = min(daily, key=lambda habit: _rank(policy_figures(habit, history, first, split)))
+    all_day_figures = [policy_figures(tried_timeline, history) for tried_timeline, _ in tried]
+    points = [
+        (tried_timeline.policy.name, its_figures.loss, its_figures.promotions)
+        for (tried_timeline, _), its_figures in zip(tried, all_day_figures, strict=True)
+    ]
     return tuple(points), Proposal(
         name=timeline.policy.name,
         split=split,
@@ -228,30 +231,30 @@ def _history(
     reach = Days(days.first - timedelta(usecase.longest_window), days.last)
     versions, without = _prepared(usecase, reach, days, world)
     first_feed = usecase.feeds[0].name
-    there = sorted(world.store.marks(first_feed, versions[first_feed], reach))
-    if not there or there[-1] < days.first:
+    stored_days = sorted(world.store.marks(first_feed, versions[first_feed], reach))
+    if not stored_days or stored_days[-1] < days.first:
         raise UsageError(
             f"{usecase.name}: neither the store nor upstream has a day from {days.first} to {days.last}", "MISSING"
         )
-    whole = Days(there[0], min(days.last, there[-1]))
+    available_days = Days(stored_days[0], min(days.last, stored_days[-1]))
     with world.progress("features", 1) as done:
-        units = world.engine.units(usecase, versions, whole, without)
+        units = world.engine.units(usecase, versions, available_days, without)
         done()
     # What is new to the use case does not depend on a window that somebody tries.
-    units = with_new_keys_daily(declared, units, whole, versions, without, world.store)
-    number = (units.days - np.datetime64(whole.first)).astype(np.int64)
+    units = with_new_keys_daily(declared, units, available_days, versions, without, world.store)
+    number = (units.days - np.datetime64(available_days.first)).astype(np.int64)
     recipes = (*usecase.recipes, usecase.baseline)
     source = FitMaker(usecase.kind, recipes, units, number)
     keeper = FitStore(
         files=world.files,
         folder=f"replays/{usecase.name}",
-        contents=source.contents(len(whole)),
+        contents=source.contents(len(available_days)),
         made_of=source.made_of({recipe.name: definition(usecase, recipe.name, world) for recipe in recipes}),
         windows={recipe.name: recipe.window for recipe in recipes},
     )
-    begin = max(days.first, whole.first)
-    history = make_history(source, whole, begin, world.progress, keeper, workers)
-    return history, (begin - whole.first).days, tuple(sorted(without))
+    begin = max(days.first, available_days.first)
+    history = make_history(source, available_days, begin, world.progress, keeper, workers)
+    return history, (begin - available_days.first).days, tuple(sorted(without))
 
 
 def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[dict[str, int], frozenset[date]]:
@@ -275,11 +278,11 @@ def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[
         missing = [table.name for table in usecase.tables if table.name not in versions]
         raise UsageError(f"{usecase.name}: nothing was ever delivered of {', '.join(missing)}", "MISSING")
     marks = {table.name: world.store.marks(table.name, versions[table.name], reach) for table in usecase.tables}
-    whole = [day for day in reach if all(day in of for of in marks.values())]
-    without |= {day for of in marks.values() for day in of if day not in whole}
+    complete_days = [day for day in reach if all(day in table_marks for table_marks in marks.values())]
+    without |= {day for table_marks in marks.values() for day in table_marks if day not in complete_days}
     stride = usecase.longest_window
-    for n, day in enumerate(whole):
-        if n % stride == stride - 1 or day == whole[-1]:
+    for n, day in enumerate(complete_days):
+        if n % stride == stride - 1 or day == complete_days[-1]:
             without |= _refused(usecase, day, versions, world)
     return versions, frozenset(without)
 
@@ -296,5 +299,5 @@ def _refused(usecase: Usecase, day: date, versions: Mapping[str, int], world: Wo
 
 
 def _versions(usecase: Usecase, world: World) -> dict[str, int]:
-    found: dict[str, Any] = {table.name: world.store.version(table.name) for table in usecase.tables}
-    return {name: version for name, version in found.items() if version is not None}
+    versions: dict[str, Any] = {table.name: world.store.version(table.name) for table in usecase.tables}
+    return {name: version for name, version in versions.items() if version is not None}

@@ -43,7 +43,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     units = world.engine.units(usecase, versions, Days(day, day), without)
     head = champion.opponent(usecase, trained, world)
     if not len(units) and usecase.label_delay and not trained.models:
-        return _nobody_sat(usecase, trained, world, head)
+        return _nobody_scored(usecase, trained, world, head)
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     units = with_new_keys(usecase, units, day, versions, without, world.store)
@@ -74,7 +74,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         older = _older(usecase, trained, world, units)
         done()
     if not scorings:
-        return _nobody_sat(usecase, trained, world, head)
+        return _nobody_scored(usecase, trained, world, head)
     data = score_ledger.data_of(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((scoring, 0) for scoring in scorings), *older]
     added = _write(
@@ -94,13 +94,13 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
 
 
-def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
+def _nobody_scored(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
     """The score ledger as it is."""
-    ledger, added = (
+    ledger, block_losses_version = (
         score_ledger.NOTHING if version is None else version
-        for version in (world.store.version(of.table(usecase.name)) for of in (score_ledger, block_losses))
+        for version in (world.store.version(module.table(usecase.name)) for module in (score_ledger, block_losses))
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+    return Scored(trained=trained.to_dict(), ledger=ledger, sums=block_losses_version, epoch=_epoch(head))
 
 
 def _epoch(head: Entry | None) -> int:
@@ -111,7 +111,7 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
     """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
     day = date.fromisoformat(trained.scored)
     before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
-    found: list[tuple[score_ledger.Scoring, int]] = []
+    older_scorings: list[tuple[score_ledger.Scoring, int]] = []
     for recipe in usecase.recipes:
         declared = definition(usecase, recipe.name, world)
         for age in AGES:
@@ -126,8 +126,10 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
                 continue
             predicted = predictions(usecase.kind, model, units.inputs, f"{recipe.name} of {age} days ago")
             through = date.fromisoformat(fit.trained_through)
-            found.append((score_ledger.Scoring(recipe.name, fit.model, recipe.name, through, predicted, declared), age))
-    return found
+            older_scorings.append(
+                (score_ledger.Scoring(recipe.name, fit.model, recipe.name, through, predicted, declared), age)
+            )
+    return older_scorings
 
 
 def _write(table: str, world: World, day: date, rows: Rows, keep_others: Callable[[Rows, Rows], Rows]) -> int:

@@ -36,21 +36,21 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     skipped: dict[str, str] = {}
     broken: list[str] = []
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
-    if nothing := _nothing_to_sit(usecase, validated, world, scored):
+    if nothing := _nothing_to_score(usecase, validated, world, scored):
         skipped, fits = dict.fromkeys((recipe.name for recipe in fits), nothing), []
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
             try:
-                made = lineage.fit(recipe)
+                candidate_or_reason = lineage.fit(recipe)
             except BrokenError as error:
                 broken.append(recipe.name)
                 skipped[recipe.name] = str(error)
                 done()
                 continue
-            if isinstance(made, str):
-                skipped[recipe.name] = made
+            if isinstance(candidate_or_reason, str):
+                skipped[recipe.name] = candidate_or_reason
             else:
-                candidates.append(made)
+                candidates.append(candidate_or_reason)
             done()
     return Trained(
         validated=validated.to_dict(),
@@ -61,7 +61,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     )
 
 
-def _nothing_to_sit(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
+def _nothing_to_score(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
     """Why nobody is scored on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
 
     The data day itself was accepted, so this is asked only where labels take days.

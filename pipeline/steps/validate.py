@@ -66,16 +66,16 @@ def validate(usecase: Usecase, snapshot: Snapshot, world: World) -> Validated:
 
 def read_report(name: str, files: Files) -> Report:
     """A report by the name that :class:`Validated` carries."""
-    kept = json.loads(files.get(name))
-    findings = tuple(Finding.from_dict(finding) for finding in kept["findings"])
-    return Report(name, date.fromisoformat(kept["day"]), Outcome(kept["outcome"]), findings)
+    document = json.loads(files.get(name))
+    findings = tuple(Finding.from_dict(finding) for finding in document["findings"])
+    return Report(name, date.fromisoformat(document["day"]), Outcome(document["outcome"]), findings)
 
 
 def pages(usecase: Usecase, report: str, files: Files) -> dict[str, str]:
     """Table to the name of its page of expectations, for those tables that have one."""
     folder = report.removesuffix(".json").split(".")[0]
-    named = {table.name: f"{folder}/{table.name}.html" for table in usecase.tables}
-    return {table: name for table, name in named.items() if files.exists(name)}
+    page_names = {table.name: f"{folder}/{table.name}.html" for table in usecase.tables}
+    return {table: name for table, name in page_names.items() if files.exists(name)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +127,38 @@ class _Bench:
 
     def judge_data_day(self) -> Report:
         """Judge the data day, unless that is done; its pages are written in any case."""
-        kept = next((n for n in (self._name(self.day), self._refused_name(self.day)) if self.files.exists(n)), None)
+        report_name = next(
+            (n for n in (self._name(self.day), self._refused_name(self.day)) if self.files.exists(n)), None
+        )
         expectations: list[Finding] = []
         if not self._absent(self.day):
             for table in self.usecase.tables:
                 page = f"{self._stem(self.day)}/{table.name}.html"
-                if kept is None or not self.files.exists(page):
+                if report_name is None or not self.files.exists(page):
                     rows = self.tables.rows(table, self.day)
                     checked = self.world.checker.check(self.usecase.name, table.name, self.day, rows)
                     expectations += checked.findings
                     for html in checked.pages.values():
                         _put(self.files, page, html)
-        return self._judge(self.day, expectations) if kept is None else read_report(kept, self.files)
+        return self._judge(self.day, expectations) if report_name is None else read_report(report_name, self.files)
 
     def _expectations(self, days: Sequence[date]) -> dict[date, list[Finding]]:
         """What the suites say of those of these days that may need it, asked for all of them at once."""
         fresh = [day for day in days if not self.files.exists(self._name(day)) and not self._absent(day)]
-        found: dict[date, list[Finding]] = {day: [] for day in fresh}
+        findings_by_day: dict[date, list[Finding]] = {day: [] for day in fresh}
         self.tables.forget()
         for table in self.usecase.tables if fresh else ():
             self.tables.load(table, fresh)
             rows = {day: self.tables.rows(table, day) for day in fresh}
             for day, findings in self.world.checker.check_days(self.usecase.name, table.name, rows).items():
-                found[day] += findings
-        return found
+                findings_by_day[day] += findings
+        return findings_by_day
 
     def _judge(self, day: date, expectations: Sequence[Finding]) -> Report:
         absent = self._absent(day)
         if absent:
             return self._keep(self._refused_name(day), day, absent)
-        before = [kept.day for kept in self.past if (day - kept.day).days <= MEMORY]
+        before = [accepted.day for accepted in self.past if (day - accepted.day).days <= MEMORY]
         previous: Mapping[str, Columns] = {}
         books: Mapping[str, KeyBook] = {}
         if before:
@@ -181,14 +183,14 @@ class _Bench:
         return report
 
     def _keep(self, name: str, day: date, findings: Sequence[Finding]) -> Report:
-        kept = {
+        document = {
             "usecase": self.usecase.name,
             "day": day.isoformat(),
             "outcome": str(joint(findings)),
             "findings": [finding.to_dict() for finding in findings],
             "rows": {table: marks[day]["rows"] for table, marks in self.marks.items() if day in marks},
         }
-        _put(self.files, name, json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False).encode())
+        _put(self.files, name, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode())
         return read_report(name, self.files)
 
     def _remember(self, day: date) -> None:
@@ -219,7 +221,7 @@ class _Bench:
         return f"{self._stem(day)}.json"
 
     def _refused_name(self, day: date) -> str:
-        before = [kept.own for kept in self.past if 0 < (day - kept.day).days <= MEMORY]
+        before = [accepted.own for accepted in self.past if 0 < (day - accepted.day).days <= MEMORY]
         return f"{self._stem(day)}.{digest([before, self.world.code])[:16]}.json"
 
     def _absent(self, day: date) -> tuple[Finding, ...]:

@@ -24,8 +24,8 @@ def split(expectations: Sequence[Expectation]) -> tuple[list[Expectation], list[
 
 
 def _judges_rows(expectation: Expectation) -> bool:
-    what, kwargs = expectation["type"], expectation["kwargs"]
-    if "_values_" not in what or "row_condition" in kwargs or any(word in what for word in _BY_OTHERS):
+    kind, kwargs = expectation["type"], expectation["kwargs"]
+    if "_values_" not in kind or "row_condition" in kwargs or any(word in kind for word in _BY_OTHERS):
         return False
     # Which rows count of a pair is known here for this one policy only.
     return "column" in kwargs or kwargs.get("ignore_row_if") == "either_value_is_missing"
@@ -45,7 +45,7 @@ def days_held(
         The days on which every expectation holds: how many do, how many had no value to judge and may have none.
     """
     number = np.repeat(np.arange(len(days)), [len(frame) for frame in frames])
-    held, blank = np.zeros(len(days), dtype=int), np.zeros(len(days), dtype=int)
+    holding, blank = np.zeros(len(days), dtype=int), np.zeros(len(days), dtype=int)
     for expectation, part in parts:
         counted = _counted(expectation, frames)
         # An exception has no result, and holds on no day.
@@ -54,10 +54,10 @@ def days_held(
         bad += np.bincount(number[at], minlength=len(days))
         with np.errstate(invalid="ignore", divide="ignore"):
             good = (counted - bad) / counted >= expectation["kwargs"].get("mostly", 1)
-        held += good
+        holding += good
         blank += (counted == 0) & (bad == 0) & bool((expectation.get("meta") or {}).get("may_be_empty"))
-    fine = held + blank == len(parts)
-    return {day: (int(held[n]), int(blank[n])) for n, day in enumerate(days) if fine[n]}
+    fine = holding + blank == len(parts)
+    return {day: (int(holding[n]), int(blank[n])) for n, day in enumerate(days) if fine[n]}
 
 
 def _counted(expectation: Expectation, frames: Sequence[Any]) -> NDArray[np.int64]:
@@ -78,11 +78,11 @@ def sameness(expectations: Sequence[Expectation], frame: Any) -> str:
     names = {name for expectation in expectations for name in _columns(expectation["kwargs"])}
     if any("row_condition" in expectation["kwargs"] for expectation in expectations):
         names = set(frame.columns)
-    made = hashlib.sha256(json.dumps([len(frame), list(frame.columns)]).encode())
+    hasher = hashlib.sha256(json.dumps([len(frame), list(frame.columns)]).encode())
     for name in sorted(names & set(frame.columns)):
-        made.update(json.dumps([name, str(frame[name].dtype)]).encode())
-        made.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
-    return made.hexdigest()
+        hasher.update(json.dumps([name, str(frame[name].dtype)]).encode())
+        hasher.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
+    return hasher.hexdigest()
 
 
 def _columns(kwargs: Mapping[str, Any]) -> list[str]:

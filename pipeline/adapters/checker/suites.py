@@ -64,19 +64,22 @@ class GxChecker:
         """
         suite = self._suite(usecase, table)
         frames = {day: _frame(rows) for day, rows in days.items() if rows.num_rows}
-        found: dict[date, tuple[Finding, ...]] = {}
+        findings_by_day: dict[date, tuple[Finding, ...]] = {}
         if len(frames) > 1:
             by_row, by_table = split(suite["expectations"])
             known: dict[str, tuple[Finding, ...]] = {}
-            for day, (held, blank) in self._held({**suite, "expectations": by_row}, frames).items():
+            for day, (held, blank) in self._days_held({**suite, "expectations": by_row}, frames).items():
                 alike = sameness(by_table, frames[day])
                 if by_table and alike not in known:
                     known[alike] = self._judged(table, {**suite, "expectations": by_table}, frames[day])
                 if all(finding.outcome is Outcome.PASS for finding in known.get(alike, ())):
-                    found[day] = (_summary(table, held + len(by_table), blank),)
-        return {day: found[day] if day in found else self._judged(table, suite, frames.get(day), day) for day in days}
+                    findings_by_day[day] = (_summary(table, held + len(by_table), blank),)
+        return {
+            day: findings_by_day[day] if day in findings_by_day else self._judged(table, suite, frames.get(day), day)
+            for day in days
+        }
 
-    def _held(self, suite: Mapping[str, Any], frames: Mapping[date, Any]) -> dict[date, tuple[int, int]]:
+    def _days_held(self, suite: Mapping[str, Any], frames: Mapping[date, Any]) -> dict[date, tuple[int, int]]:
         """The days on which all expectations of single rows hold: how many do, how many had nothing to judge."""
         if not suite["expectations"]:
             return dict.fromkeys(frames, (0, 0))
@@ -89,15 +92,15 @@ class GxChecker:
 
     def digest(self, usecase: str, tables: Iterable[str]) -> str:
         """Names the suites: a changed suite has another digest, an absent one has its own."""
-        made = hashlib.sha256()
+        hasher = hashlib.sha256()
         for table in sorted(tables):
-            made.update(f"{table}:".encode())
+            hasher.update(f"{table}:".encode())
             try:
                 data = self._path(usecase, table).read_bytes()
             except OSError:
                 data = b""  # to be refused when it is asked
-            made.update(hashlib.sha256(data).digest())
-        return made.hexdigest()
+            hasher.update(hashlib.sha256(data).digest())
+        return hasher.hexdigest()
 
     def _path(self, usecase: str, table: str) -> Path:
         return self._root / usecase / f"{table}.json"
@@ -131,15 +134,17 @@ class GxChecker:
         """Great Expectations' result, or an UNKNOWN finding if the suite can't be asked of these rows."""
         gx, definition = self._definition
         try:
-            made = gx.ExpectationSuite(name=suite["name"], expectations=[dict(e) for e in suite["expectations"]])
+            gx_suite = gx.ExpectationSuite(name=suite["name"], expectations=[dict(e) for e in suite["expectations"]])
         except Exception as error:
             raise _unusable(suite["path"], suite["table"], _fault(suite["expectations"])) from error
         # It drops what it does not understand, and would then pass without it.
-        if len(made.expectations) != len(suite["expectations"]):
+        if len(gx_suite.expectations) != len(suite["expectations"]):
             raise _unusable(suite["path"], suite["table"], _fault(suite["expectations"]))
         try:
             batch = definition.get_batch({"dataframe": frame})
-            return batch.validate(made, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES})
+            return batch.validate(
+                gx_suite, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES}
+            )
         except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
             return _unknown("", f"the suite {suite['name']} can't be run: {_short(error)}")
 
@@ -174,11 +179,11 @@ def _fault(expectations: Iterable[Mapping[str, Any]]) -> str:
     """The first that Great Expectations does not understand, and why."""
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    for one in expectations:
+    for expectation in expectations:
         try:
-            ExpectationConfiguration(**one).to_domain_obj()
+            ExpectationConfiguration(**expectation).to_domain_obj()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what we were looking for
-            return f"holds {one['type']}, which is no valid expectation ({_short(error)})"
+            return f"holds {expectation['type']}, which is no valid expectation ({_short(error)})"
     return "holds something that is no valid expectation"
 
 
@@ -213,12 +218,12 @@ def _findings(table: str, result: Any) -> tuple[Finding, ...]:
                     required=str(expectation.get("severity", "critical")) == "critical",
                 )
             )
-    asked = len(result.results) - blank
-    if not asked:
+    judged = len(result.results) - blank
+    if not judged:
         return (_unknown(table, "not one expectation found a value to judge"),)
     if any(finding.required for finding in broken):
         return tuple(broken)
-    return (_summary(table, asked - len(broken), blank), *broken)
+    return (_summary(table, judged - len(broken), blank), *broken)
 
 
 def _may_be_blank(part: Any) -> bool:
@@ -243,8 +248,8 @@ def _outcome(part: Any) -> tuple[Outcome, str]:
     """The outcome of one expectation, and in a few words why it is unknown."""
     info = part.exception_info or {}
     # One exception, or one for each of several metrics by name.
-    told = [info] if "raised_exception" in info else list(info.values())
-    raised = [entry for entry in told if entry.get("raised_exception")]
+    entries = [info] if "raised_exception" in info else list(info.values())
+    raised = [entry for entry in entries if entry.get("raised_exception")]
     expectation = _config(part)
     if raised:
         text = f"{name_of(expectation)} could not be asked: {_short(raised[0].get('exception_message'))}"

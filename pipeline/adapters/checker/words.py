@@ -29,8 +29,8 @@ def sentence(expectation: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     if kwargs.get("mostly", 1) < 1:
         want += f" in {kwargs['mostly']:.0%} of the rows"
     if "unexpected_count" in result:
-        asked = result["element_count"] - (0 if "null" in expectation["type"] else result.get("missing_count", 0))
-        got = f"{result['unexpected_count']} of {asked} are not"
+        judged = result["element_count"] - (0 if "null" in expectation["type"] else result.get("missing_count", 0))
+        got = f"{result['unexpected_count']} of {judged} are not"
         examples = list(dict.fromkeys(_word(value) for value in result.get("partial_unexpected_list", [])))
         if examples and "null" not in expectation["type"]:
             got += f", such as {', '.join(examples[:_SHOWN])}"

@@ -111,14 +111,14 @@ def _read_text(column: Column, cells: pa.Array, target: pa.DataType) -> tuple[pa
             return cells.cast(target), {}
         except pa.ArrowInvalid:
             pass  # Such as 30 February: looked at one by one below.
-    kept: list[Any] = []
+    values: list[Any] = []
     reasons: dict[int, str] = {}
     for row, text in enumerate(cells.to_pylist()):
         value = None if text is None else read_cell(column.type, text)
         if text is not None and value is None:
             reasons[row] = f"{quoted(text)} is {_WANTED[column.type]}"
-        kept.append(value)
-    return pa.array(kept, target), reasons
+        values.append(value)
+    return pa.array(values, target), reasons
 
 
 def read_cell(kind: Type, text: str) -> Any:
@@ -150,8 +150,8 @@ _READERS: dict[Type, Callable[[str], Any]] = {
 
 
 def _where(mask: pa.Array) -> list[int]:
-    found: list[int] = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
-    return found
+    rows: list[int] = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).tolist()
+    return rows
 
 
 def check_keys(table: Table, typed: Typed, raw: RawCells, subject: Subject) -> Typed:
@@ -168,12 +168,12 @@ def check_keys(table: Table, typed: Typed, raw: RawCells, subject: Subject) -> T
     conflicts = np.flatnonzero(same_key & ~same_row)
     if len(conflicts):
         # The later of two rows that are neighbours in key order stands one further on.
-        named = [_pair(table, typed, raw, ordered, places, int(at)) for at in conflicts[:5]]
+        shown_pairs = [_pair(table, typed, raw, ordered, places, int(at)) for at in conflicts[:5]]
         more = f" and {len(conflicts) - 5:,} more" if len(conflicts) > 5 else ""
         raise subject.refused(
             "KEY_CONFLICT",
             f"has {share(len(conflicts), raw.total)} with the key ({', '.join(table.key)}) of another row but other "
-            f"values: {'; '.join(named)}{more}",
+            f"values: {'; '.join(shown_pairs)}{more}",
             "ask upstream which of them is right",
         )
     rejects = dict(typed.rejects)

@@ -64,8 +64,8 @@ class Manifest:
 def manifest_of(subject: Subject, data: bytes) -> Manifest:
     """Read a manifest; anything but sha256, rows and bytes in it is upstream's own business."""
     try:
-        told: Any = json.loads(data)
-        sha256, rows, size = str(told["sha256"]).lower(), told["rows"], told["bytes"]
+        document: Any = json.loads(data)
+        sha256, rows, size = str(document["sha256"]).lower(), document["rows"], document["bytes"]
         if len(sha256) != 64 or not (type(rows) is int and type(size) is int and rows >= 0 and size >= 0):
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -168,9 +168,9 @@ def read_address(address: str, limit: int, timeout: float, subject: Subject) -> 
     """
 
     def read(response: http.client.HTTPResponse) -> bytes:
-        told = response.headers.get("Content-Length")
-        if told is not None and told.isdigit():
-            _check_size(subject, int(told), limit)
+        announced = response.headers.get("Content-Length")
+        if announced is not None and announced.isdigit():
+            _check_size(subject, int(announced), limit)
         data = bytearray()
         begun = looked = time.monotonic()
         had = 0
@@ -184,8 +184,8 @@ def read_address(address: str, limit: int, timeout: float, subject: Subject) -> 
             if lately > timeout:
                 looked, had = now, len(data)
         _check_size(subject, len(data), limit)
-        if told is not None and told.isdigit() and len(data) < int(told):
-            raise subject.unavailable("INTERRUPTED", f"came in part only: {len(data):,} of {int(told):,} bytes")
+        if announced is not None and announced.isdigit() and len(data) < int(announced):
+            raise subject.unavailable("INTERRUPTED", f"came in part only: {len(data):,} of {int(announced):,} bytes")
         return bytes(data)
 
     return _ask(address, "GET", timeout, subject, read)

@@ -124,11 +124,11 @@ def _plain(column: Column, cells: pa.ChunkedArray) -> tuple[pa.Array, dict[int, 
         return array.cast(target), {}
     except pa.ArrowInvalid:
         misfits: dict[int, str] = {}
-        kept: list[Any] = []
+        values: list[Any] = []
         for number, value in enumerate(array, start=1):
             try:
-                kept.append(value.cast(target).as_py())
+                values.append(value.cast(target).as_py())
             except pa.ArrowInvalid:
-                kept.append(None)
+                values.append(None)
                 misfits[number] = f"{quoted(value)} is no {column.type} that can be kept without loss"
-        return pa.array(kept, target), misfits
+        return pa.array(values, target), misfits

@@ -95,7 +95,7 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
     records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
     _check_last(total, broken, data, subject, whole, len(names))
     return RawCells(
-        columns={name: _one(read[name]) for name in declared},
+        columns={name: _one_chunk(read[name]) for name in declared},
         records=records,
         total=total,
         locate=_csv_locator(data),
@@ -133,15 +133,15 @@ def _csv_header(table: Table, data: bytes, subject: Subject) -> list[str]:
     return names
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _csv_locator(data: bytes) -> Locate:
-    found: dict[int, tuple[int, str]] = {}
+    line_and_text: dict[int, tuple[int, str]] = {}
 
     def locate(number: int) -> tuple[int, str]:
-        if not found:
+        if not line_and_text:
             text = data.decode()
             csv.field_size_limit(max(csv.field_size_limit(), len(text)))
             lines = list(io.StringIO(text, newline=""))
@@ -149,10 +149,10 @@ def _csv_locator(data: bytes) -> Locate:
             begin, record = 0, 0
             for cells in reader:
                 if cells:
-                    found[record] = (begin + 1, "".join(itertools.islice(lines, begin, reader.line_num)))
+                    line_and_text[record] = (begin + 1, "".join(itertools.islice(lines, begin, reader.line_num)))
                     record += 1
                 begin = reader.line_num
-        line, row = found.get(number, (number + 1, ""))
+        line, row = line_and_text.get(number, (number + 1, ""))
         return line, row.rstrip("\r\n")[:LONGEST_TEXT]
 
     return locate
@@ -205,10 +205,10 @@ def _json_lines(data: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         raise ValueError("a key stands there twice")
-    return made
+    return entries
 
 
 def _no_constant(name: str) -> Any:
@@ -224,15 +224,15 @@ def _json_column(column: Column, values: list[Any], records: list[int], misfits:
             return type(value) is float or (type(value) is int and value in _INT64 and int(float(value)) == value)
         return type(value) is str and _encodes(value)
 
-    kept = []
+    cells = []
     for record, value in zip(records, values, strict=True):
         good = value is None or value == "" or fits(value)
         if not good:
             misfits[record] = f"{quoted(json.dumps(value))} is no {column.type}"
-        kept.append(value if good and value != "" else None)
+        cells.append(value if good and value != "" else None)
     if column.type == "number":
-        return pa.array([None if v is None else float(v) for v in kept], pa.float64())
-    return pa.array(kept, pa.int64() if column.type == "integer" else pa.string())
+        return pa.array([None if v is None else float(v) for v in cells], pa.float64())
+    return pa.array(cells, pa.int64() if column.type == "integer" else pa.string())
 
 
 def _encodes(value: str) -> bool:

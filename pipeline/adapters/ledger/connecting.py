@@ -58,7 +58,7 @@ def opened(address: sa.URL) -> sa.Engine:
         options["connect_args"] = {"timeout": BUSY_SECONDS}
     elif backend == "postgresql":
         # What the address says goes before what we think.
-        arguments: dict[str, Any] = {name: told for name, told in _POSTGRES.items() if name not in address.query}
+        arguments: dict[str, Any] = {name: value for name, value in _POSTGRES.items() if name not in address.query}
         if address.get_driver_name() == "psycopg":
             arguments["prepare_threshold"] = None  # poolers know no prepared statements, and each connection is young
         # Stated, since a database may have been given another default, under which a look before the lock is kept.

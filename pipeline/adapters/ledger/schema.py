@@ -212,8 +212,9 @@ def _admit(connection: sa.Connection, where: str, writer: str) -> None:
     ]
     # An identity column needs no right on its sequence; one that was made as a serial number does.
     if sequence := connection.scalar(_SEQUENCE):
-        named = f"SEQUENCE {sequence}".replace("%", "%%")  # quoted by the server, and the driver takes % for itself
-        statements += [f"REVOKE ALL ON {named} FROM {role}", f"GRANT USAGE ON {named} TO {role}"]
+        # Quoted by the server, and the driver takes % for itself.
+        sequence_name = f"SEQUENCE {sequence}".replace("%", "%%")
+        statements += [f"REVOKE ALL ON {sequence_name} FROM {role}", f"GRANT USAGE ON {sequence_name} TO {role}"]
     for statement in statements:
         connection.exec_driver_sql(statement)
     excess = [str(line) for line in connection.scalars(_EXCESS, {"writer": writer})]

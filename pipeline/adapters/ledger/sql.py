@@ -69,18 +69,20 @@ class SqlLedger:
         """
         try:
             with self._transaction(entry.usecase) as connection:
-                if not self._there(connection, entry):
+                if not self._is_written(connection, entry):
                     connection.execute(sa.insert(PROMOTIONS).values(**_values(entry)))
         except IntegrityError as error:
             # Somebody wrote between the look and the line who did not ask for the lock: no ledger of ours.
             with self._transaction() as connection:
-                if not self._there(connection, entry):
+                if not self._is_written(connection, entry):
                     raise UnavailableError(f"epoch {entry.epoch} of {entry.usecase} could not be written") from error
 
-    def _there(self, connection: sa.Connection, entry: Entry) -> bool:
+    def _is_written(self, connection: sa.Connection, entry: Entry) -> bool:
         """Whether this very line is there already; a ConflictError if it can't be added."""
-        mine = PROMOTIONS.c.usecase == entry.usecase
-        taken = connection.execute(sa.select(PROMOTIONS).where(mine, PROMOTIONS.c.epoch == entry.epoch)).mappings()
+        of_usecase = PROMOTIONS.c.usecase == entry.usecase
+        taken = connection.execute(
+            sa.select(PROMOTIONS).where(of_usecase, PROMOTIONS.c.epoch == entry.epoch)
+        ).mappings()
         present = taken.one_or_none()
         if present is not None:
             if {**present, "at": ""} == {**_values(entry), "at": ""}:
@@ -90,7 +92,10 @@ class SqlLedger:
                 f"{present['version']} ({present['recipe']}) by {present['by']}. Judge again, against that champion"
             )
         head = connection.execute(
-            sa.select(PROMOTIONS.c.epoch, PROMOTIONS.c.day).where(mine).order_by(PROMOTIONS.c.epoch.desc()).limit(1)
+            sa.select(PROMOTIONS.c.epoch, PROMOTIONS.c.day)
+            .where(of_usecase)
+            .order_by(PROMOTIONS.c.epoch.desc())
+            .limit(1)
         ).one_or_none()
         epoch, day = (0, "") if head is None else (int(head.epoch), str(head.day))
         if entry.epoch != epoch + 1:
@@ -120,23 +125,23 @@ class SqlLedger:
 
     def _outcome(self, usecase: str, day: str, body: str) -> DayOutcome:
         try:
-            found = DayOutcome.from_dict(json.loads(body))
+            outcome = DayOutcome.from_dict(json.loads(body))
         except (ValueError, TypeError):
-            found = None
-        if found is None or (found.usecase, found.day) != (usecase, day) or not isinstance(found.losses, dict):
+            outcome = None
+        if outcome is None or (outcome.usecase, outcome.day) != (usecase, day) or not isinstance(outcome.losses, dict):
             raise RefusedError(
                 f"the promotion ledger at {self._where} holds a damaged line about {usecase} on {day}; restore it from "
                 f"a backup",
                 "CORRUPT",
             )
-        return found
+        return outcome
 
     def conclude(self, outcome: DayOutcome) -> None:
         """Add a day's line, unless the newest line of that day says the same."""
         date.fromisoformat(outcome.day)
         body = json.dumps(outcome.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
-        mine = (OUTCOMES.c.usecase == outcome.usecase, OUTCOMES.c.day == outcome.day)
-        query = sa.select(OUTCOMES.c.body).where(*mine).order_by(OUTCOMES.c.line.desc()).limit(1)
+        of_the_day = (OUTCOMES.c.usecase == outcome.usecase, OUTCOMES.c.day == outcome.day)
+        query = sa.select(OUTCOMES.c.body).where(*of_the_day).order_by(OUTCOMES.c.line.desc()).limit(1)
         try:
             with self._transaction(outcome.usecase) as connection:
                 if connection.scalar(query) != body:
@@ -150,10 +155,10 @@ class SqlLedger:
 
         ``alive`` may be slow: no lock is held while it is asked, and the turn is taken only from the one asked about.
         """
-        mine = TURNS.c.usecase == usecase
+        of_usecase = TURNS.c.usecase == usecase
         for _ in range(10):
             with self._transaction() as connection:
-                present = connection.scalar(sa.select(TURNS.c.holder).where(mine))
+                present = connection.scalar(sa.select(TURNS.c.holder).where(of_usecase))
             if present is not None and (present == holder or alive(present)):
                 return str(present)
             try:
@@ -161,7 +166,7 @@ class SqlLedger:
                     if present is None:
                         connection.execute(sa.insert(TURNS).values(usecase=usecase, holder=holder))
                         return holder
-                    change = sa.update(TURNS).where(mine, TURNS.c.holder == present).values(holder=holder)
+                    change = sa.update(TURNS).where(of_usecase, TURNS.c.holder == present).values(holder=holder)
                     if connection.execute(change).rowcount == 1:
                         return holder
             except IntegrityError:

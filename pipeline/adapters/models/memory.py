@@ -42,18 +42,20 @@ def weighed(models: Sequence[bytes], inputs: Any) -> list[float]:
     with pa.ipc.new_stream(frame, rows.schema) as out:
         out.write_table(rows)
     parts = (frame.getvalue(), *models)
-    asked = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    framed_parts = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     # Nothing of our own environment goes along: there may be secrets in it.
     surroundings = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **dict.fromkeys(_THREADS, "1")}
     command = [sys.executable, "-m", "pipeline.adapters.models.memory", str(os.getpid())]
     try:
-        done = subprocess.run(command, input=asked, capture_output=True, timeout=PATIENCE, env=surroundings, check=True)
-        found = [math.nan if peak is None else float(peak) for peak in json.loads(done.stdout)]
+        done = subprocess.run(
+            command, input=framed_parts, capture_output=True, timeout=PATIENCE, env=surroundings, check=True
+        )
+        peaks = [math.nan if peak is None else float(peak) for peak in json.loads(done.stdout)]
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         stderr = getattr(error, "stderr", b"") or b""
         log.warning("the models' memory can't be measured: %s %s", error, stderr.decode(errors="replace")[-500:])
         return [math.nan] * len(models)
-    return found if len(found) == len(models) else [math.nan] * len(models)
+    return peaks if len(peaks) == len(models) else [math.nan] * len(models)
 
 
 def _end_with(parent: int) -> None:
@@ -66,10 +68,10 @@ def _end_with(parent: int) -> None:
 
 
 def _parts(stream: BinaryIO) -> list[bytes]:
-    found = []
+    parts = []
     while size := stream.read(8):
-        found.append(stream.read(int.from_bytes(size, "big")))
-    return found
+        parts.append(stream.read(int.from_bytes(size, "big")))
+    return parts
 
 
 def _ask(data: bytes, inputs: Any) -> None:

@@ -27,16 +27,16 @@ def same_bytes(data: bytes) -> bytes:
             return [walk(item) for item in node]
         if not isinstance(node, dict):
             return node
-        made: dict[str, Any] = {}
+        renamed: dict[str, Any] = {}
         for key, value in node.items():
             if key == "__id__" and isinstance(value, int):
-                made[key] = numbers.setdefault(value, len(numbers) + 1)
+                renamed[key] = numbers.setdefault(value, len(numbers) + 1)
             elif key == "file" and value in parts:
                 suffix = value.rpartition(".")[2]
-                made[key] = files.setdefault(value, f"{len(files) + 1}.{suffix}")
+                renamed[key] = files.setdefault(value, f"{len(files) + 1}.{suffix}")
             else:
-                made[key] = walk(value)
-        return made
+                renamed[key] = walk(value)
+        return renamed
 
     schema = walk(schema)
     out = io.BytesIO()

@@ -110,10 +110,10 @@ def check_place(usecase: str, location: str, uri: str, artifacts: str | None) ->
 
 def _fault_of_server(uri: str) -> str:
     try:
-        named, _ = urlsplit(uri).hostname, urlsplit(uri).port
+        host, _ = urlsplit(uri).hostname, urlsplit(uri).port
     except ValueError as error:
         return f"is no address ({error})"
-    return "" if named else "names no host"
+    return "" if host else "names no host"
 
 
 def _file(uri: str) -> Path:

@@ -36,14 +36,14 @@ class Charts:
         experiment = self._home(usecase)
         # MLflow wants a whole number for each point's place: the first day that was judged is 1.
         first = min((day for points in lines.values() for day in points), default=date.min)
-        found: dict[str, Run] = {}
+        run_by_contestant: dict[str, Run] = {}
         for run in self._client.search_runs([experiment], f"tags.`{CHART}` = '{metric}'", max_results=1000):
-            if found.setdefault(run.data.tags["contestant"], run) is not run:
+            if run_by_contestant.setdefault(run.data.tags["contestant"], run) is not run:
                 self._client.delete_run(run.info.run_id)
         for who, points in lines.items():
             if points:
-                self._draw(experiment, metric, who, points, first, found.get(who))
-        for who, run in found.items():
+                self._draw(experiment, metric, who, points, first, run_by_contestant.get(who))
+        for who, run in run_by_contestant.items():
             if not lines.get(who):
                 self._client.delete_run(run.info.run_id)
 
@@ -51,13 +51,13 @@ class Charts:
         self, experiment: str, metric: str, who: str, points: Mapping[date, float], first: date, run: Run | None
     ) -> None:
         wanted = [_point(f"{metric} by day", day, value, first) for day, value in sorted(points.items())]
-        there: set[tuple[int, float]] = set()
+        drawn: set[tuple[int, float]] = set()
         if run is not None:
-            there = {(m.step, m.value) for m in self._client.get_metric_history(run.info.run_id, f"{metric} by day")}
-            if not there <= {(point.step, point.value) for point in wanted}:
+            drawn = {(m.step, m.value) for m in self._client.get_metric_history(run.info.run_id, f"{metric} by day")}
+            if not drawn <= {(point.step, point.value) for point in wanted}:
                 self._client.delete_run(run.info.run_id)
-                run, there = None, set()
-        missing = [point for point in wanted if (point.step, point.value) not in there]
+                run, drawn = None, set()
+        missing = [point for point in wanted if (point.step, point.value) not in drawn]
         if run is None:
             tags = {CHART: metric, KEY: f"chart:{metric}:{who}", "contestant": who, "mlflow.user": "retraining"}
             tags["mlflow.note.content"] = f"The mean {metric} of *{who}* on each scored day, as the day lines say."

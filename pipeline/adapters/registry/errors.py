@@ -38,10 +38,10 @@ def attempt(uri: str, pause: float, what: str, action: Callable[[], T]) -> T:
         try:
             return action()
         except foreign as error:
-            ours = translate(uri, what, error)
+            translated = translate(uri, what, error)
             last = tried == _ATTEMPTS or time.monotonic() - began > _PATIENCE
-            if last or not ours.retry:
-                raise ours from error
+            if last or not translated.retry:
+                raise translated from error
         time.sleep(pause * tried)
         tried += 1
 

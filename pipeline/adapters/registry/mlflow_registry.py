@@ -85,9 +85,9 @@ class MlflowRegistry:
         MLflow can neither change a parameter nor take a metric or a nested run away. Where a repeated page would need
         that, the old runs keep what they say under the title ``… (replaced)``, and new ones take their keys.
         """
-        for one in (page, *page.children):
-            if not one.key or "'" in one.key or '"' in one.key:
-                raise UsageError(f"a run's key is some text without quotes, got {one.key!r}")
+        for run_page in (page, *page.children):
+            if not run_page.key or "'" in run_page.key or '"' in run_page.key:
+                raise UsageError(f"a run's key is some text without quotes, got {run_page.key!r}")
         return self._attempt(f"record '{page.title}'", lambda: self._runs.record(usecase, page))
 
     def rename(self, run: str, title: str) -> None:

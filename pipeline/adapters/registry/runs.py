@@ -43,19 +43,19 @@ class Runs:
         runs = self._client.search_runs(
             [experiment], f"tags.`{FAMILY}` = '{page.key}'", max_results=1000, order_by=["attributes.start_time ASC"]
         )
-        found: dict[str, Run] = {}
+        run_by_key: dict[str, Run] = {}
         for run in runs:
-            if found.setdefault(run.data.tags[KEY], run) is not run:
+            if run_by_key.setdefault(run.data.tags[KEY], run) is not run:
                 # Its creation was given up as lost, but reached the database after all.
                 self._client.delete_run(run.info.run_id)
         wanted = {one.key: one for one in (page, *page.children)}
-        if any(key not in wanted or not _fits(run, wanted[key]) for key, run in found.items()):
-            for run in found.values():
+        if any(key not in wanted or not _fits(run, wanted[key]) for key, run in run_by_key.items()):
+            for run in run_by_key.values():
                 self._replace(run)
-            found = {}
-        parent = self._bring(experiment, page, page.key, found.get(page.key), None)
+            run_by_key = {}
+        parent = self._bring(experiment, page, page.key, run_by_key.get(page.key), None)
         for child in page.children:
-            self._bring(experiment, child, page.key, found.get(child.key), parent)
+            self._bring(experiment, child, page.key, run_by_key.get(child.key), parent)
         return parent
 
     def rename(self, run: str, title: str) -> None:
@@ -108,23 +108,25 @@ class Runs:
 
     def _replace(self, run: Run) -> None:
         """Let a run keep what it says, but give up its key; its moment tells it from others of the day."""
-        made = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
-        self._client.update_run(run.info.run_id, name=f"{run.info.run_name} · of {made:%Y-%m-%d %H:%M:%S} (replaced)")
+        started = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+        self._client.update_run(
+            run.info.run_id, name=f"{run.info.run_name} · of {started:%Y-%m-%d %H:%M:%S} (replaced)"
+        )
         self._client.set_tag(run.info.run_id, "retrain.replaced", run.data.tags[KEY])
         self._client.delete_tag(run.info.run_id, KEY)
         self._client.delete_tag(run.info.run_id, FAMILY)
 
     def _experiment(self, usecase: str, question: str) -> str:
         if usecase not in self._experiments:
-            found = self._client.get_experiment_by_name(usecase)
-            if found is not None and found.lifecycle_stage != "active":
+            experiment = self._client.get_experiment_by_name(usecase)
+            if experiment is not None and experiment.lifecycle_stage != "active":
                 raise UsageError(
                     f"MLflow's experiment '{usecase}' was deleted by hand; "
-                    f"restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
+                    f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
                 )
-            if found is not None:
-                check_place(usecase, found.artifact_location, self._uri, self._artifacts)
-                self._experiments[usecase] = found.experiment_id
+            if experiment is not None:
+                check_place(usecase, experiment.artifact_location, self._uri, self._artifacts)
+                self._experiments[usecase] = experiment.experiment_id
             else:
                 place = None if self._artifacts is None else f"{self._artifacts.rstrip('/')}/{usecase}"
                 tags = {
@@ -172,8 +174,8 @@ def _params(page: Page) -> dict[str, str]:
 def _fits(run: Run, page: Page) -> bool:
     """Whether a run can be brought to the page: no parameter changes, no parameter or metric goes."""
     params = _params(page)
-    kept = all(params.get(name) == value for name, value in run.data.params.items())
-    return kept and run.data.metrics.keys() <= _metrics(page).keys()
+    same_params = all(params.get(name) == value for name, value in run.data.params.items())
+    return same_params and run.data.metrics.keys() <= _metrics(page).keys()
 
 
 def _digest(page: Page, parent: str | None) -> str:
@@ -181,6 +183,6 @@ def _digest(page: Page, parent: str | None) -> str:
     texts = [page.title, parent, sorted(page.tags.items()), sorted(page.params.items())]
     numbers = sorted((name, repr(float(value))) for name, value in page.metrics.items())
     files = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in page.files.items())
-    read = sorted([one.name, one.digest, one.role, one.table, one.version] for one in page.data)
-    told = [texts, numbers, files, *([read] if read else [])]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    data_rows = sorted([one.name, one.digest, one.role, one.table, one.version] for one in page.data)
+    shown = [texts, numbers, files, *([data_rows] if data_rows else [])]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()

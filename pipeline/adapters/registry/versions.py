@@ -44,7 +44,7 @@ class Versions:
         note = cut_at_a_line(tags.pop("note", ""), NOTE_LIMIT)
         question = tags.pop("question", "")
         tags = {name: cut(value, TAG_LIMIT) for name, value in tags.items()} | {KEY: key, "sha256": sha256}
-        versions = self._of(usecase, key)
+        versions = self._versions_of(usecase, key)
         if not versions:
             self._registered_model(usecase, question)
             model = self._logged_model(usecase, key, run, data, sha256, tags, example)
@@ -52,7 +52,7 @@ class Versions:
             client.create_model_version(
                 usecase, place, run, tags, description=note or None, await_creation_for=10, model_id=model
             )
-            versions = self._of(usecase, key)
+            versions = self._versions_of(usecase, key)
         first, *doubles = versions
         if first.tags.get("sha256") != sha256:
             raise ConflictError(
@@ -91,14 +91,14 @@ class Versions:
 
     def tell(self, usecase: str, version: int, name: str, text: str) -> None:
         """Say of a version what became of it, as a tag and atop its description."""
-        found = self._client.get_model_version(usecase, str(version))
+        model_version = self._client.get_model_version(usecase, str(version))
         text = cut(text, TAG_LIMIT)
-        before, said = found.tags.get(name), found.description or ""
+        before, description = model_version.tags.get(name), model_version.description or ""
         if before != text:
             for known in (before or "", text):  # the latter where a try died before its tag
-                said = said.removeprefix(_headed(name, known))
+                description = description.removeprefix(_headed(name, known))
             # The tag last: it says that all of this was done.
-            described = cut_at_a_line(_headed(name, text) + said, DESCRIPTION_LIMIT)
+            described = cut_at_a_line(_headed(name, text) + description, DESCRIPTION_LIMIT)
             self._client.update_model_version(usecase, str(version), described)
             self._client.set_model_version_tag(usecase, str(version), name, text)
 
@@ -106,16 +106,16 @@ class Versions:
         """The skops file of a version and the version's tags."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        found = self._client.get_model_version(usecase, str(version))
+        model_version = self._client.get_model_version(usecase, str(version))
         with tempfile.TemporaryDirectory() as folder:
-            repository = get_artifact_repository(self.place(found), tracking_uri=self._client.tracking_uri)
+            repository = get_artifact_repository(self.place(model_version), tracking_uri=self._client.tracking_uri)
             if all(file.path != MODEL_FILE for file in repository.list_artifacts()):
                 raise RefusedError(
                     f"version {version} of {usecase} has no {MODEL_FILE} any more; choose another version",
                     "MISSING",
                 )
             data = Path(repository.download_artifacts(MODEL_FILE, folder)).read_bytes()
-        return data, dict(found.tags)
+        return data, dict(model_version.tags)
 
     def place(self, found: ModelVersion) -> str:
         """Where the version's files lie."""
@@ -124,9 +124,9 @@ class Versions:
             return str(self._client.get_logged_model(uri.removeprefix("models:/")).artifact_location)
         return uri
 
-    def _of(self, usecase: str, key: str) -> list[ModelVersion]:
-        found = self._client.search_model_versions(f"name = '{usecase}' AND tags.`{KEY}` = '{key}'", max_results=100)
-        return sorted(found, key=lambda one: int(one.version))
+    def _versions_of(self, usecase: str, key: str) -> list[ModelVersion]:
+        versions = self._client.search_model_versions(f"name = '{usecase}' AND tags.`{KEY}` = '{key}'", max_results=100)
+        return sorted(versions, key=lambda one: int(one.version))
 
     def _registered_model(self, usecase: str, question: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -163,8 +163,8 @@ class Versions:
             pack(packed, data, described, example, self._trusted)
             client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
             numbers = [
-                Metric(one.key, one.value, one.timestamp, one.step, model_id=logged.model_id, run_id=run)
-                for one in source.data._metric_objs
+                Metric(metric.key, metric.value, metric.timestamp, metric.step, model_id=logged.model_id, run_id=run)
+                for metric in source.data._metric_objs
             ]
             if numbers:
                 client.log_batch(run, metrics=numbers)

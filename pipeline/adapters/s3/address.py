@@ -45,8 +45,8 @@ def address_of(place: str, settings: Mapping[str, str]) -> Address:
         UsageError: Something is missing or is no address.
     """
     # What is wrong may well hold a password, so it is not repeated.
-    found = _PLACE.fullmatch(place)
-    if not found or ".." in place or "/./" in f"{place}/":
+    match = _PLACE.fullmatch(place)
+    if not match or ".." in place or "/./" in f"{place}/":
         raise UsageError(
             "PIPELINE_STORE must be a folder, or s3://bucket/prefix of letters, digits and '_.=+-' without user and "
             "password"
@@ -59,8 +59,8 @@ def address_of(place: str, settings: Mapping[str, str]) -> Address:
     region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = settings.get("AWS_ENDPOINT_URL_S3") or settings.get("AWS_ENDPOINT_URL")
     return Address(
-        bucket=found[1],
-        prefix=f"{found[2].strip('/')}/".lstrip("/"),
+        bucket=match[1],
+        prefix=f"{match[2].strip('/')}/".lstrip("/"),
         endpoint=_endpoint(endpoint or f"https://s3.{region}.amazonaws.com"),
         key=settings["AWS_ACCESS_KEY_ID"],
         secret=settings["AWS_SECRET_ACCESS_KEY"],

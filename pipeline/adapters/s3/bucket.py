@@ -66,7 +66,7 @@ class Bucket:
         except ClientError as error:
             if error.response["Error"].get("Code") == "NoSuchKey":
                 return None
-            raise self._told(error) from error
+            raise self._translated(error) from error
         except BotoCoreError as error:
             raise self._silent(type(error).__name__) from error
         return data
@@ -86,19 +86,19 @@ class Bucket:
         from botocore.exceptions import BotoCoreError, ClientError
 
         cut = len(self.address.prefix)
-        found: list[str] = []
-        asked: dict[str, Any] = {"Bucket": self.address.bucket, "Prefix": self.address.prefix + start}
-        asked |= {"StartAfter": self.address.prefix + after} if after else {}
-        asked |= {"MaxKeys": most} if most else {}
+        names: list[str] = []
+        request: dict[str, Any] = {"Bucket": self.address.bucket, "Prefix": self.address.prefix + start}
+        request |= {"StartAfter": self.address.prefix + after} if after else {}
+        request |= {"MaxKeys": most} if most else {}
         try:
             while True:
-                answer = self._client.list_objects_v2(**asked)
-                found += [one["Key"][cut:] for one in answer.get("Contents", ())]
-                if not answer.get("IsTruncated") or (most and len(found) >= most):
-                    return found
-                asked["ContinuationToken"] = answer["NextContinuationToken"]
+                answer = self._client.list_objects_v2(**request)
+                names += [entry["Key"][cut:] for entry in answer.get("Contents", ())]
+                if not answer.get("IsTruncated") or (most and len(names) >= most):
+                    return names
+                request["ContinuationToken"] = answer["NextContinuationToken"]
         except ClientError as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
         except BotoCoreError as error:
             raise self._silent(type(error).__name__) from error
 
@@ -153,10 +153,10 @@ class Bucket:
 
         Its errors have no types: the storage's answer stands in them as it came.
         """
-        found = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"status code\W+(?:\[\d*m\W*)*(\d{3})\b", text)
-        if found and found[1] not in _ABSENT:
-            return self._answered(found[1], "Table")
-        if not found and _ON_THE_WAY.search(text):
+        match = re.search(r"<Code>(\w+)</Code>", text) or re.search(r"status code\W+(?:\[\d*m\W*)*(\d{3})\b", text)
+        if match and match[1] not in _ABSENT:
+            return self._answered(match[1], "Table")
+        if not match and _ON_THE_WAY.search(text):
             return self._silent("no answer")
         return None
 
@@ -213,17 +213,17 @@ class Bucket:
                     return False
                 # Another writer of the name is at it in this moment; whether it succeeds is not known yet.
                 if code != "ConditionalRequestConflict" or attempt == _ATTEMPTS - 1:
-                    raise self._told(error) from error
+                    raise self._translated(error) from error
             except BotoCoreError as error:
                 raise self._silent(type(error).__name__) from error
             else:
                 return True
         raise AssertionError("the last attempt returns or raises")
 
-    def _told(self, error: ClientError) -> PipelineError:
+    def _translated(self, error: ClientError) -> PipelineError:
         return self._answered(str(error.response["Error"].get("Code", "")), error.operation_name)
 
-    def _answered(self, code: str, asked: str) -> PipelineError:
+    def _answered(self, code: str, operation: str) -> PipelineError:
         """What the storage answered. Its own words are not repeated: they name keys."""
         address = self.address
         if code == "NoSuchBucket":
@@ -248,12 +248,12 @@ class Bucket:
             )
         if code == "NotImplemented":
             return UsageError(
-                f"{address.endpoint} can't do what is asked of it ({asked}: {code}); use storage with "
+                f"{address.endpoint} can't do what is asked of it ({operation}: {code}); use storage with "
                 f"conditional writes, or name a folder in PIPELINE_STORE",
                 "CONDITIONS",
             )
         return UnavailableError(
-            f"{address.endpoint} could not do what was asked of it ({asked}: {code or 'no reason'}); "
+            f"{address.endpoint} could not do what was asked of it ({operation}: {code or 'no reason'}); "
             f"see that it is well and has room, and try again",
             "STORAGE",
         )

@@ -28,14 +28,14 @@ def check_file(what: str, line: Mapping[str, Any], size: int, fragment: Any) -> 
         OSError, pyarrow.ArrowException: If its footer can't be read.
     """
     if size == line["size_bytes"]:
-        found, wanted = _digests(fragment.metadata), {line[f"min.{SHA256}"], line[f"max.{SHA256}"]}
-        if found == wanted:
+        file_digests, logged_digests = _digests(fragment.metadata), {line[f"min.{SHA256}"], line[f"max.{SHA256}"]}
+        if file_digests == logged_digests:
             return
-        told = f"holds the delivery {_told(found)}, and the log says {_told(wanted)}"
+        fault = f"holds the delivery {_listed(file_digests)}, and the log says {_listed(logged_digests)}"
     else:
-        told = f"has {size:,} bytes, and the log says {line['size_bytes']:,}"
+        fault = f"has {size:,} bytes, and the log says {line['size_bytes']:,}"
     raise RefusedError(
-        f"{what} {told}: it was exchanged or changed after it was written; {_RESTORE}",
+        f"{what} {fault}: it was exchanged or changed after it was written; {_RESTORE}",
         "CORRUPT",
     )
 
@@ -47,15 +47,15 @@ def lost(what: str) -> RefusedError:
 
 def _digests(footer: Any) -> set[Any]:
     """The least and the greatest digest that the file's statistics name; None where they name none."""
-    found: set[Any] = set()
+    digests: set[Any] = set()
     at = footer.schema.names.index(SHA256) if SHA256 in footer.schema.names else -1
     for group in range(footer.num_row_groups):
-        kept = footer.row_group(group).column(at).statistics if at >= 0 else None
-        found |= {kept.min, kept.max} if kept is not None and kept.has_min_max else {None}
-    return found
+        statistics = footer.row_group(group).column(at).statistics if at >= 0 else None
+        digests |= {statistics.min, statistics.max} if statistics is not None and statistics.has_min_max else {None}
+    return digests
 
 
-def _told(digests: set[Any]) -> str:
+def _listed(digests: set[Any]) -> str:
     return " and ".join(sorted(f"{str(digest)[:12]}…" if digest else "unknown" for digest in digests)) or "unknown"
 
 
@@ -82,8 +82,8 @@ def of_system(error: BaseException) -> str:
 
 def _number_of(error: BaseException) -> int | None:
     # The library names the number in its words only.
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    return int(told[1]) if told else error.errno if isinstance(error, OSError) else None
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match[1]) if match else error.errno if isinstance(error, OSError) else None
 
 
 def short(error: BaseException | str) -> str:

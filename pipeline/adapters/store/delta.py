@@ -72,8 +72,10 @@ class DeltaStore:
         for attempt in range(_ATTEMPTS):
             delta = self._newest(table)
             if delta is not None:
-                there = self._marks_of(delta, Days(day, day)).get(day)
-                if (there is not None and there["sha256"] == mark) or (there is None and not fresh.num_rows):
+                stored_mark = self._marks_of(delta, Days(day, day)).get(day)
+                if (stored_mark is not None and stored_mark["sha256"] == mark) or (
+                    stored_mark is None and not fresh.num_rows
+                ):
                     return Commit(version=delta.version(), changed=False)
                 self._check_types(table, delta, fresh)
             try:
@@ -135,8 +137,8 @@ class DeltaStore:
             where, place = self._place.where(table)
             options |= {"storage_options": place, "configuration": _CONFIGURATION}
             write_deltalake(where, fresh, mode="error", partition_by=[DAY], name=table, **options)
-            made = self._newest(table)
-            return Commit(version=0 if made is None else int(made.version()), changed=True)
+            created = self._newest(table)
+            return Commit(version=0 if created is None else int(created.version()), changed=True)
         # Columns are matched by name, in the table's order; new ones come last.
         present = _arrow_schema(delta).names
         known = [name for name in present if name in fresh.column_names]
@@ -203,10 +205,10 @@ class DeltaStore:
         _check_name(table)
         cache: dict[str, DeltaTable] = self._open.__dict__
         try:
-            there = self._place.has_log(table)
-            if table in cache and there:
+            has_log = self._place.has_log(table)
+            if table in cache and has_log:
                 cache[table].update_incremental()
-            elif there:
+            elif has_log:
                 cache[table] = self._opened(table)
             elif self._place.days(table) > 1:
                 # One day may be left by a first commit that was killed; several were committed once.

@@ -68,18 +68,18 @@ def judge(
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}
-    kept: dict[str, KeyBook] = {}
+    carried_books: dict[str, KeyBook] = {}
     for reference in usecase.references:
         name = reference.name
         served = [(then.day, then.references[name]) for then in past if name in then.references]
         columns, units = tables[name], tables[reference.joined_by[0]]
-        references[name], kept[name] = reference_profile(reference, day, columns, units, books.get(name))
+        references[name], carried_books[name] = reference_profile(reference, day, columns, units, books.get(name))
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
         findings += check.kept(previous.get(name))
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
-        findings += [check.lost_keys(kept[name], books.get(name)), check.new_keys(kept[name])]
-    return excused(usecase.excuses, day, findings), Profile(day, feeds, references), kept
+        findings += [check.lost_keys(carried_books[name], books.get(name)), check.new_keys(carried_books[name])]
+    return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_books
 
 
 def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -88,7 +88,7 @@ def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -
     why = {excuse.finding: excuse.why for excuse in excuses if excuse.first <= day <= excuse.last}
     over = {excuse.finding: excuse.last for excuse in excuses if excuse.last < day and excuse.finding not in why}
 
-    def told(finding: Finding) -> Finding:
+    def with_excuse(finding: Finding) -> Finding:
         if finding.outcome is Outcome.PASS:
             return finding
         if finding.name in why:
@@ -97,4 +97,4 @@ def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -
             return replace(finding, text=f"{finding.text} (its excuse ended on {over[finding.name]})")
         return finding
 
-    return tuple(told(finding) for finding in findings)
+    return tuple(with_excuse(finding) for finding in findings)

@@ -31,25 +31,27 @@ def check_fact(fact: Fact, columns: Columns) -> Finding:
 def check_fixed(fact: Fixed, columns: Columns, past: Sequence[Profile]) -> Finding:
     """Whether a determined number still is what it was, and whether its givens are mostly known ones."""
     about = About(fact.about)
-    history = [kept.feeds[fact.about].fixed.get(fact.name, {}) for kept in past if fact.about in kept.feeds]
+    history = [profile.feeds[fact.about].fixed.get(fact.name, {}) for profile in past if fact.about in profile.feeds]
     if len(history) < ENOUGH:
         return about.too_early(fact.name, len(history))
     known: dict[str, float] = {}
-    for kept in history:
-        known.update(kept)
+    for profile in history:
+        known.update(profile)
     given = texts(columns, fact.given)
     pairs = [(key, value) for key, value in zip(given, columns[fact.value].tolist(), strict=True) if key is not None]
     seen = [(key, value) for key, value in pairs if key in known]
     agree = sum(math.isclose(value, known[key], rel_tol=fact.tolerance) for key, value in seen)
-    told = "|".join(fact.given)
+    given_names = "|".join(fact.given)
     if not pairs or len(seen) / len(pairs) < fact.known:
         text = (
-            f"only {len(seen)} of {len(pairs)} rows have a {told} of the last {len(history)} days "
+            f"only {len(seen)} of {len(pairs)} rows have a {given_names} of the last {len(history)} days "
             f"(wanted: {fact.known:.0%}); {fact.why}"
         )
         return about.finding(fact.name, False, text, len(seen) / max(len(pairs), 1), Bound(fact.known, 1))
     share = agree / len(seen)
-    text = f"'{fact.value}' is what it was for its {told} in {agree} of {len(seen)} rows (wanted: {fact.share:.0%})"
+    text = (
+        f"'{fact.value}' is what it was for its {given_names} in {agree} of {len(seen)} rows (wanted: {fact.share:.0%})"
+    )
     if share < fact.share:
         key, value = next((k, v) for k, v in seen if not math.isclose(v, known[k], rel_tol=fact.tolerance))
         text += f"; {key} was {known[key]:g} and is {value:g}; {fact.why}"

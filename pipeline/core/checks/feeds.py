@@ -23,11 +23,11 @@ def check_feed(
 ) -> list[Finding]:
     """All questions about a feed's day that need no further declaration; ``late`` columns may be blank at first."""
     about = About(feed.name)
-    history = {kept.day: kept.feeds[feed.name] for kept in past if feed.name in kept.feeds}
-    recent = [kept.feeds[feed.name] for kept in between(past, day, _RECENT, 1) if feed.name in kept.feeds]
-    found = [_dates(about, feed, day, columns), _keys(about, feed, columns), _varies(about, feed, now)]
-    found += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
-    found.append(_rows(about, feed, day, now, history))
+    history = {profile.day: profile.feeds[feed.name] for profile in past if feed.name in profile.feeds}
+    recent = [profile.feeds[feed.name] for profile in between(past, day, _RECENT, 1) if feed.name in profile.feeds]
+    findings = [_dates(about, feed, day, columns), _keys(about, feed, columns), _varies(about, feed, now)]
+    findings += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
+    findings.append(_rows(about, feed, day, now, history))
     learned: list[tuple[str, Callable[[], Finding]]] = [
         ("values gone", lambda: _gone(about, now, recent, late)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
@@ -36,9 +36,9 @@ def check_feed(
     ]
     for question, answer in learned:
         have = len(recent) if question in ("values gone", "frozen hours") else len(history)
-        found.append(answer() if have >= ENOUGH else about.too_early(question, have))
-    found.append(_resent(about, now, {d: kept for d, kept in history.items() if (day - d).days <= _RECENT}))
-    return found
+        findings.append(answer() if have >= ENOUGH else about.too_early(question, have))
+    findings.append(_resent(about, now, {d: profile for d, profile in history.items() if (day - d).days <= _RECENT}))
+    return findings
 
 
 def _dates(about: About, feed: Feed, day: date, columns: Columns) -> Finding:
@@ -92,13 +92,13 @@ def _steps(about: About, feed: Feed, columns: Columns) -> Finding:
 
 
 def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
-    same = [kept.rows for before, kept in history.items() if before.weekday() == day.weekday()][-4:]
-    if len(same) < 2:
-        return about.too_early("rows", len(same), 2, f"accepted {day:%A}s")
-    ratio = now.rows / median(same)
+    same_weekday_rows = [profile.rows for before, profile in history.items() if before.weekday() == day.weekday()][-4:]
+    if len(same_weekday_rows) < 2:
+        return about.too_early("rows", len(same_weekday_rows), 2, f"accepted {day:%A}s")
+    ratio = now.rows / median(same_weekday_rows)
     text = (
-        f"{now.rows} rows, {ratio:.2f} of the median {median(same):g} of the last {len(same)} {day:%A}s "
-        f"(allowed: {feed.rows})"
+        f"{now.rows} rows, {ratio:.2f} of the median {median(same_weekday_rows):g} of the last "
+        f"{len(same_weekday_rows)} {day:%A}s (allowed: {feed.rows})"
     )
     return about.finding("rows", ratio in feed.rows, text, ratio, feed.rows)
 
@@ -106,26 +106,26 @@ def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mappin
 def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile], late: Sequence[str]) -> Finding:
     """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day."""
     lost: list[str] = []
-    asked = 0
+    came_daily = 0
     for column in now.values:
-        days = [kept.values.get(column, {}) for kept in recent]
-        for value in set.intersection(*(set(counts) for counts in days)):
-            usual = min(counts[value] for counts in days)
-            asked += usual >= _USUAL
+        recent_counts = [profile.values.get(column, {}) for profile in recent]
+        for value in set.intersection(*(set(counts) for counts in recent_counts)):
+            usual = min(counts[value] for counts in recent_counts)
+            came_daily += usual >= _USUAL
             if usual >= _USUAL and now.values[column].get(value, 0) == 0:
                 lost.append(f"{column} {value} (at least {usual} a day)")
     for column, filled in now.filled.items():
         if column in late:
             continue
         # A column that is blank more often than not (gusts of wind) may stay blank on a calm day.
-        share = min(kept.filled.get(column, 0) / max(kept.rows, 1) for kept in recent)
-        asked += share >= 0.5
+        share = min(profile.filled.get(column, 0) / max(profile.rows, 1) for profile in recent)
+        came_daily += share >= 0.5
         if share >= 0.5 and filled == 0:
             lost.append(f"any '{column}' (in at least {share:.0%} of the rows a day)")
     text = (
         f"missing on this day, though there on each of the last {len(recent)}: {some(sorted(lost))}"
         if lost
-        else f"{asked} values and columns that came on each of the last {len(recent)} days came again"
+        else f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
     )
     return about.finding("values gone", not lost, text, len(lost), Bound(0, 0))
 
@@ -139,8 +139,8 @@ def _scale(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
     worst, limit, text = 0.0, 0.3, "no column shows values between the marks of its scale"
     for column, counts in now.residues.items():
         known: dict[str, int] = {}
-        for kept in history:
-            for part, n in kept.residues.get(column, {}).items():
+        for profile in history:
+            for part, n in profile.residues.get(column, {}).items():
                 known[part] = known.get(part, 0) + n
         total, today = sum(known.values()), sum(counts.values())
         if total < 1000 or today < 10:
@@ -158,7 +158,7 @@ def _scale(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
 
 
 def _repeated(about: About, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
-    allowed = max(0.05, 2 * max(kept.repeated for kept in recent))
+    allowed = max(0.05, 2 * max(profile.repeated for profile in recent))
     text = f"{now.repeated:.1%} of the rows say what another row of the day says (allowed: {allowed:.1%})"
     return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
 
@@ -167,7 +167,7 @@ def _stuck(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
     """Columns that may hold one value all day (no rain), but not on ever so many days in a row."""
     stuck: list[str] = []
     for column, value in now.constant.items():
-        flags = [kept.constant.get(column) == value for kept in history]
+        flags = [profile.constant.get(column) == value for profile in history]
         *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
         longest = max(earlier, default=0)
         # A column that has never been anything else has nothing to be stuck at.
@@ -179,11 +179,15 @@ def _stuck(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
 
 def _resent(about: About, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
     worst, when = 0.0, None
-    for before, kept in history.items():
-        there = set(kept.sketch)
+    for before, profile in history.items():
+        earlier_digests = set(profile.sketch)
         # A full sketch holds every digest up to its last one, and is silent about those above.
-        ours = [row for row in now.sketch if len(there) < 512 or row <= kept.sketch[-1]]
-        share = sum(row in there for row in ours) / len(ours) if ours else 0.0
+        comparable_digests = [row for row in now.sketch if len(earlier_digests) < 512 or row <= profile.sketch[-1]]
+        share = (
+            sum(row in earlier_digests for row in comparable_digests) / len(comparable_digests)
+            if comparable_digests
+            else 0.0
+        )
         if share > worst:
             worst, when = share, before
     text = (

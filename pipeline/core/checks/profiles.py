@@ -93,21 +93,23 @@ class Profile:
 
     def bounded(self) -> Profile:
         """What is kept of it."""
-        return replace(self, feeds={name: kept.bounded() for name, kept in self.feeds.items()})
+        return replace(self, feeds={name: profile.bounded() for name, profile in self.feeds.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
         return {
             "day": self.day.isoformat(),
-            "feeds": {name: asdict(kept) for name, kept in self.feeds.items()},
-            "references": {name: asdict(kept) for name, kept in self.references.items()},
+            "feeds": {name: asdict(profile) for name, profile in self.feeds.items()},
+            "references": {name: asdict(profile) for name, profile in self.references.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
-        feeds = {name: FeedProfile(**{**kept, "sketch": tuple(kept["sketch"])}) for name, kept in data["feeds"].items()}
-        references = {name: ReferenceProfile(**kept) for name, kept in data["references"].items()}
+        feeds = {
+            name: FeedProfile(**{**saved, "sketch": tuple(saved["sketch"])}) for name, saved in data["feeds"].items()
+        }
+        references = {name: ReferenceProfile(**saved) for name, saved in data["references"].items()}
         return cls(date.fromisoformat(data["day"]), feeds, references)
 
 
@@ -192,11 +194,11 @@ def reference_profile(
         if sight.last + passed <= FORGET:
             known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
     for key in used:
-        found = key in keys
+        matched = key in keys
         if key in known:
-            known[key] = known[key]._replace(last=0, found_last=found)
+            known[key] = known[key]._replace(last=0, found_last=matched)
         elif in_sample(key, one_in):
-            known[key] = Sight(0, 0, found, found)
+            known[key] = Sight(0, 0, matched, matched)
     hits = sum(n for key, n in used.items() if key in keys)
     profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
     return profile, KeyBook(day, known, one_in, book.days + passed if book else 0)
@@ -206,8 +208,8 @@ def residues(values: NDArray[np.float64]) -> dict[str, int]:
     """Fractional parts in ten-thousandths, counted over the values that are present and not zero."""
     present = values[np.isfinite(values) & (values != 0)]
     parts = np.round((present % 1) * 10_000).astype(np.int64) % 10_000
-    found, counts = np.unique(parts, return_counts=True)
-    return {str(part): int(n) for part, n in zip(found, counts, strict=True)}
+    distinct_parts, counts = np.unique(parts, return_counts=True)
+    return {str(part): int(n) for part, n in zip(distinct_parts, counts, strict=True)}
 
 
 def in_sample(key: str, one_in: int) -> bool:
@@ -217,14 +219,16 @@ def in_sample(key: str, one_in: int) -> bool:
 
 def _content(feed: Feed, columns: Columns) -> list[str]:
     """A digest per row of all it says but when; rows that have no outcome at all (cancelled) tell nothing."""
-    named = [column.name for column in feed.columns if column.type not in ("date", "timestamp")]
+    content_columns = [column.name for column in feed.columns if column.type not in ("date", "timestamp")]
     outcomes = [column.name for column in feed.columns if column.outcome]
-    if not named:
+    if not content_columns:
         return []
-    told = np.zeros(len(columns[feed.day]), dtype=bool) if outcomes else np.ones(len(columns[feed.day]), dtype=bool)
+    has_outcome = (
+        np.zeros(len(columns[feed.day]), dtype=bool) if outcomes else np.ones(len(columns[feed.day]), dtype=bool)
+    )
     for name in outcomes:
-        told |= ~missing(columns[name])
-    rows = zip(*(columns[name][told].tolist() for name in named), strict=True)
+        has_outcome |= ~missing(columns[name])
+    rows = zip(*(columns[name][has_outcome].tolist() for name in content_columns), strict=True)
     return [hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest() for row in rows]
 
 
@@ -254,4 +258,4 @@ def _sample(entries: Mapping[str, _Value], limit: int) -> dict[str, _Value]:
 
 def between(past: Sequence[Profile], day: date, first: int, last: int) -> list[Profile]:
     """The profiles of the days from ``first`` to ``last`` days before ``day``, ``first`` being the farther."""
-    return [kept for kept in past if last <= (day - kept.day).days <= first]
+    return [profile for profile in past if last <= (day - profile.day).days <= first]

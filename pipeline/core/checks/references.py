@@ -48,16 +48,16 @@ class ReferenceCheck:
             return self.about.unknown("unchanged", "the table rarely changes, so its content may stand still", False)
         if not contents.get(day):
             return self.about.unknown("unchanged", "the store has no digest of its content")
-        same = day
+        unchanged_since = day
         earlier = sorted((before for before in contents if before < day), reverse=True)
         for before in earlier:
             if contents[before] != contents[day]:
                 break
-            same = before
-        days, wanted = (day - same).days, Bound(0, most)
-        if days <= most and same == min([*earlier, day]) and len(earlier) < most:
+            unchanged_since = before
+        days, wanted = (day - unchanged_since).days, Bound(0, most)
+        if days <= most and unchanged_since == min([*earlier, day]) and len(earlier) < most:
             return self.about.too_early("unchanged", len(earlier), most)
-        text = f"content the same for {days} days, since {same} (allowed: {most})"
+        text = f"content the same for {days} days, since {unchanged_since} (allowed: {most})"
         return self.about.finding("unchanged", days in wanted, text, days, wanted)
 
     def duplicates(self) -> Finding:
@@ -115,7 +115,9 @@ class ReferenceCheck:
 
     def matched_drop(self, now: ReferenceProfile, before: Sequence[tuple[date, ReferenceProfile]]) -> Finding:
         """Against its own recent past: a limit that is wide enough for every season is too wide for any day."""
-        recent = [kept.hits / kept.units for then, kept in before if (self.day - then).days <= 28 and kept.units]
+        recent = [
+            profile.hits / profile.units for then, profile in before if (self.day - then).days <= 28 and profile.units
+        ]
         if len(recent) < ENOUGH or not now.units:
             return self.about.too_early("matched drop", min(len(recent), ENOUGH))
         usual, share = median(recent), now.hits / now.units
@@ -132,17 +134,17 @@ class ReferenceCheck:
         """Keys that matched when they were last used; what never matched is not this question's business."""
         if before is None:
             return self.about.too_early("lost keys", 0, 1)
-        served = {
+        matched_now_by_key = {
             key: sight.found_last
             for key, sight in now.known.items()
             if sight.last == 0 and key in before.known and before.known[key].found_last
         }
-        lost = sorted(key for key, found in served.items() if not found)
-        share, wanted = len(lost) / max(len(served), 1), Bound(0, self.reference.shrinkage)
+        lost = sorted(key for key, matches in matched_now_by_key.items() if not matches)
+        share, wanted = len(lost) / max(len(matched_now_by_key), 1), Bound(0, self.reference.shrinkage)
         shown = f": {some(lost)}" if lost else ""
         text = (
-            f"{len(lost)} of {len(served)} keys that matched when they were last used match no longer{shown} "
-            f"(allowed: {wanted.high:.1%})"
+            f"{len(lost)} of {len(matched_now_by_key)} keys that matched when they were last used match no longer"
+            f"{shown} (allowed: {wanted.high:.1%})"
         )
         return self.about.finding("lost keys", share in wanted, text, share, wanted)
 
@@ -155,12 +157,12 @@ class ReferenceCheck:
         need = 2 * ENOUGH + max(_WINDOWS)
         if now.days < need:
             return self.about.too_early("new keys", now.days, need)
-        first = [(sight.first, sight.found_first) for sight in now.known.values()]
-        old = [found for seen, found in first if seen >= max(_WINDOWS)]
+        first_sights = [(sight.first, sight.found_first) for sight in now.known.values()]
+        old = [matched for seen, matched in first_sights if seen >= max(_WINDOWS)]
         worst = 1.0
         text = "no key was seen for the first time in the last two weeks"
         for window in _WINDOWS:
-            young = [found for seen, found in first if seen < window]
+            young = [matched for seen, matched in first_sights if seen < window]
             chance = few(sum(young), len(young), sum(old), len(old))
             if young and chance < worst:
                 worst = chance

@@ -94,8 +94,8 @@ class Footprint:
     def __post_init__(self) -> None:
         object.__setattr__(self, "load", _pairs("load", self.load))
         for name in ("size", "memory", "training"):
-            one, other = getattr(self, name)
-            object.__setattr__(self, name, (_number(one), _number(other)))
+            champion, candidate = getattr(self, name)
+            object.__setattr__(self, name, (_number(champion), _number(candidate)))
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""

@@ -49,12 +49,12 @@ class PairedDay:
         units, blocks = int(sizes.sum()), len(sizes)
         if not units:
             return None
-        above, below = float(reference.sum()) / units, float(candidate.sum()) / units
+        reference_mean, candidate_mean = float(reference.sum()) / units, float(candidate.sum()) / units
         error = math.inf
         if blocks >= MINIMUM:
-            beyond = (reference - candidate - (above - below) * sizes) / (units - sizes)
-            error = math.sqrt((blocks - 1) / blocks * float(np.dot(beyond, beyond)))
-        return cls(day, units, above, below, error)
+            influence = (reference - candidate - (reference_mean - candidate_mean) * sizes) / (units - sizes)
+            error = math.sqrt((blocks - 1) / blocks * float(np.dot(influence, influence)))
+        return cls(day, units, reference_mean, candidate_mean, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +141,10 @@ class Noise:
         """
         first, *rest = series
         alike = [first, *(paired_days for paired_days in rest if paired_days.blocked == first.blocked)]
-        found = Steps.joint([paired_days.steps for paired_days in alike if len(paired_days)], spells)
-        if found is None:
+        variance_and_steps = Steps.joint([paired_days.steps for paired_days in alike if len(paired_days)], spells)
+        if variance_and_steps is None:
             return None
-        variance, steps = found
+        variance, steps = variance_and_steps
         if first.blocked:
             return cls(max(1.0, variance), steps)
         return cls(1.0, steps, math.sqrt(variance)) if variance > 0 else None

@@ -80,11 +80,12 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
     """
     findings: list[Finding] = []
     for gate in gates:
-        found = gate.judge(evidence)
-        if not any(finding.required for finding in found):
-            found = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *found)
+        gate_findings = gate.judge(evidence)
+        if not any(finding.required for finding in gate_findings):
+            gate_findings = (Finding(gate.name, Outcome.UNKNOWN, "the gate gave no answer"), *gate_findings)
         findings += [
-            replace(one, gate=gate.name, change=one.change or what_would_change(one, evidence.window)) for one in found
+            replace(finding, gate=gate.name, change=finding.change or what_would_change(finding, evidence.window))
+            for finding in gate_findings
         ]
     return tuple(findings)
 
@@ -97,8 +98,8 @@ def question(gate: Gate) -> str:
         return gate.name
     first = re.match(r".*?[.?!](?= |$)", text)
 
-    def spelt(named: re.Match[str]) -> str:
-        limit = getattr(gate, named[1], None)
-        return f"{limit:g}" if isinstance(limit, int | float) else named[1]
+    def spelt(match: re.Match[str]) -> str:
+        limit = getattr(gate, match[1], None)
+        return f"{limit:g}" if isinstance(limit, int | float) else match[1]
 
     return re.sub(r"``(\w+)``", spelt, first.group() if first else text)

@@ -119,8 +119,8 @@ class Better:
         if len(bad):
             last = head_to_head.days[bad[-1]]
             why = f"{len(bad)} of {count(len(head_to_head), 'day')} have a loss that is no number, {last} among them"
-            change = f"those days run again on sound data, or {MEMORY} days without one"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, change=change),)
+            outlook = f"those days run again on sound data, or {MEMORY} days without one"
+            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, change=outlook),)
         if not (float(head_to_head.candidate.mean()) > 0 or float(head_to_head.reference.mean()) > 0):
             return (Finding(self.name, Outcome.UNKNOWN, "neither has any loss", wanted=wanted),)
         by = 0.0 if evidence.refresh else self.switch_by
@@ -130,9 +130,9 @@ class Better:
             days = count(len(head_to_head), "day")
             why = f"the noise from day to day is not known yet, after {days} with scores of both"
             more = max(1, FEWEST + 1 - len(head_to_head))
-            change = f"about {count(more, 'more day')} with scores of both would tell it"
+            outlook = f"about {count(more, 'more day')} with scores of both would tell it"
             return (
-                Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(head_to_head), change=change),
+                Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, counts=_counts(head_to_head), change=outlook),
             )
         return (self._settle(head_to_head, noise, price, by, evidence),)
 
@@ -152,21 +152,21 @@ class Better:
         served = f"{evidence.candidate} as it would be served" if evidence.champion_is_recipe else "its fresh fits"
         whose = "fresh fits of its recipe" if evidence.refresh else served
         owed = percent(regret) if math.isfinite(regret) else "without end"
-        told = (
+        sentence = (
             f"{whose}: loss {change(relative)} than the champion's since {head_to_head.days[0]} (at any time "
             f"{100 * self.confidence:.4g} %: {at_best(low) if outcome is Outcome.FAIL else at_worst(high)}); "
             f"regret {owed} of a day's loss, a {'refresh' if evidence.refresh else 'switch'} costs "
             f"{percent(price)}; chance would show as much {_how_often(max(statistic, 0.0))}, "
             f"wanted: {_how_often(threshold)}"
         )
-        told += f"; {count(len(head_to_head), 'day')}, {count(int(head_to_head.units.sum()), 'unit')}"
+        sentence += f"; {count(len(head_to_head), 'day')}, {count(int(head_to_head.units.sum()), 'unit')}"
         outlook = ""
         if outcome is Outcome.UNKNOWN:
             outlook = self._outlook(head_to_head, scores, statistic, threshold, regret, price)
         elif outcome is Outcome.FAIL:
             outlook = "only another fit, or days that differ from these: it is shown to be worse"
         counts = _counts(head_to_head)
-        return Finding(self.name, outcome, told, relative, Bound(high=-by), low, high, counts, change=outlook)
+        return Finding(self.name, outcome, sentence, relative, Bound(high=-by), low, high, counts, change=outlook)
 
     @staticmethod
     def _outlook(

@@ -26,8 +26,8 @@ class _Group:
     #: What happened less what was said: at the level that passes, and at the one that refuses.
     off: tuple[Interval, Interval]
     #: The same less the champion's, and plus it; None where there is no interval.
-    less: tuple[Interval | None, Interval | None]
-    plus: tuple[Interval | None, Interval | None]
+    minus_champion: tuple[Interval | None, Interval | None]
+    plus_champion: tuple[Interval | None, Interval | None]
 
     def ends(self, side: int) -> tuple[float, float, float]:
         """Estimate, lower and upper end of how far off it is to one side (1: more came true than was said)."""
@@ -38,17 +38,17 @@ class _Group:
 
     def as_near_as_champion(self, side: int) -> bool:
         """Shown to be no farther off to this side than the champion is to either."""
-        less, plus = self.less[0], self.plus[0]
+        minus_champion, plus_champion = self.minus_champion[0], self.plus_champion[0]
         if side > 0:
-            return any(found is not None and found.high <= 0 for found in (less, plus))
-        return any(found is not None and found.low >= 0 for found in (less, plus))
+            return any(interval is not None and interval.high <= 0 for interval in (minus_champion, plus_champion))
+        return any(interval is not None and interval.low >= 0 for interval in (minus_champion, plus_champion))
 
     def farther_than_champion(self, side: int) -> bool:
         """Shown to be farther off to this side than the champion is to either."""
-        less, plus = self.less[1], self.plus[1]
+        minus_champion, plus_champion = self.minus_champion[1], self.plus_champion[1]
         if side > 0:
-            return all(found is not None and found.low > 0 for found in (less, plus))
-        return all(found is not None and found.high < 0 for found in (less, plus))
+            return all(interval is not None and interval.low > 0 for interval in (minus_champion, plus_champion))
+        return all(interval is not None and interval.high < 0 for interval in (minus_champion, plus_champion))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,39 +107,46 @@ class Calibration:
         if len(paired) < self.at_least:
             text = f"{count(len(paired), 'unit')} of evidence, at least {self.at_least} are needed"
             return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound),)
-        found = self._found(evidence, paired)
-        if isinstance(found, NoInterval):
-            return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
-        return (self._finding(evidence, paired, found),)
+        groups = self._judged_groups(evidence, paired)
+        if isinstance(groups, NoInterval):
+            return (Finding(self.name, Outcome.UNKNOWN, groups.why, wanted=bound),)
+        return (self._finding(evidence, paired, groups),)
 
-    def _found(self, evidence: Evidence, paired: Paired) -> list[_Group] | NoInterval:
+    def _judged_groups(self, evidence: Evidence, paired: Paired) -> list[_Group] | NoInterval:
         kind = evidence.kind
         candidate, champion = (kind.told(paired.labels, predicted) for predicted in (paired.candidate, paired.champion))
-        per_unit, own = candidate.per_unit, paired.clusters
-        clusters = Clusters(np.repeat(own.day, per_unit), np.repeat(own.block, per_unit), own.days, own.blocks)
-        off, theirs = candidate.happened - candidate.predicted, champion.happened - champion.predicted
-        place, their_place = groups_of(candidate.order, self.groups), groups_of(champion.order, self.groups)
+        per_unit, unit_clusters = candidate.per_unit, paired.clusters
+        clusters = Clusters(
+            np.repeat(unit_clusters.day, per_unit),
+            np.repeat(unit_clusters.block, per_unit),
+            unit_clusters.days,
+            unit_clusters.blocks,
+        )
+        off, champion_off = candidate.happened - candidate.predicted, champion.happened - champion.predicted
+        place, champion_place = groups_of(candidate.order, self.groups), groups_of(champion.order, self.groups)
         levels = (1 - (1 - self.confidence) / 3, 1 - (1 - self.confidence) / (2 * self.groups))
-        made = []
+        groups = []
         for n in np.unique(place):
-            of, against = place == n, their_place == n
-            if not against.any():  # a plain rule may say too few different things: its like is all that it says
-                against = np.ones(len(off), dtype=np.bool_)
-            ends = [mean_difference(off, None, clusters, of=of, marks=True, confidence=level) for level in levels]
+            in_group, champion_in_group = place == n, champion_place == n
+            if (
+                not champion_in_group.any()
+            ):  # a plain rule may say too few different things: its like is all that it says
+                champion_in_group = np.ones(len(off), dtype=np.bool_)
+            ends = [mean_difference(off, None, clusters, of=in_group, marks=True, confidence=level) for level in levels]
             if isinstance(ends[0], NoInterval) or isinstance(ends[1], NoInterval):
                 return next(end for end in ends if isinstance(end, NoInterval))
-            low, high = float(candidate.order[of].min()), float(candidate.order[of].max())
-            made.append(
+            low, high = float(candidate.order[in_group].min()), float(candidate.order[in_group].max())
+            groups.append(
                 _Group(
                     f"predictions from {low:.3g} to {high:.3g}",
-                    float(candidate.predicted[of].mean()),
-                    float(candidate.happened[of].mean()),
+                    float(candidate.predicted[in_group].mean()),
+                    float(candidate.happened[in_group].mean()),
                     (ends[0], ends[1]),
-                    _beside(off, theirs, clusters, of, against, levels),
-                    _beside(off, -theirs, clusters, of, against, levels),
+                    _beside(off, champion_off, clusters, in_group, champion_in_group, levels),
+                    _beside(off, -champion_off, clusters, in_group, champion_in_group, levels),
                 )
             )
-        return made
+        return groups
 
     def _finding(self, evidence: Evidence, paired: Paired, groups: list[_Group]) -> Finding:
         def bad(group: _Group, side: int) -> int:
@@ -168,8 +175,16 @@ class Calibration:
 
 
 def _beside(
-    off: Floats, theirs: Floats, clusters: Clusters, of: Bools, against: Bools, levels: tuple[float, float]
+    off: Floats,
+    champion_off: Floats,
+    clusters: Clusters,
+    in_group: Bools,
+    champion_in_group: Bools,
+    levels: tuple[float, float],
 ) -> tuple[Interval | None, Interval | None]:
-    found = [mean_difference(off, theirs, clusters, of=of, against=against, confidence=level) for level in levels]
-    first, second = (None if isinstance(each, NoInterval) else each for each in found)
+    intervals = [
+        mean_difference(off, champion_off, clusters, of=in_group, against=champion_in_group, confidence=level)
+        for level in levels
+    ]
+    first, second = (None if isinstance(interval, NoInterval) else interval for interval in intervals)
     return first, second

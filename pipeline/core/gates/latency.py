@@ -86,13 +86,13 @@ class Latency:
         for q, limit in ((0.5, self.p50_ratio), (0.95, self.p95_ratio), (0.99, self.p99_ratio)):
             needed = tail if q > 0.95 else self.at_least
             name = f"{self.name}: {what} p{100 * q:.0f}"
-            found = slower(name, seconds, q, limit, fine, at_least=needed, confidence=self.confidence)
+            finding = slower(name, seconds, q, limit, fine, at_least=needed, confidence=self.confidence)
             if q > 0.95 and needed <= len(seconds) < TAIL:
                 text = (
-                    f"{found.text}; {len(seconds)} pairs are too few to judge one in a hundred by, so it is only told"
+                    f"{finding.text}; {len(seconds)} pairs are too few to judge one in a hundred by, so it is only told"
                 )
-                found = replace(found, outcome=Outcome.UNKNOWN, text=text, required=False)
-            yield found
+                finding = replace(finding, outcome=Outcome.UNKNOWN, text=text, required=False)
+            yield finding
 
 
 def slower(
@@ -115,19 +115,22 @@ def slower(
         return Finding(name, Outcome.UNKNOWN, text, wanted=Bound(high=limit))
     if not ((seconds > 0) & np.isfinite(seconds)).all():
         return Finding(name, Outcome.UNKNOWN, "some timings are not above 0", wanted=Bound(high=limit))
-    ratio, own = quantile_ratio(seconds, q, confidence=confidence)
+    ratio, candidate = quantile_ratio(seconds, q, confidence=confidence)
     counts = {"pairs": pairs}
-    ms, high_ms, low_ms = (1000 * value for value in (own.estimate, own.high, own.low))
+    ms, high_ms, low_ms = (1000 * value for value in (candidate.estimate, candidate.high, candidate.low))
     champion_ms = ms / ratio.estimate
-    told = f"{ratio.estimate:.2f} times the champion's, {ms:.3g} ms against {champion_ms:.3g} ms"
+    comparison = f"{ratio.estimate:.2f} times the champion's, {ms:.3g} ms against {champion_ms:.3g} ms"
     bound = Bound(high=limit)
     if not ratio.high <= limit and high_ms <= fine:
-        text = f"{told} ({sureness(own)}: at most {high_ms:.3g} ms; always fine: {fine:g} ms), {count(pairs, 'pair')}"
+        text = (
+            f"{comparison} ({sureness(candidate)}: at most {high_ms:.3g} ms; always fine: {fine:g} ms), "
+            f"{count(pairs, 'pair')}"
+        )
         return Finding(name, Outcome.PASS, text, ms, Bound(high=fine), low_ms, high_ms, counts)
     refuted = ratio.low > limit and low_ms > fine
     outcome = Outcome.PASS if ratio.high <= limit else Outcome.FAIL if refuted else Outcome.UNKNOWN
     end = f"at least {ratio.low:.2f}" if refuted else f"at most {ratio.high:.2f}"
-    text = f"{told} ({sureness(ratio)}: {end}; allowed: {limit:g}), {count(pairs, 'pair')}"
+    text = f"{comparison} ({sureness(ratio)}: {end}; allowed: {limit:g}), {count(pairs, 'pair')}"
     if outcome is Outcome.UNKNOWN:
         text += "; time more pairs on a quieter machine"
     return Finding(name, outcome, text, ratio.estimate, bound, ratio.low, ratio.high, counts)

@@ -21,7 +21,7 @@ _SPELT = 2
 _LONG = 170
 
 
-def _told(sentences: tuple[str, ...]) -> str:
+def _listed(sentences: tuple[str, ...]) -> str:
     return some([shorten(sentence, _LONG) for sentence in sentences], _SPELT)
 
 
@@ -62,7 +62,7 @@ class NoLeak:
     def _point_in_time(self, audited: Audited) -> Finding:
         name, leaks = f"{self.name}: point in time", audited.leaks
         if leaks:
-            text = f"features use what was not yet known: {_told(leaks)}"
+            text = f"features use what was not yet known: {_listed(leaks)}"
             return Finding(name, Outcome.FAIL, text, float(len(leaks)), Bound(0, 0), counts={"units": audited.lived})
         if not audited.lived:
             why = audited.silent or "no unit was looked at"
@@ -84,18 +84,18 @@ class NoLeak:
         counts = {"units": audited.judged}
         allowed = f"(allowed: {percent(self.one_column)}), {count(audited.judged, 'unit')}"
         if share > self.one_column:
-            told = (
+            text = (
                 f"'{column}' alone removes {percent(share)} of the loss of a constant {allowed}; is it known in time?"
             )
         elif share > 0:
-            told = (
+            text = (
                 f"no input alone explains much; the most telling, '{column}', removes {percent(share)} of a constant's "
             )
-            told += f"loss {allowed}"
+            text += f"loss {allowed}"
         else:
-            told = f"no input alone beats a constant {allowed}"
+            text = f"no input alone beats a constant {allowed}"
         outcome = Outcome.PASS if share in bound else Outcome.FAIL
-        return Finding(name, outcome, told, share, bound, counts=counts)
+        return Finding(name, outcome, text, share, bound, counts=counts)
 
     def _columns(self, audited: Audited) -> Finding:
         name = f"{self.name}: columns"
@@ -134,7 +134,7 @@ class NoServingSkew:
             return (Finding(self.name, Outcome.UNKNOWN, "no request was computed"),)
         bad, counts = len(audited.differs), {"units": audited.requests}
         if bad:
-            text = f"{count(bad, 'input')} of a request differ from the day's table: {_told(audited.differs)}"
+            text = f"{count(bad, 'input')} of a request differ from the day's table: {_listed(audited.differs)}"
             return (Finding(self.name, Outcome.FAIL, text, float(bad), Bound(0, 0), counts=counts),)
         if audited.silent or not audited.requests:
             why = shorten(audited.silent or "no request was computed", 2 * _LONG)
@@ -176,8 +176,8 @@ class NothingShared:
         if shared is None or not shared.units or not shared.usual:
             return (Finding(self.name, Outcome.UNKNOWN, "the scored day was not compared with training"),)
         counts = {"days": len(shared.usual), "units": shared.units}
-        named = f"{shared.keys:,} of {count(shared.units, 'unit')}"
-        text = f"{named} were predicted at the same moment under the same name on a training day"
+        shared_keys = f"{shared.keys:,} of {count(shared.units, 'unit')}"
+        text = f"{shared_keys} were predicted at the same moment under the same name on a training day"
         outcome = Outcome.FAIL if shared.keys else Outcome.PASS
         keys = Finding(f"{self.name}: keys", outcome, text, float(shared.keys), Bound(0, 0), counts=counts)
         name, bound = f"{self.name}: rows", Bound(high=self.limit)

@@ -58,9 +58,9 @@ class NotWorse:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        found = _compare(evidence, evidence.paired, self.confidence, evidence.candidates, self.at_least)
+        interval = _compare(evidence, evidence.paired, self.confidence, evidence.candidates, self.at_least)
         wanted = f"allowed: {at_worst(self.margin).removeprefix('at most ')}"
-        return (_finding(self.name, found, self.margin, wanted, evidence, strictly=False),)
+        return (_finding(self.name, interval, self.margin, wanted, evidence, strictly=False),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class BeatsBaseline:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
-        found = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
-        return (_finding(self.name, found, -self.by, _lower_by(self.by), evidence, strictly=True),)
+        interval = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
+        return (_finding(self.name, interval, -self.by, _lower_by(self.by), evidence, strictly=True),)
 
 
 def _check(gate: str, confidence: float, at_least: int) -> None:
@@ -116,39 +116,39 @@ def _compare(
 
 
 def _finding(
-    name: str, found: Interval | NoInterval, limit: float, wanted: str, evidence: Evidence, strictly: bool
+    name: str, interval: Interval | NoInterval, limit: float, wanted: str, evidence: Evidence, strictly: bool
 ) -> Finding:
     bound = Bound(high=limit)
-    if isinstance(found, NoInterval):
-        return Finding(name, Outcome.UNKNOWN, found.why, wanted=bound)
-    proven = found.high < limit if strictly else found.high <= limit
-    refuted = found.low >= limit if strictly else found.low > limit
+    if isinstance(interval, NoInterval):
+        return Finding(name, Outcome.UNKNOWN, interval.why, wanted=bound)
+    proven = interval.high < limit if strictly else interval.high <= limit
+    refuted = interval.low >= limit if strictly else interval.low > limit
     outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
     # A refusal is shown by the lower end, everything else hangs on the upper.
-    end = at_best(found.low) if outcome is Outcome.FAIL else at_worst(found.high)
-    text = f"loss {change(found.estimate)} ({sureness(found)}: {end}; {wanted}), {amount(found)}"
-    outlook = _outlook(found, limit, evidence.window) if outcome is Outcome.UNKNOWN else ""
-    counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
-    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts, change=outlook)
+    end = at_best(interval.low) if outcome is Outcome.FAIL else at_worst(interval.high)
+    text = f"loss {change(interval.estimate)} ({sureness(interval)}: {end}; {wanted}), {amount(interval)}"
+    outlook = _outlook(interval, limit, evidence.window) if outcome is Outcome.UNKNOWN else ""
+    counts = {"days": interval.days, "units": interval.units, "blocks": interval.blocks}
+    return Finding(name, outcome, text, interval.estimate, bound, interval.low, interval.high, counts, change=outlook)
 
 
-def _outlook(found: Interval, limit: float, window: int) -> str:
+def _outlook(interval: Interval, limit: float, window: int) -> str:
     """How many more days would settle it, were they like these.
 
     With more days the interval shrinks twice over: with the root of their number, and with Student's t, which falls
     steeply while days are few.
     """
-    room = limit - found.estimate
+    room = limit - interval.estimate
     if not room > 0:
         return "more days like these would not show it to be good enough"
-    half = found.high - found.estimate
+    half = interval.high - interval.estimate
 
     def t(days: int) -> float:
-        return t_quantile(found.confidence, found.one_sided, max(days - 1, 1))
+        return t_quantile(interval.confidence, interval.one_sided, max(days - 1, 1))
 
-    for days in range(found.days + 1, window + 1):
-        if half * math.sqrt(found.days / days) * t(days) / t(found.days) < room:
-            return f"about {count(days - found.days, 'more day')} like these would settle it"
+    for days in range(interval.days + 1, window + 1):
+        if half * math.sqrt(interval.days / days) * t(days) / t(interval.days) < room:
+            return f"about {count(days - interval.days, 'more day')} like these would settle it"
     return f"more days than the window of {window} would be needed to settle it"
 
 
@@ -210,22 +210,24 @@ class EverySlice:
 
     def _summary(self, judged: list[tuple[str, Interval | NoInterval]], few: list[tuple[str, int, int]]) -> Finding:
         shown = sorted(
-            ((name, found) for name, found in judged if isinstance(found, Interval)),
+            ((name, interval) for name, interval in judged if isinstance(interval, Interval)),
             key=lambda pair: (-pair[1].estimate, pair[0]),
         )
-        silent = [f"{name} ({found.why})" for name, found in judged if isinstance(found, NoInterval)]
+        silent = [f"{name} ({interval.why})" for name, interval in judged if isinstance(interval, NoInterval)]
         bound = Bound(high=self.margin)
         counts = {"slices": len(shown), "too_few": len(few)}
         rest = f"; {count(len(few), 'slice')} too few (below {self.at_least} units or {MINIMUM} days)" if few else ""
         if not shown:
             why = f"cannot judge {some(silent)}" if silent else "no slice has enough rows and days"
             return Finding(self.name, Outcome.UNKNOWN, why + rest, wanted=bound, counts=counts)
-        losers = [(name, found) for name, found in shown if found.low > self.margin]
+        losers = [(name, interval) for name, interval in shown if interval.low > self.margin]
         name, worst = losers[0] if losers else shown[0]
         limit, sure = percent(self.margin), sureness(worst)
         if losers:
-            told = some([f"{n} {change(f.estimate)} ({at_best(f.low)})" for n, f in losers])
-            text = f"{len(losers)} of {count(len(shown), 'slice')} lose more than {limit} ({sure} each): {told}"
+            losers_listed = some([f"{n} {change(f.estimate)} ({at_best(f.low)})" for n, f in losers])
+            text = (
+                f"{len(losers)} of {count(len(shown), 'slice')} lose more than {limit} ({sure} each): {losers_listed}"
+            )
         else:
             text = f"none of {count(len(shown), 'slice')} is shown to lose more than {limit} ({sure} each)"
             text += f"; worst: {name} {change(worst.estimate)} ({at_worst(worst.high)})"
@@ -238,16 +240,16 @@ class EverySlice:
         self, judged: list[tuple[str, Interval | NoInterval]], few: list[tuple[str, int, int]]
     ) -> Iterator[Finding]:
         bound = Bound(high=self.margin)
-        for name, found in judged:
-            if isinstance(found, NoInterval):
-                yield Finding("slice", Outcome.UNKNOWN, found.why, about=name, required=False)
+        for name, interval in judged:
+            if isinstance(interval, NoInterval):
+                yield Finding("slice", Outcome.UNKNOWN, interval.why, about=name, required=False)
                 continue
-            worse, proven = found.low > self.margin, found.high <= self.margin
+            worse, proven = interval.low > self.margin, interval.high <= self.margin
             outcome = Outcome.FAIL if worse else Outcome.PASS if proven else Outcome.UNKNOWN
-            end = at_best(found.low) if worse else at_worst(found.high)
-            text = f"{name}: loss {change(found.estimate)} ({sureness(found)}: {end}), {amount(found)}"
-            counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
-            ends = (found.estimate, bound, found.low, found.high)
+            end = at_best(interval.low) if worse else at_worst(interval.high)
+            text = f"{name}: loss {change(interval.estimate)} ({sureness(interval)}: {end}), {amount(interval)}"
+            counts = {"days": interval.days, "units": interval.units, "blocks": interval.blocks}
+            ends = (interval.estimate, bound, interval.low, interval.high)
             yield Finding("slice", outcome, text, *ends, counts=counts, about=name, required=False)
         for name, units, days in sorted(few, key=lambda slice_: (-slice_[1], slice_[0]))[:_TOO_FEW_SHOWN]:
             text = f"{name}: too few, {count(units, 'unit')} on {count(days, 'day')}"

@@ -51,22 +51,26 @@ def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] |
 
 
 def settle(
-    name: str, found: Interval | NoInterval, limit: float, told: str, number: Callable[[float], str] = beyond
+    name: str,
+    interval: Interval | NoInterval,
+    limit: float,
+    lead_sentence: str,
+    number: Callable[[float], str] = beyond,
 ) -> Finding:
     """The finding about an excess over refitting noise that should stay below ``limit``."""
     bound = Bound(high=limit)
-    if isinstance(found, NoInterval):
-        return Finding(name, Outcome.UNKNOWN, found.why, wanted=bound)
-    refuted, proven = found.low > limit, found.high <= limit
+    if isinstance(interval, NoInterval):
+        return Finding(name, Outcome.UNKNOWN, interval.why, wanted=bound)
+    refuted, proven = interval.low > limit, interval.high <= limit
     outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
-    end = found.low if refuted else found.high
+    end = interval.low if refuted else interval.high
     text = (
-        f"{told}: {number(found.estimate)} beyond it "
-        f"({sureness(found)}: at {'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
-        f"{count(found.units, 'unit')} in {count(found.blocks, 'block')} of one day"
+        f"{lead_sentence}: {number(interval.estimate)} beyond it "
+        f"({sureness(interval)}: at {'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
+        f"{count(interval.units, 'unit')} in {count(interval.blocks, 'block')} of one day"
     )
-    counts = {"days": 1, "units": found.units, "blocks": found.blocks}
-    return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
+    counts = {"days": 1, "units": interval.units, "blocks": interval.blocks}
+    return Finding(name, outcome, text, interval.estimate, bound, interval.low, interval.high, counts)
 
 
 def credit(noise: Floats, limit: float) -> Floats:

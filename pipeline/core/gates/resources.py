@@ -59,12 +59,12 @@ class Resources:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """Four findings; the value of each is the ratio, or the candidate's own number where that alone is enough."""
-        found = evidence.footprint
-        if found is None:
+        footprint = evidence.footprint
+        if footprint is None:
             return (Finding(self.name, Outcome.UNKNOWN, "nothing was measured"),)
         load = slower(
             f"{self.name}: load",
-            found.load,
+            footprint.load,
             0.5,
             self.load_ratio,
             self.load_fine_ms,
@@ -72,32 +72,38 @@ class Resources:
             confidence=self.confidence,
         )
         mb = "MB"
-        size, memory = ((one / _MB, other / _MB) for one, other in (found.size, found.memory))
+        size, memory = ((champion / _MB, candidate / _MB) for champion, candidate in (footprint.size, footprint.memory))
         return (
             load,
-            self._one("file", *size, self.size_ratio, self.size_fine_mb, mb),
-            self._one("memory", *memory, self.memory_ratio, self.memory_fine_mb, mb),
-            self._one("training", *found.training, self.training_ratio, self.training_fine_s, "s"),
+            self._held_against("file", *size, self.size_ratio, self.size_fine_mb, mb),
+            self._held_against("memory", *memory, self.memory_ratio, self.memory_fine_mb, mb),
+            self._held_against("training", *footprint.training, self.training_ratio, self.training_fine_s, "s"),
         )
 
-    def _one(self, what: str, champion: float, own: float, limit: float, fine: float, unit: str) -> Finding:
+    def _held_against(
+        self, what: str, champion: float, candidate: float, limit: float, always_fine: float, unit: str
+    ) -> Finding:
         name = f"{self.name}: {what}"
-        if not 0 < own < math.inf:
+        if not 0 < candidate < math.inf:
             return Finding(name, Outcome.UNKNOWN, "the candidate's was not measured", wanted=Bound(high=limit))
-        if own <= fine:
-            text = f"{own:.3g} {unit} (always fine: {fine:g} {unit})"
+        if candidate <= always_fine:
+            text = f"{candidate:.3g} {unit} (always fine: {always_fine:g} {unit})"
             if 0 < champion < math.inf:
-                text = f"{own / champion:.2f} times the champion's, {own:.3g} {unit} against {champion:.3g} {unit}" + (
-                    f" (always fine: {fine:g} {unit})"
+                text = (
+                    f"{candidate / champion:.2f} times the champion's, {candidate:.3g} {unit} against "
+                    f"{champion:.3g} {unit} (always fine: {always_fine:g} {unit})"
                 )
-            return Finding(name, Outcome.PASS, text, own, Bound(high=fine))
+            return Finding(name, Outcome.PASS, text, candidate, Bound(high=always_fine))
         if not 0 < champion < math.inf:
-            text = f"{own:.3g} {unit}, more than what is always fine ({fine:g} {unit}), and the champion's is not known"
-            return Finding(name, Outcome.UNKNOWN, text, own, Bound(high=fine))
-        ratio = own / champion
+            text = (
+                f"{candidate:.3g} {unit}, more than what is always fine ({always_fine:g} {unit}), and the champion's "
+                "is not known"
+            )
+            return Finding(name, Outcome.UNKNOWN, text, candidate, Bound(high=always_fine))
+        ratio = candidate / champion
         text = (
-            f"{ratio:.2f} times the champion's, {own:.3g} {unit} against {champion:.3g} {unit} "
-            f"(allowed: {limit:g} times; always fine: {fine:g} {unit})"
+            f"{ratio:.2f} times the champion's, {candidate:.3g} {unit} against {champion:.3g} {unit} "
+            f"(allowed: {limit:g} times; always fine: {always_fine:g} {unit})"
         )
         bound = Bound(high=limit)
         return Finding(name, Outcome.PASS if ratio in bound else Outcome.FAIL, text, ratio, bound)

@@ -54,9 +54,9 @@ class SimplerPreferred:
         """One finding; its value is the relative difference to the simpler one that it is least shown to beat."""
         bound = Bound(high=-self.margin)
         if evidence.simpler is None or evidence.paired is None or not len(evidence.paired):
-            why = "no unit of the last days was scored by both"
-            return (Finding(self.name, Outcome.UNKNOWN, why, wanted=bound),)
-        found = {
+            missing = "no unit of the last days was scored by both"
+            return (Finding(self.name, Outcome.UNKNOWN, missing, wanted=bound),)
+        intervals_by_rival = {
             rival: relative_difference(
                 evidence.loss(pair.labels, pair.candidate),
                 evidence.loss(pair.labels, pair.champion),
@@ -66,14 +66,20 @@ class SimplerPreferred:
             )
             for rival, pair in evidence.simpler.items()
         }
-        silent = [f"{rival} ({why.why})" for rival, why in found.items() if isinstance(why, NoInterval)]
-        shown = {rival: interval for rival, interval in found.items() if isinstance(interval, Interval)}
-        if not found:
+        silent = [
+            f"{rival} ({missing.why})"
+            for rival, missing in intervals_by_rival.items()
+            if isinstance(missing, NoInterval)
+        ]
+        shown = {rival: interval for rival, interval in intervals_by_rival.items() if isinstance(interval, Interval)}
+        if not intervals_by_rival:
             text = "no simpler recipe could ship today"
             return (Finding(self.name, Outcome.PASS, text, wanted=bound, counts={"simpler": 0}),)
         if not shown:
             text = f"cannot be compared with {some(silent)}"
-            return (Finding(self.name, Outcome.UNKNOWN, text, wanted=bound, counts={"simpler": len(found)}),)
+            return (
+                Finding(self.name, Outcome.UNKNOWN, text, wanted=bound, counts={"simpler": len(intervals_by_rival)}),
+            )
         # The rival that it is least shown to beat; one that it is shown not to beat comes first of all.
         rival, worst = max(shown.items(), key=lambda one: (one[1].low >= -self.margin, one[1].high, one[0]))
         refuted, proven = worst.low >= -self.margin, worst.high < -self.margin and not silent
@@ -86,5 +92,5 @@ class SimplerPreferred:
         text += f", {amount(worst)}"
         if silent:
             text += f"; cannot be compared with {some(silent)}"
-        counts = {"simpler": len(found), "days": worst.days, "units": worst.units, "blocks": worst.blocks}
+        counts = {"simpler": len(intervals_by_rival), "days": worst.days, "units": worst.units, "blocks": worst.blocks}
         return (Finding(self.name, outcome, text, worst.estimate, bound, worst.low, worst.high, counts),)

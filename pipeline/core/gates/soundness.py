@@ -41,13 +41,15 @@ class Golden:
         broken: list[str] = []
         waived: list[str] = []
         silent: list[str] = []
-        for case, mine, theirs in zip(answers.cases, answers.candidate, answers.champion, strict=True):
-            number = case.number(mine)
+        for case, candidate_answer, champion_answer in zip(
+            answers.cases, answers.candidate, answers.champion, strict=True
+        ):
+            number = case.number(candidate_answer)
             if not math.isfinite(number):
                 silent.append(f"'{case.name}'")
                 each.append(_about(case, Outcome.UNKNOWN, f"{_who(case)}: the candidate has no prediction"))
             elif number not in case.bound:
-                text = _broken(case, number, case.number(theirs), answers.day)
+                text = _broken(case, number, case.number(champion_answer), answers.day)
                 pardoned = case.waived(answers.day)
                 (waived if pardoned else broken).append(shorten(f"'{case.name}' ({text})", _LONG))
                 each.append(_about(case, Outcome.PASS if pardoned else Outcome.FAIL, text, number))
@@ -76,15 +78,15 @@ def _who(case: Case) -> str:
 
 def _broken(case: Case, number: float, champion: float, day: date) -> str:
     did = f"predicted {number:.4g}" if case.kind == "range" else f"moved by {number:+.4g}"
-    told = f"{did}, wanted {case.bound}; {_who(case)}"
+    sentence = f"{did}, wanted {case.bound}; {_who(case)}"
     if math.isfinite(champion) and champion not in case.bound:
-        told = f"{did}, wanted {case.bound}, the champion breaks it as well; {_who(case)}"
+        sentence = f"{did}, wanted {case.bound}, the champion breaks it as well; {_who(case)}"
     waiver = case.waiver
     if waiver is None:
-        return told
+        return sentence
     if case.waived(day):
-        return f"waived until {waiver.until} by {waiver.by}, {waiver.why}; {told}"
-    return f"its waiver by {waiver.by} expired on {waiver.until}; {told}"
+        return f"waived until {waiver.until} by {waiver.by}, {waiver.why}; {sentence}"
+    return f"its waiver by {waiver.by} expired on {waiver.until}; {sentence}"
 
 
 def _about(case: Case, outcome: Outcome, text: str, number: float | None = None) -> Finding:
@@ -104,16 +106,16 @@ class Repeatable:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the number of answers that were not repeated."""
-        found = evidence.repeated
-        if found is None or not found.rows:
+        repeated = evidence.repeated
+        if repeated is None or not repeated.rows:
             return (Finding(self.name, Outcome.UNKNOWN, "nothing was asked twice"),)
-        rows, bad = count(found.rows, "answer"), found.again + found.anew
+        rows, bad = count(repeated.rows, "answer"), repeated.again + repeated.anew
         if bad:
             text = (
-                f"of {rows}, {found.again:,} are others when it is asked again and {found.anew:,} when it is loaded "
-                f"anew from its file; give the recipe's estimator a seed and a fixed order"
+                f"of {rows}, {repeated.again:,} are others when it is asked again and {repeated.anew:,} when it is "
+                f"loaded anew from its file; give the recipe's estimator a seed and a fixed order"
             )
         else:
             text = f"{rows} are the same to the bit when it is asked again and when it is loaded anew from its file"
         outcome = Outcome.FAIL if bad else Outcome.PASS
-        return (Finding(self.name, outcome, text, float(bad), Bound(0, 0), counts={"units": found.rows}),)
+        return (Finding(self.name, outcome, text, float(bad), Bound(0, 0), counts={"units": repeated.rows}),)

@@ -45,8 +45,8 @@ class Sound:
             text = f"{count(units, 'prediction')}, all valid, from {scores.min():.3g} to {scores.max():.3g}"
             outcome = Outcome.PASS
         else:
-            one = " ".join(f"{number:.3g}" for number in np.atleast_1d(scores[0])[:10])
-            outcome, text = Outcome.FAIL, f"all {count(units, 'prediction')} are {one}: the model tells nothing apart"
+            shown = " ".join(f"{number:.3g}" for number in np.atleast_1d(scores[0])[:10])
+            outcome, text = Outcome.FAIL, f"all {count(units, 'prediction')} are {shown}: the model tells nothing apart"
         return (Finding(self.name, outcome, text, float(bad), Bound(0, 0), counts={"units": units}),)
 
 
@@ -78,11 +78,11 @@ class Churn:
         decided = evidence.kind.decision(holdout.candidate)
         changed = (decided != evidence.kind.decision(holdout.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(resampled)).astype(np.float64)
-        found = mean_interval(changed - credit(noise, self.limit), holdout.clusters, confidence=self.confidence)
-        told = (
+        interval = mean_interval(changed - credit(noise, self.limit), holdout.clusters, confidence=self.confidence)
+        lead_sentence = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
-        return (settle(self.name, found, self.limit, told),)
+        return (settle(self.name, interval, self.limit, lead_sentence),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +122,12 @@ class RightToWrong:
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
         excess = spoilt - credit(noise.astype(np.float64), self.limit)
-        found = mean_interval(excess, holdout.clusters[known], confidence=self.confidence)
-        told = (
+        interval = mean_interval(excess, holdout.clusters[known], confidence=self.confidence)
+        lead_sentence = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
             f"refitting on a resample spoils {percent(noise.mean())}"
         )
-        return (settle(self.name, found, self.limit, told),)
+        return (settle(self.name, interval, self.limit, lead_sentence),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +162,21 @@ class ScoreShift:
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         columns = _columns(evidence.kind, *pair)
         level = 1 - (1 - self.confidence) / max(len(columns), 1)
-        judged: list[tuple[str, tuple[float, float, Interval]]] = []
+        judged: list[tuple[Interval, float, float, str]] = []
         for what, scores in columns:
-            found = shift_excess(*scores, pair[0].clusters, confidence=level, credit=self.limit)
-            if isinstance(found, NoInterval):
-                return (Finding(self.name, Outcome.UNKNOWN, f"{what}: {found.why}", wanted=bound),)
-            judged.append((what, found))
+            excess = shift_excess(*scores, pair[0].clusters, confidence=level, credit=self.limit)
+            if isinstance(excess, NoInterval):
+                return (Finding(self.name, Outcome.UNKNOWN, f"{what}: {excess.why}", wanted=bound),)
+            shift, noise, interval = excess
+            judged.append((interval, shift, noise, what))
         if not judged:
             return (Finding(self.name, Outcome.UNKNOWN, "all scores are constant", wanted=bound),)
         # Whoever is shown to leave the limit comes first; else all hangs on the highest upper end.
-        what, (shift, noise, interval) = max(judged, key=lambda one: (one[1][2].low > self.limit, one[1][2].high))
-        told = f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
-        return (settle(self.name, interval, self.limit, told, _spreads),)
+        interval, shift, noise, what = max(judged, key=lambda each: (each[0].low > self.limit, each[0].high))
+        lead_sentence = (
+            f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
+        )
+        return (settle(self.name, interval, self.limit, lead_sentence, _spreads),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +224,12 @@ class DecisionMix:
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
         champion, candidate, resampled = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, resampled)
-        found = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
-        told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
-        told = f"{about}: {told}" if about else told
-        finding = settle(name, found, self.limit, told)
+        interval = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
+        lead_sentence = (
+            f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
+        )
+        lead_sentence = f"{about}: {lead_sentence}" if about else lead_sentence
+        finding = settle(name, interval, self.limit, lead_sentence)
         if not about:
             return finding
         values = (finding.value, finding.wanted, finding.low, finding.high, finding.counts)
@@ -259,7 +264,7 @@ def _columns(kind: Kind, holdout: HoldoutDay, resampled: Floats) -> list[tuple[s
         (f"probabilities of '{word}'", (sides[0][:, n], sides[1][:, n], sides[2][:, n]))
         for n, word in enumerate(kind.classes)
     ]
-    return [(what, of) for what, of in columns if np.ptp(np.concatenate(of)) > ROUNDING]
+    return [(what, sides_scores) for what, sides_scores in columns if np.ptp(np.concatenate(sides_scores)) > ROUNDING]
 
 
 def _mix(before: Ints, after: Ints) -> Floats:

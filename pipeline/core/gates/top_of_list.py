@@ -59,14 +59,14 @@ class TopOfList:
         champion, candidate, again = (
             evidence.kind.rank(scores) for scores in (holdout.champion, holdout.candidate, resampled)
         )
-        found = top_excess(
+        excess = top_excess(
             champion, candidate, again, holdout.clusters, share, confidence=self.confidence, credit=self.limit
         )
-        if isinstance(found, NoInterval):
-            return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
-        changed, noise, interval = found
-        told = (
+        if isinstance(excess, NoInterval):
+            return (Finding(self.name, Outcome.UNKNOWN, excess.why, wanted=bound),)
+        changed, noise, interval = excess
+        lead_sentence = (
             f"changed {percent(changed)} of the {count(round(share * len(holdout)), 'case')} on top; "
             f"refitting on a resample changes {percent(noise)}"
         )
-        return (settle(self.name, interval, self.limit, told),)
+        return (settle(self.name, interval, self.limit, lead_sentence),)

@@ -67,25 +67,25 @@ class Floor:
             return (Finding(self.name, Outcome.UNKNOWN, f"its kind {self.unfit(evidence.kind)}"),)
         bound = Bound(low=self.limit) if measure.higher else Bound(high=self.limit)
         paired = evidence.answered("candidate", of="plain")
-        found = NoInterval(paired, few=True) if isinstance(paired, str) else self._measured(measure, paired)
-        if isinstance(found, NoInterval):
-            return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
-        worse, better = (found.low, found.high) if measure.higher else (found.high, found.low)
+        interval = NoInterval(paired, few=True) if isinstance(paired, str) else self._measured(measure, paired)
+        if isinstance(interval, NoInterval):
+            return (Finding(self.name, Outcome.UNKNOWN, interval.why, wanted=bound),)
+        worse, better = (interval.low, interval.high) if measure.higher else (interval.high, interval.low)
         outcome = Outcome.PASS if worse in bound else Outcome.UNKNOWN if better in bound else Outcome.FAIL
         end, most = (better, measure.higher) if outcome is Outcome.FAIL else (worse, not measure.higher)
         text = (
-            f"{self.of.replace('_', ' ')} {found.estimate:.3g} "
-            f"({sureness(found)}: at {'most' if most else 'least'} {end:.3g}; wanted: {bound}), {amount(found)}"
+            f"{self.of.replace('_', ' ')} {interval.estimate:.3g} "
+            f"({sureness(interval)}: at {'most' if most else 'least'} {end:.3g}; wanted: {bound}), {amount(interval)}"
         )
-        counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
-        return (Finding(self.name, outcome, text, found.estimate, bound, found.low, found.high, counts),)
+        counts = {"days": interval.days, "units": interval.units, "blocks": interval.blocks}
+        return (Finding(self.name, outcome, text, interval.estimate, bound, interval.low, interval.high, counts),)
 
     def _measured(self, measure: Measure, paired: Paired) -> Interval | NoInterval:
         labels, predicted = paired.labels, paired.candidate
-        how: dict[str, Any] = {"confidence": self.confidence, "minimum": self.at_least}
+        interval_options: dict[str, Any] = {"confidence": self.confidence, "minimum": self.at_least}
         if measure.per_unit is not None:
             return mean_difference(
-                measure.per_unit(labels, predicted), None, paired.clusters, marks=measure.mark, **how
+                measure.per_unit(labels, predicted), None, paired.clusters, marks=measure.mark, **interval_options
             )
         whole = measure.whole
         if whole is None:
@@ -97,7 +97,7 @@ class Floor:
             # What ranks the units finds them ranked, whichever of them are left out.
             order = np.argsort(predicted, kind="stable")
             labels, predicted, clusters = labels[order], predicted[order], clusters.where(order)
-        return statistic_interval(lambda rows: whole(labels[rows], predicted[rows]), clusters, **how)
+        return statistic_interval(lambda rows: whole(labels[rows], predicted[rows]), clusters, **interval_options)
 
 
 #: Labels, and decisions (or predictions) to the cost of each unit.
@@ -147,25 +147,25 @@ class Value:
         """One finding; its value is the difference of the cost per 100 units, negative where the candidate saves."""
         bound = Bound(high=self.margin)
         paired = evidence.answered("champion", "candidate")
-        found = NoInterval(paired, few=True) if isinstance(paired, str) else self._difference(evidence, paired)
-        if isinstance(found, NoInterval):
-            return (Finding(self.name, Outcome.UNKNOWN, found.why, wanted=bound),)
-        value, low, high = (100 * number for number in (found.estimate, found.low, found.high))
+        interval = NoInterval(paired, few=True) if isinstance(paired, str) else self._difference(evidence, paired)
+        if isinstance(interval, NoInterval):
+            return (Finding(self.name, Outcome.UNKNOWN, interval.why, wanted=bound),)
+        value, low, high = (100 * number for number in (interval.estimate, interval.low, interval.high))
         outcome = Outcome.PASS if high <= self.margin else Outcome.FAIL if low > self.margin else Outcome.UNKNOWN
         end = self._end(low, upper=False) if outcome is Outcome.FAIL else self._end(high, upper=True)
         wanted = f"allowed: {self._more(self.margin)}" if self.margin >= 0 else f"wanted: {self._more(self.margin)}"
         text = (
-            f"costs {self._more(value)} per 100 units than the champion ({sureness(found)}: {end}; {wanted}), "
-            f"{amount(found)}"
+            f"costs {self._more(value)} per 100 units than the champion ({sureness(interval)}: {end}; {wanted}), "
+            f"{amount(interval)}"
         )
-        counts = {"days": found.days, "units": found.units, "blocks": found.blocks}
+        counts = {"days": interval.days, "units": interval.units, "blocks": interval.blocks}
         return (Finding(self.name, outcome, text, value, bound, low, high, counts),)
 
     def _difference(self, evidence: Evidence, paired: Paired) -> Interval | NoInterval:
         costs = []
         for predicted in (paired.candidate, paired.champion):
-            told = evidence.kind.decision(predicted) if self.of == "decision" else predicted
-            cost = np.asarray(self.cost(paired.labels, told), dtype=np.float64)
+            cost_input = evidence.kind.decision(predicted) if self.of == "decision" else predicted
+            cost = np.asarray(self.cost(paired.labels, cost_input), dtype=np.float64)
             if cost.shape != paired.labels.shape:
                 return NoInterval(f"the cost has the shape {cost.shape}, not one number per unit", few=False)
             costs.append(cost)

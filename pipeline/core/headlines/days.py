@@ -39,19 +39,19 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
     if len(lead) > 30:  # an outcome that nobody knows
         lead = ""
     if verdict is None:
-        said = first_clause(reason.removeprefix(JUDGED_ONLY))
-        return fit(lead, [said, clip(said, 80), "explain says why"])
+        first_part = first_clause(reason.removeprefix(JUDGED_ONLY))
+        return fit(lead, [first_part, clip(first_part, 80), "explain says why"])
     return fit(lead, _forms(outcome, reason, verdict, judged_only))
 
 
 def verdict_headline(verdict: Verdict) -> str:
     """What was decided, before anybody has done anything about it."""
     if verdict.decision == "hold":
-        return fit("Hold: ", _held(verdict))
+        return fit("Hold: ", _hold_forms(verdict))
     if verdict.decision == "start":
         who = verdict.challenger.recipe if verdict.challenger else "nobody"
         return fit("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])
-    return fit("Promote ", _promoted(verdict, "in place of"))
+    return fit("Promote ", _promotion_forms(verdict, "in place of"))
 
 
 def why_in_one_line(verdict: Verdict) -> str:
@@ -62,48 +62,48 @@ def why_in_one_line(verdict: Verdict) -> str:
     first = stops[0]
     question = verdict.asked.get(first.gate) or verdict.asked.get(first.name, "")
     answer = "No" if first.outcome is Outcome.FAIL else "Not known yet"
-    asked = f"'{first.name}' asks: {question} {answer}."
-    if question and len(asked) <= LONGEST_WHY:
-        return asked
+    sentence = f"'{first.name}' asks: {question} {answer}."
+    if question and len(sentence) <= LONGEST_WHY:
+        return sentence
     return clip(f"{first.name}: {answer.lower()}; {first_clause(first.text)}", LONGEST_WHY) or _NOBODY
 
 
 def _forms(outcome: str, reason: str, verdict: Verdict, judged_only: bool) -> list[str]:
     """What may stand behind the outcome, the fullest first."""
-    near = verdict.challenger
-    if verdict.decision == "hold" or near is None:
-        return _held(verdict)
+    challenger = verdict.challenger
+    if verdict.decision == "hold" or challenger is None:
+        return _hold_forms(verdict)
     if verdict.decision == "start":
         will = "would be" if judged_only else "is"
         return [
-            f"{near.recipe} {will} the first champion; candidates must beat it",
-            f"{near.recipe} {will} the first champion",
+            f"{challenger.recipe} {will} the first champion; candidates must beat it",
+            f"{challenger.recipe} {will} the first champion",
             f"the baseline {will} the first champion",
         ]
     if judged_only:
-        return _promoted(verdict, "would replace")
+        return _promotion_forms(verdict, "would replace")
     if outcome == "declined":
-        plain = _promoted(verdict, "does not replace")[1:]
+        plain = _promotion_forms(verdict, "does not replace")[1:]
         return [f"{plain[0]}; {reason}", f"{plain[0]}; {first_clause(reason)}", *plain]
     if outcome == "held":
-        who, before = _sides(near, verdict.champion)
+        who, before = _sides(challenger, verdict.champion)
         late = f"{who} passed too late to replace {before}"
         return [f"{late}; a newer decision stands", late, f"{who} passed too late", "the winner passed too late"]
-    return _promoted(verdict, "in place of")
+    return _promotion_forms(verdict, "in place of")
 
 
-def _sides(near: Contestant, champion: Contestant | None) -> tuple[str, str]:
+def _sides(challenger: Contestant, champion: Contestant | None) -> tuple[str, str]:
     """Names of the winner and of the champion that tell them apart."""
     if champion is None:
-        return near.recipe, "nobody"
-    if champion.recipe != near.recipe:
-        return near.recipe, champion.recipe
-    return f"a fresh {near.recipe}", f"version {champion.version}" if champion.version else "the old one"
+        return challenger.recipe, "nobody"
+    if champion.recipe != challenger.recipe:
+        return challenger.recipe, champion.recipe
+    return f"a fresh {challenger.recipe}", f"version {champion.version}" if champion.version else "the old one"
 
 
-def _promoted(verdict: Verdict, verb: str) -> list[str]:
-    near = verdict.challenger or Contestant("", "nobody", "")
-    who, before = _sides(near, verdict.champion)
+def _promotion_forms(verdict: Verdict, verb: str) -> list[str]:
+    challenger = verdict.challenger or Contestant("", "nobody", "")
+    who, before = _sides(challenger, verdict.champion)
     plain = f"{who} {verb} {before}"
     shown = _comparison(verdict)
     full = plain if shown is None else f"{plain}; its loss is {_than(shown)}"
@@ -114,26 +114,26 @@ def _than(relative: float) -> str:
     return "the same" if relative == 0 else change(relative)
 
 
-def _held(verdict: Verdict) -> list[str]:
-    near, stops = verdict.challenger, _stops(verdict)
-    if near is None or not stops:
-        last = "no candidate was fitted" if near is None else _NOBODY
+def _hold_forms(verdict: Verdict) -> list[str]:
+    challenger, stops = verdict.challenger, _stops(verdict)
+    if challenger is None or not stops:
+        last = "no candidate was fitted" if challenger is None else _NOBODY
         return [first_clause(verdict.reason), clip(verdict.reason, 80), last]
     first, relative = stops[0], _comparison(verdict)
     days = "" if first.outcome is Outcome.FAIL else _days(stops)
     if first.name in _COMPARING:
-        forms = _compared(near.recipe, first, relative, days)
+        forms = _compared(challenger.recipe, first, relative, days)
     elif days:
-        needs = f"{near.recipe} needs about {days} of evidence"
+        needs = f"{challenger.recipe} needs about {days} of evidence"
         forms = [f"{needs}; '{first.name}' is not known yet", needs]
     else:
         fails = first.outcome is Outcome.FAIL
         answer = f"fails '{first.name}'" if fails else f"'{first.name}' is not known yet"
-        alone = f"{near.recipe} {answer}" if fails else f"{answer} for {near.recipe}"
+        alone = f"{challenger.recipe} {answer}" if fails else f"{answer} for {challenger.recipe}"
         better = relative is not None and relative < 0
-        both = f"{_loses(near.recipe, relative)}, but {answer}" if relative is not None and better else alone
+        both = f"{_loses(challenger.recipe, relative)}, but {answer}" if relative is not None and better else alone
         forms = [both, alone]
-    return [*forms, f"{near.recipe} is not good enough yet", _NOBODY]
+    return [*forms, f"{challenger.recipe} is not good enough yet", _NOBODY]
 
 
 def _compared(recipe: str, first: Finding, relative: float | None, days: str) -> list[str]:
@@ -164,15 +164,15 @@ def _loses(recipe: str, relative: float) -> str:
 
 
 def _stops(verdict: Verdict) -> list[Finding]:
-    near = verdict.challenger
-    return stopping(verdict.findings.get(near.recipe, ())) if near is not None else []
+    challenger = verdict.challenger
+    return stopping(verdict.findings.get(challenger.recipe, ())) if challenger is not None else []
 
 
 def _comparison(verdict: Verdict) -> float | None:
     """By what share the candidate's loss differs from the champion's; None where that is not known."""
-    found = verdict.findings.get(verdict.challenger.recipe, ()) if verdict.challenger is not None else ()
+    challenger_findings = verdict.findings.get(verdict.challenger.recipe, ()) if verdict.challenger is not None else ()
     for name in _COMPARING:
-        for finding in found:
+        for finding in challenger_findings:
             if finding.name == name and finding.value is not None and math.isfinite(finding.value):
                 return finding.value
     return None
@@ -180,5 +180,5 @@ def _comparison(verdict: Verdict) -> float | None:
 
 def _days(stops: Sequence[Finding]) -> str:
     """How many more days would settle everything that stops a candidate: ``3 more days``; empty where nobody knows."""
-    known = [int(found[1].replace(",", "")) for one in stops if (found := _MORE_DAYS.search(one.change))]
+    known = [int(match[1].replace(",", "")) for finding in stops if (match := _MORE_DAYS.search(finding.change))]
     return count(max(known), "more day") if known else ""

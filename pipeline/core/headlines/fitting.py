@@ -31,8 +31,8 @@ _FILLERS = (
 def plain(text: str) -> str:
     """The text on one line, without counts of what is not told and without words that were cut."""
     line = " ".join(text.split())
-    while (less := _UNTOLD.sub(lambda found: "" if found[1] else " and others", line)) != line:
-        line = " ".join(less.split())
+    while (shorter := _UNTOLD.sub(lambda match: "" if match[1] else " and others", line)) != line:
+        line = " ".join(shorter.split())
     return " ".join(_CUT.sub("…", line).split())
 
 
@@ -48,10 +48,10 @@ def clip(text: str, most: int) -> str:
         if parts and (marks is _ENDS[0] or 2 * len(max(parts, key=len)) >= most):
             return _ended(max(parts, key=len))
     end = line.rfind(" ", 0, max(most - 1, 0))
-    kept = _ended(line[:end]) if end > 0 else ""
-    while (left := _DANGLING.sub("", kept)) != kept:
-        kept = _ended(left)
-    return f"{kept} …" if kept else ""
+    clipped = _ended(line[:end]) if end > 0 else ""
+    while (left := _DANGLING.sub("", clipped)) != clipped:
+        clipped = _ended(left)
+    return f"{clipped} …" if clipped else ""
 
 
 def first_clause(text: str) -> str:
@@ -63,11 +63,11 @@ def first_clause(text: str) -> str:
 
 def fit(lead: str, forms: Iterable[str], most: int = LONGEST) -> str:
     """``lead`` and the first of the forms that fits behind it; the last one is taken in any case, clause by clause."""
-    made = [plain(form) for form in forms]
-    for form in made:
+    plain_forms = [plain(form) for form in forms]
+    for form in plain_forms:
         if form and len(lead) + len(form) <= most:
             return lead + form
-    return lead + clip(made[-1], most - len(lead))
+    return lead + clip(plain_forms[-1], most - len(lead))
 
 
 def narrow(headline: str, most: int) -> str:

@@ -25,10 +25,12 @@ def refusal_headline(reason: str, findings: Sequence[Finding] = ()) -> str:
     if not stops or stops[0].name == "delivery":
         short = _FILE.sub(r"\1: '\2' ", " ".join(reason.split()))
         return fit("refused: ", [first_clause(short), clip(short, 80), "its data is not sound"])
-    told, name = _told(stops[0]), stops[0].name
-    forms = [f"{told}; {checks_told(findings)}"] if len(stops) > 1 else []
+    sentence, name = _said_plainly(stops[0]), stops[0].name
+    forms = [f"{sentence}; {checks_told(findings)}"] if len(stops) > 1 else []
     clause = first_clause(stops[0].text)
-    return fit("refused: ", [*forms, told, f"{name}: {clause}", clip(f"{name}: {clause}", 80), "its data is not sound"])
+    return fit(
+        "refused: ", [*forms, sentence, f"{name}: {clause}", clip(f"{name}: {clause}", 80), "its data is not sound"]
+    )
 
 
 def failure_headline(reason: str) -> str:
@@ -45,11 +47,11 @@ def refusal_why(findings: Sequence[Finding], champion: str = "") -> str:
 
 def checks_told(findings: Sequence[Finding]) -> str:
     """``1 of 58 checks did not pass``: of the checks that can refuse the day."""
-    asked = sum(finding.required for finding in findings)
-    return f"{len(stopping(findings)):,} of {count(asked, 'check')} did not pass"
+    required = sum(finding.required for finding in findings)
+    return f"{len(stopping(findings)):,} of {count(required, 'check')} did not pass"
 
 
-def _told(finding: Finding) -> str:
+def _said_plainly(finding: Finding) -> str:
     """What a check found, as a person would say it who does not know the check."""
     question = finding.name.removeprefix(f"{finding.about}: ") if finding.about else ""
     value, wanted, say = finding.value, finding.wanted, _SAYINGS.get(question)

@@ -222,8 +222,8 @@ def _ranked(score: Floats) -> tuple[Ints, Ints]:
     The order is cheap where the units come in it already: a jackknife asks hundreds of times.
     """
     order = np.argsort(score, kind="stable")
-    held = score[order]
-    return order, np.concatenate([[0], np.cumsum(held[1:] != held[:-1])])
+    sorted_scores = score[order]
+    return order, np.concatenate([[0], np.cumsum(sorted_scores[1:] != sorted_scores[:-1])])
 
 
 def average_precision(label: Floats, score: Floats) -> float:
@@ -236,5 +236,5 @@ def average_precision(label: Floats, score: Floats) -> float:
         return float("nan")
     order, place = _ranked(score)
     hits, listed = np.bincount(place, positive[order])[::-1], np.cumsum(np.bincount(place)[::-1])
-    found = np.cumsum(hits)
-    return float(np.sum(hits * found / listed) / positive.sum())
+    hits_so_far = np.cumsum(hits)
+    return float(np.sum(hits * hits_so_far / listed) / positive.sum())

@@ -66,10 +66,10 @@ class Multiclass:
         return prediction if prediction.ndim == 2 else prediction.reshape(-1, self.width)
 
     def predict(self, model: Any, inputs: Any) -> Floats:
-        found = np.asarray(model.predict_proba(inputs), dtype=np.float64)
-        rows = np.zeros((len(found), self.width))
+        probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
+        rows = np.zeros((len(probabilities), self.width))
         # A class that the window did not hold is unknown to the model: it gives it no probability.
-        rows[:, np.asarray(model.classes_, dtype=np.float64).astype(np.int64)] = found
+        rows[:, np.asarray(model.classes_, dtype=np.float64).astype(np.int64)] = probabilities
         return rows
 
     def loss(self, label: Floats, prediction: Floats) -> Floats:
@@ -126,7 +126,7 @@ class Multiclass:
         Guo, Pleiss, Sun & Weinberger, ICML 2017: confidence calibration. A reader sees one line, each unit once.
         """
         rows = self._rows(prediction)
-        sure = rows.max(axis=1) if len(rows) else np.empty(0)
-        named = np.argmax(rows, axis=1) if len(rows) else np.empty(0)
-        came = np.where(np.isfinite(label), (label == named).astype(np.float64), np.nan)
-        return shares(grouped(came, sure, day), f"probability of the class of '{self.target}' that it names")
+        confidence = rows.max(axis=1) if len(rows) else np.empty(0)
+        likeliest = np.argmax(rows, axis=1) if len(rows) else np.empty(0)
+        hit = np.where(np.isfinite(label), (label == likeliest).astype(np.float64), np.nan)
+        return shares(grouped(hit, confidence, day), f"probability of the class of '{self.target}' that it names")

@@ -99,15 +99,15 @@ def choose(
         return Decision("hold", Outcome.UNKNOWN, _sentence("no candidate was fitted", gaps), None)
     outcomes = {candidate.recipe: joint(findings.get(candidate.recipe, ())) for candidate in contest}
     barred = {c.recipe: _barred(c, serving, held) for c in contest}
-    good = [c for c in contest if outcomes[c.recipe] is Outcome.PASS]
-    free = [c for c in good if not barred[c.recipe]]
-    if not free:
+    passing = [c for c in contest if outcomes[c.recipe] is Outcome.PASS]
+    promotable = [c for c in passing if not barred[c.recipe]]
+    if not promotable:
         return _hold(contest, findings, outcomes, barred)
-    winner = min(free, key=lambda c: _rank(findings[c.recipe]))
+    winner = min(promotable, key=lambda c: _rank(findings[c.recipe]))
     if newest is not None and day < newest:
         why = f"{winner.recipe} passed, but {newest} has been judged already and an older day promotes nobody"
         return Decision("hold", Outcome.FAIL, why, winner.recipe)
-    return Decision("promote", Outcome.PASS, _praise(winner.recipe, findings[winner.recipe], free), winner.recipe)
+    return Decision("promote", Outcome.PASS, _praise(winner.recipe, findings[winner.recipe], promotable), winner.recipe)
 
 
 def _barred(candidate: Candidate, serving: Entry, held: Held) -> str:
@@ -132,15 +132,15 @@ def _rank(findings: Sequence[Finding]) -> tuple[float, float]:
     return (shown.high, shown.value)
 
 
-def _praise(recipe: str, findings: Sequence[Finding], free: Sequence[Candidate]) -> str:
+def _praise(recipe: str, findings: Sequence[Finding], promotable: Sequence[Candidate]) -> str:
     shown = _shown(findings)
     why = f"{recipe} passed all it was asked"
     if shown is not None and shown.high is not None:
         why += f"; its loss is shown to be {at_worst(shown.high)} than the champion's"
-    others = [candidate.recipe for candidate in free if candidate.recipe != recipe]
+    others = [candidate.recipe for candidate in promotable if candidate.recipe != recipe]
     if others:
         by = "the largest improvement shown among" if shown is not None else "the first declared of"
-        why += f", {by} {len(free)} that passed"
+        why += f", {by} {len(promotable)} that passed"
     return shorten(why, _LONGEST)
 
 
@@ -158,10 +158,10 @@ def _hold(
     order = (Outcome.PASS, Outcome.UNKNOWN, Outcome.FAIL)
 
     def distance(candidate: Candidate) -> tuple[int, int, tuple[float, float]]:
-        found = findings.get(candidate.recipe, ())
+        candidate_findings = findings.get(candidate.recipe, ())
         # Passes, not stops, tell who came far: who is stopped early is not asked the later questions.
-        passed = sum(f.required and f.outcome is Outcome.PASS for f in found)
-        return (order.index(outcomes[candidate.recipe]), -passed, _rank(found))
+        passed = sum(f.required and f.outcome is Outcome.PASS for f in candidate_findings)
+        return (order.index(outcomes[candidate.recipe]), -passed, _rank(candidate_findings))
 
     def first_of(recipe: str) -> str:
         stopped = sorted(stops(recipe), key=lambda finding: finding.outcome is not Outcome.FAIL)

@@ -47,14 +47,15 @@ def previous_told(entries: Sequence[Entry]) -> str:
         return "there is no champion yet, so previous names nobody"
     if before is not None:
         return f"previous is version {before.version} ({before.recipe})"
-    rolled = _rolled_back(entries)
-    again = sorted({entry.version for entry in entries if entry.model in rolled})
-    if not again:
+    rolled_back_models = _rolled_back(entries)
+    rolled_back_versions = sorted({entry.version for entry in entries if entry.model in rolled_back_models})
+    if not rolled_back_versions:
         return f"previous names nobody: no other version than {head.version} was champion"
-    known = ", ".join(map(str, again[-5:]))
+    known = ", ".join(map(str, rolled_back_versions[-5:]))
     return (
         f"previous names nobody: whoever was champion before version {head.version} was rolled back, and 'previous' "
-        f"never leads back to such a model; only its number does (--to {again[-1]}; rolled back: {known})"
+        f"never leads back to such a model; only its number does (--to {rolled_back_versions[-1]}; rolled "
+        f"back: {known})"
     )
 
 
@@ -68,23 +69,23 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
     if head is None:
         raise UsageError("there is no champion yet, so there is nothing to roll back", code="NO_CHAMPION")
     if to == "previous":
-        found = previous(entries)
-        if found is None:
+        line = previous(entries)
+        if line is None:
             raise UsageError(
                 f"version {head.version} has no predecessor to go back to that was not itself rolled back; "
                 f"name a version that was champion ({previous_told(entries)})",
                 code="NO_TARGET",
             )
-        return found
+        return line
     champions = sorted({entry.version for entry in entries})
     if not to.isascii() or not to.isdigit() or int(to) not in champions:
         known = ", ".join(map(str, champions[-10:]))
         raise UsageError(f"'{to}' is neither 'previous' nor a version that was champion ({known})", code="NO_TARGET")
     if int(to) == head.version:
         raise UsageError(f"version {to} is the champion already", code="NO_TARGET")
-    found = _crowning(entries, int(to))
-    assert found is not None  # noqa: S101 - it is among those that served
-    return found
+    line = _crowning(entries, int(to))
+    assert line is not None  # noqa: S101 - it is among those that served
+    return line
 
 
 def _crowning(entries: Sequence[Entry], version: int | None) -> Entry | None:

@@ -39,10 +39,12 @@ class HistoryScores:
             max(since, holdout - MEMORY) + 1, holdout, lambda day: self._pair(champion, Fit(recipe, day), day)
         )
 
-    def served(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
+    def served(self, serving: str, challenger: str, since: int, holdout: int) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
-        run = self._run((one, other))
-        return run.paired_days(max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(one, other, day))
+        run = self._run((serving, challenger))
+        return run.paired_days(
+            max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(serving, challenger, day)
+        )
 
     def ageing(self, recipe: str, holdout: int) -> tuple[PairedDays, ...]:
         """Older fits of a recipe and its fresh ones, for each age, through a day."""
@@ -80,9 +82,9 @@ class HistoryScores:
         key = (recipe, other, holdout)
         if key not in self._fresh:
             days = range(max(holdout - self.window, self.first - 1) + 1, holdout + 1)
-            theirs = [self.history.predicted(Fit(other, day), day) for day in days]
-            mine = [self.history.predicted(Fit(recipe, day), day) for day in days]
-            self._fresh[key] = self._cut(days, [theirs, mine, theirs], slices=False)
+            other_predictions = [self.history.predicted(Fit(other, day), day) for day in days]
+            recipe_predictions = [self.history.predicted(Fit(recipe, day), day) for day in days]
+            self._fresh[key] = self._cut(days, [other_predictions, recipe_predictions, other_predictions], slices=False)
         return self._fresh[key]
 
     def holdout(self, champion: Fit, recipe: str, holdout: int) -> HoldoutDay | None:
@@ -106,7 +108,7 @@ class HistoryScores:
         known = np.isfinite(stretch.labels[rows])
         predicted = [np.concatenate([part for n in scored if (part := side[n]) is not None])[known] for side in sides]
         at = rows[known]
-        made = Paired(
+        paired = Paired(
             days=stretch.days[stretch.day[at]],
             blocks=stretch.blocks[at],
             labels=stretch.labels[at],
@@ -116,22 +118,22 @@ class HistoryScores:
             slices={name: values[at] for name, values in stretch.slices.items()} if slices else {},
         )
         # The same numbers as from the names, which would have to be sorted.
-        vars(made)["clusters"] = self.history.clusters([days[n] for n in scored])
-        return made
+        vars(paired)["clusters"] = self.history.clusters([days[n] for n in scored])
+        return paired
 
     def _pair(self, reference: Fit, candidate: Fit, day: int) -> PairedDay | None:
         known = min(reference.day, candidate.day) >= self.first
         return self.history.pair(reference, candidate, day) if known else None
 
-    def _served(self, one: str, other: str, day: int) -> PairedDay | None:
+    def _served(self, serving: str, challenger: str, day: int) -> PairedDay | None:
         ages = [age for age in AGES if day - age >= self.first]
-        sides = [[self.history.losses(Fit(recipe, day - age), day) for recipe in (one, other)] for age in ages]
+        sides = [[self.history.losses(Fit(recipe, day - age), day) for recipe in (serving, challenger)] for age in ages]
         # An age at which either could not be fitted yet is no age of the comparison.
         both = [side for side in sides if all(loss is not None for loss in side)]
         if not both:
             return None
-        above, below = np.mean(np.asarray(both), axis=0)
-        return PairedDay.of(self.history.stretch.days[day], above, below, self.history.sizes(day))
+        serving_losses, challenger_losses = np.mean(np.asarray(both), axis=0)
+        return PairedDay.of(self.history.stretch.days[day], serving_losses, challenger_losses, self.history.sizes(day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +184,23 @@ class _Run:
 
     def __init__(self, days: NDArray[np.datetime64]) -> None:
         self.days = days
-        self.asked = np.zeros(len(days), dtype=np.bool_)
+        self.worked_out = np.zeros(len(days), dtype=np.bool_)
         self.known = np.zeros(len(days), dtype=np.bool_)
         self.units = np.zeros(len(days), dtype=np.int64)
         self.reference, self.candidate, self.error = (np.full(len(days), np.nan) for _ in range(3))
 
     def paired_days(self, begin: int, last: int, make: Callable[[int], PairedDay | None]) -> PairedDays:
         """The days from ``begin`` through ``last``; those that nobody could be scored on are left out."""
-        for day in (begin + np.flatnonzero(~self.asked[begin : last + 1])).tolist():
-            self.asked[day] = True
-            made = make(day)
-            if made is not None:
-                self.known[day], self.units[day] = True, made.units
-                self.reference[day], self.candidate[day], self.error[day] = made.reference, made.candidate, made.error
+        for day in (begin + np.flatnonzero(~self.worked_out[begin : last + 1])).tolist():
+            self.worked_out[day] = True
+            paired_day = make(day)
+            if paired_day is not None:
+                self.known[day], self.units[day] = True, paired_day.units
+                self.reference[day], self.candidate[day], self.error[day] = (
+                    paired_day.reference,
+                    paired_day.candidate,
+                    paired_day.error,
+                )
         at: Any = slice(begin, last + 1)
         if not self.known[at].all():
             at = begin + np.flatnonzero(self.known[at])

@@ -175,8 +175,8 @@ class History:
         key = (reference, candidate, day)
         if key not in self._pairs:
             above, below = self.losses(reference, day), self.losses(candidate, day)
-            made = None
+            paired_day = None
             if above is not None and below is not None:
-                made = PairedDay.of(self.stretch.days[day], above, below, self.sizes(day))
-            self._pairs[key] = made
+                paired_day = PairedDay.of(self.stretch.days[day], above, below, self.sizes(day))
+            self._pairs[key] = paired_day
         return self._pairs[key]

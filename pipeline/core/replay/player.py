@@ -87,7 +87,7 @@ class Replayer:
         self.usecase, self.history, self.start, self.first, self.delay = usecase, history, start, first, delay
         self.baseline, self.window, self.waivers = baseline, window, tuple(waivers)
         self.scores = HistoryScores(history, start.day, baseline, window)
-        self._asked: dict[tuple[object, ...], tuple[Gate, tuple[Finding, ...]]] = {}
+        self._known_findings: dict[tuple[object, ...], tuple[Gate, tuple[Finding, ...]]] = {}
 
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
@@ -108,9 +108,12 @@ class Replayer:
                 fits += len(policy.recipes)
             if not judged or waiting is not None:
                 continue
-            found = self._decide(policy, serving, holdout)
-            if found is not None and found[0] != serving.champion and today + 1 + policy.lag < len(history):
-                waiting = Replacement(holdout, today + 1 + policy.lag, found[0], serving.champion, found[1])
+            decided = self._decide(policy, serving, holdout)
+            if decided is None:
+                continue
+            winner, reason = decided
+            if winner != serving.champion and today + 1 + policy.lag < len(history):
+                waiting = Replacement(holdout, today + 1 + policy.lag, winner, serving.champion, reason)
                 changes.append(waiting)
         return Timeline(policy, self.first, tuple(served), tuple(changes), fits)
 
@@ -119,23 +122,23 @@ class Replayer:
         if policy.rule == "never":
             return None
         if policy.rule == "always":
-            made = self._shipped(policy, policy.recipes[0], holdout)
-            return None if made is None else (made, "")
+            shipped_fit = self._shipped(policy, policy.recipes[0], holdout)
+            return None if shipped_fit is None else (shipped_fit, "")
         return (
             self._point(policy, serving, holdout) if policy.rule == "point" else self._gates(policy, serving, holdout)
         )
 
     def _shipped(self, policy: Policy, recipe: str, holdout: int) -> Fit | None:
         """What is shipped of a recipe that has won on an holdout day."""
-        made = Fit(recipe, holdout + 1 if policy.ship == "refit" else holdout)
-        if made.day >= len(self.history):
+        shipped_fit = Fit(recipe, holdout + 1 if policy.ship == "refit" else holdout)
+        if shipped_fit.day >= len(self.history):
             return None
-        return made if self.history.losses(made, made.day) is not None else None
+        return shipped_fit if self.history.losses(shipped_fit, shipped_fit.day) is not None else None
 
     def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
-        made = holdout + 1 - policy.holdout
-        days = [day for day in range(made, holdout + 1) if self.history.units(day)]
-        if made < serving.champion.day or not days:
+        fit_day = holdout + 1 - policy.holdout
+        days = [day for day in range(fit_day, holdout + 1) if self.history.units(day)]
+        if fit_day < serving.champion.day or not days:
             return None
 
         def mean(fit: Fit) -> float:
@@ -145,8 +148,8 @@ class Replayer:
                 )
             )
 
-        fits = [Fit(recipe, made) for recipe in policy.recipes]
-        known = [fit for fit in fits if self.history.losses(fit, made) is not None and np.isfinite(mean(fit))]
+        fits = [Fit(recipe, fit_day) for recipe in policy.recipes]
+        known = [fit for fit in fits if self.history.losses(fit, fit_day) is not None and np.isfinite(mean(fit))]
         best = min(known, key=mean, default=None)
         return (best, "") if best is not None and mean(best) <= mean(serving.champion) else None
 
@@ -158,7 +161,7 @@ class Replayer:
             if self.history.losses(Fit(recipe, holdout), holdout) is not None:
                 rivals[recipe] = _candidate(Fit(recipe, holdout), self.history)
                 findings[recipe] = self._judge(policy, serving, recipe, holdout, findings)
-        if all(joint(found) is not Outcome.PASS for found in findings.values()):
+        if all(joint(recipe_findings) is not Outcome.PASS for recipe_findings in findings.values()):
             return None
         day = self.history.stretch.days[holdout].astype(object)
         decision = decisions.choose(
@@ -172,11 +175,16 @@ class Replayer:
         )
         if decision.decision != "promote" or decision.recipe is None:
             return None
-        made = self._shipped(policy, decision.recipe, holdout)
-        return None if made is None else (made, decision.reason)
+        shipped_fit = self._shipped(policy, decision.recipe, holdout)
+        return None if shipped_fit is None else (shipped_fit, decision.reason)
 
     def _judge(
-        self, policy: Policy, serving: Serving, recipe: str, holdout: int, found: Mapping[str, tuple[Finding, ...]]
+        self,
+        policy: Policy,
+        serving: Serving,
+        recipe: str,
+        holdout: int,
+        findings_before: Mapping[str, tuple[Finding, ...]],
     ) -> tuple[Finding, ...]:
         """What the gates found; whoever is stopped by what is worked out cheaply is not asked the rest.
 
@@ -195,24 +203,29 @@ class Replayer:
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
         if not rest:
             return findings
-        evidence = contest.with_units(evidence, scores, [one for one in found if joint(found[one]) is Outcome.PASS])
+        evidence = contest.with_units(
+            evidence,
+            scores,
+            [earlier for earlier in findings_before if joint(findings_before[earlier]) is Outcome.PASS],
+        )
         data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
-        asked = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
+        contest_key = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
-            findings += waived(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
+            findings += waived(self._cached_findings(gate, contest_key, evidence), self.waivers, data_day, recipe)
             if joint(findings) is not Outcome.PASS:
                 break
         return findings
 
-    def _found(self, gate: Gate, asked: tuple[object, ...], evidence: Evidence) -> tuple[Finding, ...]:
+    def _cached_findings(self, gate: Gate, contest_key: tuple[object, ...], evidence: Evidence) -> tuple[Finding, ...]:
         """What a gate finds, asked once for all policies: the same contestants on the same days are the same evidence.
 
         Not for the gate that decides, whose numbers policies differ by.
         """
-        key = (id(gate), asked)
-        if key not in self._asked:
-            self._asked[key] = (gate, judge([gate], evidence))  # held with it, so that nothing else has its address
-        return self._asked[key][1]
+        key = (id(gate), contest_key)
+        if key not in self._known_findings:
+            # The gate is held with it, so that nothing else has its address.
+            self._known_findings[key] = (gate, judge([gate], evidence))
+        return self._known_findings[key][1]
 
     def _contest(self, policy: Policy, serving: Serving) -> Contest:
         champion = serving.champion
@@ -252,6 +265,8 @@ def _candidate(fit: Fit, history: History) -> Candidate:
 
 
 def _entry(usecase: str, fit: Fit, history: History, day: date) -> Entry:
-    made = _candidate(fit, history)
+    candidate = _candidate(fit, history)
     when = day.isoformat()
-    return Entry(usecase, 1, "promote", 1, made.model, fit.recipe, made.trained_through, "", None, when, "", "", "", "")
+    return Entry(
+        usecase, 1, "promote", 1, candidate.model, fit.recipe, candidate.trained_through, "", None, when, "", "", "", ""
+    )

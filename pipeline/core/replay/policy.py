@@ -76,11 +76,11 @@ def windows(text: str) -> dict[str, int]:
         ValueError: It is no number of days.
     """
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip().startswith("window.")]
-    found = {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
-    for name, window in found.items():
+    window_by_recipe = {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
+    for name, window in window_by_recipe.items():
         if window > LONGEST:
             raise ValueError(f"window.{name} is at most {LONGEST:,} days, got {window:,}")
-    return found
+    return window_by_recipe
 
 
 def varied(recipe: str, days: int) -> str:
@@ -114,35 +114,37 @@ def changed(policy: Policy, text: str) -> Policy:
         ValueError: In a sentence that says what there is.
     """
     parts = _parts(text)
-    ours: dict[str, Any] = {}
-    gates, other = policy.gates, windows(text)
+    changes: dict[str, Any] = {}
+    gates, window_by_recipe = policy.gates, windows(text)
     for part in parts:
         name, _, value = part.partition("=")
         if name in ("price", "switch_price", "switch_by", "by_chance", "first_by_chance"):
             gates = tuple(replace(g, **{name: _number(name, value)}) if isinstance(g, Better) else g for g in gates)
         elif name in ("every", "lag"):
-            ours[name] = _whole(name, value, int(name == "every"))
+            changes[name] = _whole(name, value, int(name == "every"))
         elif name == "recipes":
-            ours[name] = _chosen("recipe", value, policy.recipes)
+            changes[name] = _chosen("recipe", value, policy.recipes)
         elif name == "gates":
             wanted = _chosen("gate", value, [_slug(gate) for gate in policy.gates])
             gates = tuple(gate for gate in gates if _slug(gate) in wanted)
             if not any(isinstance(gate, Better) for gate in gates):
                 raise ValueError("without the gate better nothing decides: write gates=better and others with +")
         elif name == "ship" and value in ("scored", "refit"):
-            ours[name] = value
+            changes[name] = value
         elif name.startswith("window."):
             _chosen("recipe", name.removeprefix("window."), policy.recipes)
         elif "." in name:
             gates = _set(gates, name, value)
         else:
             raise ValueError(f"'{part}' changes nothing that a policy has: {_WAYS}")
-    recipes = ours.pop("recipes", policy.recipes)
-    idle = [recipe for recipe in other if recipe not in recipes]
+    recipes = changes.pop("recipes", policy.recipes)
+    idle = [recipe for recipe in window_by_recipe if recipe not in recipes]
     if idle:
         raise ValueError(f"window.{idle[0]} changes a recipe that is not among recipes={'+'.join(recipes)}")
-    named = tuple(varied(recipe, other[recipe]) if recipe in other else recipe for recipe in recipes)
-    return replace(policy, name=text.strip(), gates=gates, recipes=named, **ours)
+    varied_recipes = tuple(
+        varied(recipe, window_by_recipe[recipe]) if recipe in window_by_recipe else recipe for recipe in recipes
+    )
+    return replace(policy, name=text.strip(), gates=gates, recipes=varied_recipes, **changes)
 
 
 _WAYS = (
@@ -165,19 +167,23 @@ def _chosen(what: str, value: str, known: Sequence[str]) -> tuple[str, ...]:
 
 def _set(gates: Sequence[Gate], name: str, value: str) -> tuple[Gate, ...]:
     """The gates with one number of one of them changed."""
-    of, _, number = name.partition(".")
-    if not any(_slug(gate) == of for gate in gates):
-        raise ValueError(f"there is no gate '{of}' to replay; there are {', '.join(_slug(gate) for gate in gates)}")
-    made: list[Gate] = []
+    gate_slug, _, number = name.partition(".")
+    if not any(_slug(gate) == gate_slug for gate in gates):
+        raise ValueError(
+            f"there is no gate '{gate_slug}' to replay; there are {', '.join(_slug(gate) for gate in gates)}"
+        )
+    changed_gates: list[Gate] = []
     for gate in gates:
-        if _slug(gate) == of:
+        if _slug(gate) == gate_slug:
             numbers = [f.name for f in fields(gate) if type(getattr(gate, f.name)) in (int, float)]  # type: ignore[arg-type]
             if number not in numbers:
-                raise ValueError(f"the gate {of} has no number '{number}'; it has {', '.join(numbers) or 'none'}")
+                raise ValueError(
+                    f"the gate {gate_slug} has no number '{number}'; it has {', '.join(numbers) or 'none'}"
+                )
             whole = isinstance(getattr(gate, number), int)
             gate = replace(gate, **{number: _whole(name, value, 0) if whole else _number(name, value)})  # type: ignore[type-var]  # noqa: PLW2901
-        made.append(gate)
-    return tuple(made)
+        changed_gates.append(gate)
+    return tuple(changed_gates)
 
 
 def _number(name: str, value: str) -> float:

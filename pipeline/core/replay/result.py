@@ -112,30 +112,31 @@ class ReplayResult:
 
     def sentence(self) -> str:
         """What the declared policy came to, beside shipping every day."""
-        mine, best = self.played[0], self.best
-        harmful = f", {mine.figures.harmful} of them harmful" if mine.figures.promotions else ""
+        declared_result, best_result = self.played[0], self.best
+        harmful = f", {declared_result.figures.harmful} of them harmful" if declared_result.figures.promotions else ""
         return (
-            f"the declared policy served a loss {told(mine.difference)} that of {best.name}, with "
-            f"{count(mine.figures.promotions, 'promotion')}{harmful}, in place of {best.figures.promotions}"
+            f"the declared policy served a loss {told(declared_result.difference)} that of {best_result.name}, with "
+            f"{count(declared_result.figures.promotions, 'promotion')}{harmful}, in place of "
+            f"{best_result.figures.promotions}"
         )
 
     def proposed(self) -> str:
         """The search's proposal in a sentence; empty where none was asked."""
-        found = self.proposal
-        if found is None:
+        proposal = self.proposal
+        if proposal is None:
             return ""
-        split = self.day(found.split)
+        split = self.day(proposal.split)
         return (
-            f"of {found.tried} policies '{found.name}' had the least loss on the days before {split}: "
-            f"{_beside(found.chosen, found.declared_chosen, found.daily, found.daily_chosen)}; on the days from then "
-            f"on, which had no part in the choice: "
-            f"{_beside(found.judged, found.declared_judged, found.daily, found.daily_judged)}; there its loss is "
-            f"{told(found.difference)} that of the declared policy"
+            f"of {proposal.tried} policies '{proposal.name}' had the least loss on the days before {split}: "
+            f"{_beside(proposal.chosen, proposal.declared_chosen, proposal.daily, proposal.daily_chosen)}; on the days "
+            f"from then on, which had no part in the choice: "
+            f"{_beside(proposal.judged, proposal.declared_judged, proposal.daily, proposal.daily_judged)}; there its "
+            f"loss is {told(proposal.difference)} that of the declared policy"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the history itself, as plain JSON values."""
-        found = self.proposal
+        proposal = self.proposal
         return {
             "usecase": self.usecase.name,
             "loss": self.usecase.kind.loss_name,
@@ -146,19 +147,19 @@ class ReplayResult:
             "without": [day.isoformat() for day in self.without],
             "ageing": {recipe: [_number(value) for value in curve] for recipe, curve in self.ageing.items()},
             "searched": [[name, _number(loss), promotions] for name, loss, promotions in self.searched],
-            "proposal": None if found is None else self._proposal(found),
+            "proposal": None if proposal is None else self._proposal(proposal),
         }
 
-    def _played(self, one: PolicyResult) -> dict[str, Any]:
+    def _played(self, result: PolicyResult) -> dict[str, Any]:
         serving: list[list[str]] = []
-        for n, fit in enumerate(one.timeline.served):
-            if not n or fit != one.timeline.served[n - 1]:
-                serving.append([self.day(one.timeline.first + n), fit.recipe, self.day(fit.day)])
+        for n, fit in enumerate(result.timeline.served):
+            if not n or fit != result.timeline.served[n - 1]:
+                serving.append([self.day(result.timeline.first + n), fit.recipe, self.day(fit.day)])
         return {
-            "name": one.name,
-            **_figures(one.figures),
-            "daily": [_number(loss) for loss in one.figures.daily.tolist()],
-            "difference": _interval(one.difference),
+            "name": result.name,
+            **_figures(result.figures),
+            "daily": [_number(loss) for loss in result.figures.daily.tolist()],
+            "difference": _interval(result.difference),
             "serving": serving,
             "changes": [
                 {
@@ -170,19 +171,19 @@ class ReplayResult:
                     "harm": _number(self.harm(change)),
                     "churn": _number(churned(change, self.history)),
                 }
-                for change in one.timeline.changes
+                for change in result.timeline.changes
             ],
         }
 
-    def _proposal(self, found: Proposal) -> dict[str, Any]:
+    def _proposal(self, proposal: Proposal) -> dict[str, Any]:
         parts = ("chosen", "judged", "declared_chosen", "declared_judged", "daily_chosen", "daily_judged")
         return {
-            "policy": found.name,
-            "split": self.day(found.split),
-            "daily": found.daily,
-            "tried": found.tried,
-            "difference": _interval(found.difference),
-            **{part: _figures(getattr(found, part)) for part in parts},
+            "policy": proposal.name,
+            "split": self.day(proposal.split),
+            "daily": proposal.daily,
+            "tried": proposal.tried,
+            "difference": _interval(proposal.difference),
+            **{part: _figures(getattr(proposal, part)) for part in parts},
         }
 
 
@@ -196,20 +197,20 @@ def told(difference: Interval | NoInterval) -> str:
     return f"{change(difference.estimate)} ({100 * difference.confidence:.4g} %: {ends}) than"
 
 
-def _beside(mine: PolicyFigures, declared: PolicyFigures, daily: str, best: PolicyFigures) -> str:
+def _beside(figures: PolicyFigures, declared: PolicyFigures, daily: str, best: PolicyFigures) -> str:
     others = f"declared {declared.loss:.4f} with {declared.promotions}, {daily} {best.loss:.4f} with {best.promotions}"
-    return f"{mine.loss:.4f} with {count(mine.promotions, 'promotion')} ({others})"
+    return f"{figures.loss:.4f} with {count(figures.promotions, 'promotion')} ({others})"
 
 
 def _figures(figures: PolicyFigures) -> dict[str, Any]:
     return {name: _number(value) for name, value in asdict(figures).items() if name != "daily"}
 
 
-def _interval(found: Interval | NoInterval) -> dict[str, Any]:
-    if isinstance(found, NoInterval):
-        return {"why": found.why}
-    ends = {name: _number(getattr(found, name)) for name in ("estimate", "low", "high")}
-    return {**ends, "confidence": found.confidence}
+def _interval(interval: Interval | NoInterval) -> dict[str, Any]:
+    if isinstance(interval, NoInterval):
+        return {"why": interval.why}
+    ends = {name: _number(getattr(interval, name)) for name in ("estimate", "low", "high")}
+    return {**ends, "confidence": interval.confidence}
 
 
 def _number(value: float) -> float | None:

@@ -73,16 +73,16 @@ def bootstrap_difference(
     drawn, errors = _drawn(sums, resamples, np.random.default_rng(seed))
     tail = (1 - confidence) if one_sided else (1 - confidence) / 2
     less = 1.0 if relative else 0.0
-    found: list[Interval | NoInterval] = []
+    intervals: list[Interval | NoInterval] = []
     for n in range(groups):
-        one = _ends(sums.group(n), drawn[:, n], errors[:, n], method, tail, minimum)
-        if isinstance(one, tuple):
-            estimate, low, high = (end - less for end in one)
+        ends = _ends(sums.group(n), drawn[:, n], errors[:, n], method, tail, minimum)
+        if isinstance(ends, tuple):
+            estimate, low, high = (end - less for end in ends)
             clusters, its = int(np.count_nonzero(sums.sizes[:, n])), int(sums.sizes[:, n].sum())
-            found.append(Interval(estimate, low, high, confidence, one_sided, "cluster", clusters, units=its))
+            intervals.append(Interval(estimate, low, high, confidence, one_sided, "cluster", clusters, units=its))
         else:
-            found.append(one)
-    return found
+            intervals.append(ends)
+    return intervals
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class _Sums:
             return np.asarray(sums, dtype=np.float64).reshape(clusters, groups)
 
         sums = cls(added(candidate), added(reference), added(None))
-        held = sums.sizes.sum(axis=1) > 0
-        return cls(sums.above[held], sums.below[held], sums.sizes[held])
+        nonempty = sums.sizes.sum(axis=1) > 0
+        return cls(sums.above[nonempty], sums.below[nonempty], sums.sizes[nonempty])
 
     def group(self, n: int) -> _Sums:
-        held = self.sizes[:, n] > 0
-        return _Sums(*(sums[held, n : n + 1] for sums in (self.above, self.below, self.sizes)))
+        nonempty = self.sizes[:, n] > 0
+        return _Sums(*(sums[nonempty, n : n + 1] for sums in (self.above, self.below, self.sizes)))
 
 
 def _ends(

@@ -89,7 +89,7 @@ def _jackknife(
     parts: list[tuple[Floats, Bools]], cluster: Ints, clusters: int, marks: bool, confidence: float, one_sided: bool
 ) -> tuple[float, float] | None:
     """The difference of means and the half-width of its interval; None where one cluster holds all of a mean."""
-    held = np.zeros(clusters, dtype=np.bool_)
+    in_use = np.zeros(clusters, dtype=np.bool_)
     means, without, effective, doubt = [], [], [], 0.0
     for values, chosen in parts:
         size = np.bincount(cluster[chosen], minlength=clusters).astype(np.float64)
@@ -97,7 +97,7 @@ def _jackknife(
         n, left = float(size.sum()), float(size.sum()) - size
         if not left.min() > 0:
             return None
-        held |= size > 0
+        in_use |= size > 0
         mean = float(total.sum()) / n
         means.append(mean)
         without.append((float(total.sum()) - total) / left)
@@ -107,10 +107,10 @@ def _jackknife(
     signs = (1.0, -1.0)[: len(parts)]
     estimate = float(sum(sign * mean for sign, mean in zip(signs, means, strict=True)))
     moved = sum(sign * each for sign, each in zip(signs, without, strict=True)) - estimate
-    n_held = int(held.sum())
-    variance = (n_held - 1) / n_held * float(np.sum(np.asarray(moved)[held] ** 2))
+    n_in_use = int(in_use.sum())
+    variance = (n_in_use - 1) / n_in_use * float(np.sum(np.asarray(moved)[in_use] ** 2))
     if marks:
-        variance += n_held / max(n_held - 1, 1) * doubt
+        variance += n_in_use / max(n_in_use - 1, 1) * doubt
     return estimate, math.sqrt(variance) * t_quantile(confidence, one_sided, max(min(effective) - 1, 1.0))
 
 
@@ -147,10 +147,10 @@ def statistic_interval(
     blocks = _present(clusters.block, clusters.blocks)
     # Neighbours in the order of blocks are of one day: dealt like cards, a group holds blocks of all days.
     dealt = numbered(clusters.block)[0] % groups
-    found = [_left_out(statistic, estimate, of) for of in (clusters.day, dealt)]
-    if not (math.isfinite(estimate) and all(math.isfinite(error) for error, _ in found)):
+    errors_and_df = [_left_out(statistic, estimate, cluster) for cluster in (clusters.day, dealt)]
+    if not (math.isfinite(estimate) and all(math.isfinite(error) for error, _ in errors_and_df)):
         return NoInterval("the labels of some days alone do not allow the number: all are one", few=True)
-    halves = [error * t_quantile(confidence, one_sided, max(df, 1.0)) for error, df in found]
+    halves = [error * t_quantile(confidence, one_sided, max(df, 1.0)) for error, df in errors_and_df]
     if max(halves) <= ROUNDING * (1 + abs(estimate)):
         return NoInterval("the number is the same whatever day is left out, which proves nothing", few=False)
     half, by = max(zip(halves, ("day", "block"), strict=True))

@@ -51,10 +51,10 @@ def e_detector(scores: Floats, drifts: Sequence[tuple[float, float]] = DRIFTS, c
     """
     if not len(scores):
         return -math.inf
-    held = np.minimum(scores, clip)
+    clipped = np.minimum(scores, clip)
     parts = []
     for drift, share in drifts:
-        steps = drift * held - drift * drift / 2
+        steps = drift * clipped - drift * drift / 2
         before = np.concatenate([[0.0], np.cumsum(steps)])
         # exp(total - before[s]) for every start s, added up without overflow.
         parts.append(math.log(share) + before[-1] + _log_sum(-before[:-1]))

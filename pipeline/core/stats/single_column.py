@@ -39,23 +39,25 @@ def explained_by_one_column(
     Returns:
         At most 1; 0 or less where the column says nothing; NaN where a constant loses nothing or there are no rows.
     """
-    (column, labels), (asked, truth) = learnt, judged
+    (column, labels), (judged_column, truth) = learnt, judged
     if not len(labels) or not len(truth):
         return float("nan")
-    groups, ours = _groups(column, asked)
+    learnt_groups, judged_groups = _groups(column, judged_column)
     whole = np.asarray(constant(labels), dtype=np.float64)
-    made = np.broadcast_to(whole, (int(max(groups.max(), ours.max())) + 1, *whole.shape)).copy()
-    order = np.argsort(groups, kind="stable")
-    ends = np.cumsum(np.bincount(groups))
+    group_constants = np.broadcast_to(
+        whole, (int(max(learnt_groups.max(), judged_groups.max())) + 1, *whole.shape)
+    ).copy()
+    order = np.argsort(learnt_groups, kind="stable")
+    ends = np.cumsum(np.bincount(learnt_groups))
     for group, rows in enumerate(np.split(order, ends[:-1])):
         if len(rows):
-            made[group] = (len(rows) * np.asarray(constant(labels[rows])) + whole) / (len(rows) + 1)
+            group_constants[group] = (len(rows) * np.asarray(constant(labels[rows])) + whole) / (len(rows) + 1)
     best = np.asarray(constant(truth), dtype=np.float64)
     plain = float(np.mean(loss(truth, np.broadcast_to(best, (len(truth), *best.shape)))))
-    return 1 - float(np.mean(loss(truth, made[ours]))) / plain if plain > 0 else float("nan")
+    return 1 - float(np.mean(loss(truth, group_constants[judged_groups]))) / plain if plain > 0 else float("nan")
 
 
-def _groups(column: NDArray[Any], asked: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _groups(column: NDArray[Any], judged_column: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The group of each row of both; group 0 holds what is missing, never seen, or too rare."""
     if column.dtype.kind == "f":
         known = column[np.isfinite(column)]
@@ -63,19 +65,20 @@ def _groups(column: NDArray[Any], asked: NDArray[Any]) -> tuple[NDArray[np.int64
         # On both sides of an edge, and on it: a heap of equal values stands alone.
         places = [
             np.where(np.isfinite(v), 1 + np.searchsorted(edges, v, "left") + np.searchsorted(edges, v, "right"), 0)
-            for v in (column, asked)
+            for v in (column, judged_column)
         ]
     else:
         words = [
-            np.array([str(one) if isinstance(one, str) else "" for one in v], dtype=np.str_) for v in (column, asked)
+            np.array([str(one) if isinstance(one, str) else "" for one in v], dtype=np.str_)
+            for v in (column, judged_column)
         ]
         names = np.unique(words[0])
         at = [np.minimum(np.searchsorted(names, v), len(names) - 1) for v in words]
         places = [np.where((names[i] == v) & (v != ""), i + 1, 0) for i, v in zip(at, words, strict=True)]
-    ours, theirs = (place.astype(np.int64) for place in places)
-    sizes = np.bincount(ours, minlength=int(max(ours.max(), theirs.max())) + 1)
+    learnt_groups, judged_groups = (place.astype(np.int64) for place in places)
+    sizes = np.bincount(learnt_groups, minlength=int(max(learnt_groups.max(), judged_groups.max())) + 1)
     common = sizes >= SMALL
-    return np.where(common[ours], ours, 0), np.where(common[theirs], theirs, 0)
+    return np.where(common[learnt_groups], learnt_groups, 0), np.where(common[judged_groups], judged_groups, 0)
 
 
 def so_many_by_chance(found: int, of: int, share: float) -> float:

@@ -92,13 +92,13 @@ def _cards(made: ReplayResult) -> list[dict[str, Any]]:
 
 
 def _rows(made: ReplayResult) -> list[dict[str, Any]]:
-    found = {id(one): one.difference for one in made.played if isinstance(one.difference, Interval)}
-    ends = [0.0, *(end for d in found.values() for end in (d.low, d.high) if math.isfinite(end))]
+    interval_by_policy = {id(one): one.difference for one in made.played if isinstance(one.difference, Interval)}
+    ends = [0.0, *(end for d in interval_by_policy.values() for end in (d.low, d.high) if math.isfinite(end))]
     low, high = min(ends), max(ends)
     pad = (high - low) * 0.06 or 0.01
     rows = []
     for n, one in enumerate(made.played):
-        d = found.get(id(one))
+        d = interval_by_policy.get(id(one))
         shown = None if d is None or one is made.best else {"estimate": d.estimate, "low": d.low, "high": d.high}
         cell = cells(one, made.best)
         gauge = plots.gauge(shown, low - pad, high + pad)
@@ -133,8 +133,8 @@ def _drawn(made: ReplayResult, one: PolicyResult) -> dict[str, Any]:
 
 
 def _proposal(made: ReplayResult) -> dict[str, Any] | None:
-    found = made.proposal
-    if found is None:
+    proposal = made.proposal
+    if proposal is None:
         return None
 
     def row(name: str, chosen: PolicyFigures, judged: PolicyFigures) -> tuple[str, ...]:
@@ -142,13 +142,13 @@ def _proposal(made: ReplayResult) -> dict[str, Any] | None:
         return (_breaking(name), *figures)
 
     return {
-        "name": found.name,
-        "split": made.day(found.split),
-        "tried": found.tried,
-        "told": told(found.difference),
+        "name": proposal.name,
+        "split": made.day(proposal.split),
+        "tried": proposal.tried,
+        "told": told(proposal.difference),
         "rows": [
-            row(found.name, found.chosen, found.judged),
-            row("declared", found.declared_chosen, found.declared_judged),
-            row(found.daily, found.daily_chosen, found.daily_judged),
+            row(proposal.name, proposal.chosen, proposal.judged),
+            row("declared", proposal.declared_chosen, proposal.declared_judged),
+            row(proposal.daily, proposal.daily_chosen, proposal.daily_judged),
         ],
     }

@@ -210,12 +210,12 @@ def _weekly(one: PolicyResult, best: PolicyResult, units: Sequence[int]) -> list
     def total(of: PolicyResult, week: range) -> float:
         return sum(float(of.figures.daily[n]) * units[n] for n in week if units[n])
 
-    found = []
+    weekly = []
     for begin in range(0, len(units), 7):
         week = range(begin, min(begin + 7, len(units)))
         below = total(best, week)
-        found.append(100 * (total(one, week) / below - 1) if below > 0 else math.nan)
-    return found
+        weekly.append(100 * (total(one, week) / below - 1) if below > 0 else math.nan)
+    return weekly
 
 
 def gauge(difference: Mapping[str, float] | None, low: float, high: float) -> Markup:

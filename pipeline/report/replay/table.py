@@ -79,8 +79,8 @@ def _table(made: ReplayResult) -> RenderableType:
     for n, name in enumerate(HEAD):
         shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 3, 7, 8))
     for one in made.played:
-        mine = one in made.played[: made.asked]
-        shown.add_row(*cells(one, made.best), style="bold" if mine else "")
+        is_asked = one in made.played[: made.asked]
+        shown.add_row(*cells(one, made.best), style="bold" if is_asked else "")
     return shown
 
 

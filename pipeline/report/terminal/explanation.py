@@ -107,8 +107,10 @@ def _contestants(verdict: Verdict) -> Iterator[RenderableType]:
         if "skipped" in fit:
             yield Text(f"  {recipe}: not fitted, {fit['skipped']}", overflow="fold")
             continue
-        made = f"{fit.get('trained_first', '?')} to {fit.get('trained_through', '?')}, {fit.get('rows', 0):,} units"
-        yield Text(f"  {recipe}: {made}{_loss(verdict, recipe)}")
+        learnt_from = (
+            f"{fit.get('trained_first', '?')} to {fit.get('trained_through', '?')}, {fit.get('rows', 0):,} units"
+        )
+        yield Text(f"  {recipe}: {learnt_from}{_loss(verdict, recipe)}")
     counts = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in verdict.counts.items())
     yield Text(f"  on the scored day: {counts}")
 
@@ -119,17 +121,21 @@ def _loss(verdict: Verdict, who: str) -> str:
 
 
 def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableType]:
-    found = [one for one in verdict.findings[recipe] if one.told]
-    told = found if whole else [one for one in found if one.outcome is not Outcome.PASS]
-    passed = len(found) - len(told)
+    gate_findings = [finding for finding in verdict.findings[recipe] if finding.told]
+    shown = gate_findings if whole else [finding for finding in gate_findings if finding.outcome is not Outcome.PASS]
+    passed = len(gate_findings) - len(shown)
     rest = f" (and {count(passed, 'answer')} PASS)" if passed else ""
     yield Text(f"\n{recipe}{rest}", "bold")
-    asked = ""
-    for finding in told:
-        question = verdict.asked.get(finding.gate, "") if finding.gate != asked else ""
-        asked = finding.gate
+    last_gate = ""
+    for finding in shown:
+        question = verdict.asked.get(finding.gate, "") if finding.gate != last_gate else ""
+        last_gate = finding.gate
         yield from _finding(finding, question)
-    aside = [one for one in verdict.findings[recipe] if not one.told and one.name == "refit"] if whole else []
+    aside = (
+        [finding for finding in verdict.findings[recipe] if not finding.told and finding.name == "refit"]
+        if whole
+        else []
+    )
     for finding in aside:
         yield Text(f"  what ships: {finding.text}", overflow="fold")
 

@@ -103,8 +103,8 @@ def _days(outcomes: Sequence[DayOutcome], baseline: str, width: int) -> Table:
         table.add_column(name, no_wrap=all(cell.cell_len <= _LONG_CELL for cell in cells), overflow="fold")
     table.add_column("what happened", ratio=1, overflow="fold", min_width=20)
     for n, line in enumerate(outcomes):
-        said = narrow(_happened(line), max(width - used, 20))
-        table.add_row(*(cells[n] for _, cells in columns), Text(said))
+        headline = narrow(_happened(line), max(width - used, 20))
+        table.add_row(*(cells[n] for _, cells in columns), Text(headline))
     return table
 
 
@@ -204,9 +204,9 @@ def _came(entry: Entry) -> str:
 
 def _why(entry: Entry, recipes: Mapping[int, str]) -> str:
     """The headline; of what a person did also their own words in full, which stand nowhere else, and the hold."""
-    told = ledger_headline(entry, recipes)
-    words = entry.action in ("rollback", "lift") and entry.why not in told
-    parts = [told.partition(": ")[2] or told, f"reason: {entry.why}" if words else ""]
+    headline = ledger_headline(entry, recipes)
+    words = entry.action in ("rollback", "lift") and entry.why not in headline
+    parts = [headline.partition(": ")[2] or headline, f"reason: {entry.why}" if words else ""]
     if entry.held and entry.action != "lift":
         parts.append(f"{entry.held} may not be promoted through {entry.held_until}")
     return "\n".join(part for part in parts if part)

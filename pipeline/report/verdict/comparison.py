@@ -84,15 +84,22 @@ def timings(evidence: Evidence | None, findings: Sequence[Finding], recipe: str)
     if evidence is None or evidence.timing is None or not judged:
         return []
     timing = evidence.timing
-    made = []
+    tables = []
     for name, seconds in (("One row", timing.single), (f"{timing.rows:,} rows at once", timing.batch)):
         champion, candidate = 1000 * seconds[:, 0], 1000 * seconds[:, 1]
         rows = []
         for share in (0.5, 0.95, 0.99):
-            one, other = float(np.quantile(champion, share)), float(np.quantile(candidate, share))
-            rows.append((f"p{100 * share:.0f}", f"{one:.3g}", f"{other:.3g}", f"{other / one:.2f} ×" if one else "–"))
+            champion_time, candidate_time = float(np.quantile(champion, share)), float(np.quantile(candidate, share))
+            rows.append(
+                (
+                    f"p{100 * share:.0f}",
+                    f"{champion_time:.3g}",
+                    f"{candidate_time:.3g}",
+                    f"{candidate_time / champion_time:.2f} ×" if champion_time else "–",
+                )
+            )
         drawing = plots.shares_below(
             [("champion", "champion", champion), (recipe, "challenger", candidate)], name.lower()
         )
-        made.append({"name": name, "drawing": drawing, "rows": rows})
-    return made
+        tables.append({"name": name, "drawing": drawing, "rows": rows})
+    return tables

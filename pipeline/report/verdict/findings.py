@@ -33,9 +33,9 @@ def columns(verdict: Verdict, recipe: str) -> list[str]:
 def matrix(verdict: Verdict, recipe: str) -> list[tuple[str, list[tuple[str, dict[str, Any] | None]]]]:
     """Questions below each other, candidates beside each other."""
     recipes = columns(verdict, recipe)
-    asked = {column: {f.name: f for f in verdict.findings[column] if f.told} for column in recipes}
-    names = list(dict.fromkeys(name for column in recipes for name in asked[column]))
-    return [(name, [(column, _cell(asked[column].get(name))) for column in recipes]) for name in names]
+    findings_by_name = {column: {f.name: f for f in verdict.findings[column] if f.told} for column in recipes}
+    names = list(dict.fromkeys(name for column in recipes for name in findings_by_name[column]))
+    return [(name, [(column, _cell(findings_by_name[column].get(name))) for column in recipes]) for name in names]
 
 
 def _cell(finding: Finding | None) -> dict[str, Any] | None:
@@ -80,7 +80,7 @@ def _hundredfold(finding: Finding) -> Finding:
 def forests(verdict: Verdict, recipe: str) -> list[tuple[str, Markup]]:
     """One drawing per question about the loss as a whole, a row per candidate."""
     recipes = columns(verdict, recipe)
-    made = []
+    drawings = []
     for name in (name for name in _DIFFERENCES if "slice" not in name):
         rows = [
             (column, _hundredfold(finding))
@@ -90,8 +90,8 @@ def forests(verdict: Verdict, recipe: str) -> list[tuple[str, Markup]]:
         ]
         drawing = plots.forest(rows, "difference of the loss, %")
         if drawing:
-            made.append((name, drawing))
-    return made
+            drawings.append((name, drawing))
+    return drawings
 
 
 def slices(findings: Sequence[Finding]) -> list[tuple[str, Markup]]:
@@ -99,11 +99,11 @@ def slices(findings: Sequence[Finding]) -> list[tuple[str, Markup]]:
     judged = sorted(
         (f for f in findings if f.name == "slice" and f.value is not None), key=lambda f: -(f.value or 0.0)
     )[:_MOST_SLICES]
-    made = []
+    drawings = []
     for column in sorted({f.about.partition("=")[0] for f in judged}):
         rows = [(f.about.partition("=")[2], _hundredfold(f)) for f in judged if f.about.partition("=")[0] == column]
-        made.append((column.replace("_", " "), plots.forest(rows, "difference of the loss, %")))
-    return made
+        drawings.append((column.replace("_", " "), plots.forest(rows, "difference of the loss, %")))
+    return drawings
 
 
 def slices_note(findings: Sequence[Finding]) -> str:

@@ -187,8 +187,8 @@ def _banner(verdict: Verdict) -> dict[str, str]:
     # Holding is no accident: the champion serves on, and what was lacking stands in the table in its colour.
     hold = ("", "‖", f"{champion_name} stays champion" if champion else champion_name)
     mood, sign, beside = look.get(verdict.decision, hold)
-    told = {"headline": verdict_headline(verdict), "why": why_in_one_line(verdict), "reason": verdict.reason}
-    return {"mood": mood, "sign": sign, "beside": beside, **told}
+    texts = {"headline": verdict_headline(verdict), "why": why_in_one_line(verdict), "reason": verdict.reason}
+    return {"mood": mood, "sign": sign, "beside": beside, **texts}
 
 
 def _cards(verdict: Verdict, usecase: Usecase, recipe: str) -> list[dict[str, Any]]:
@@ -260,12 +260,12 @@ def _styles(verdict: Verdict, usecase: Usecase, daily: Mapping[str, Any], recipe
 
 
 def _fits(verdict: Verdict) -> list[dict[str, Any]]:
-    made = []
+    rows = []
     for recipe, fit in verdict.fits.items():
         if "skipped" in fit:
-            made.append({"recipe": recipe, "skipped": str(fit["skipped"])})
+            rows.append({"recipe": recipe, "skipped": str(fit["skipped"])})
             continue
-        made.append(
+        rows.append(
             {
                 "recipe": recipe,
                 "skipped": "",
@@ -276,7 +276,7 @@ def _fits(verdict: Verdict) -> list[dict[str, Any]]:
                 "model": str(fit.get("model", ""))[:12],
             }
         )
-    return made
+    return rows
 
 
 def _known(value: float) -> bool:

@@ -130,30 +130,32 @@ class FreshEvidence:
 
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
         """The evidence with all that gates of this stage read beside scores."""
-        made = self._measuring.parts(stage, evidence, candidate, self._model(candidate))
-        for name, value in made.items():
+        measurements = self._measuring.parts(stage, evidence, candidate, self._model(candidate))
+        for name, value in measurements.items():
             self._recording.part(candidate.recipe, name, value)
-        return replace(evidence, **made)
+        return replace(evidence, **measurements)
 
     def refit(self, winner: Candidate) -> Refit | str:
         """The winner fitted once more, or why there is no such fit."""
         try:
-            found = self._refit(winner)
+            refit_or_reason = self._refit(winner)
         except (BrokenError, ConflictError) as none:
-            found = str(none)
+            refit_or_reason = str(none)
         self._recording.refit[winner.recipe] = (
-            found if isinstance(found, str) else {"fresher": found.fresher.to_dict(), "again": packed(found.again)}
+            refit_or_reason
+            if isinstance(refit_or_reason, str)
+            else {"fresher": refit_or_reason.fresher.to_dict(), "again": packed(refit_or_reason.again)}
         )
-        return found
+        return refit_or_reason
 
     def _refit(self, winner: Candidate) -> Refit | str:
         tomorrow = Lineage(self.usecase, self._validated, self.world, self.day + timedelta(1))
-        made = tomorrow.fit(self.usecase.recipe(winner.recipe))
-        if isinstance(made, str):
-            return made
-        kind, who = self.usecase.kind, f"{winner.recipe} refitted through {made.trained_through}"
-        again = predictions(kind, self.world.models.load(made.file, made.sha256), self.units.inputs, who)
-        if not answered(again).all():
+        refit = tomorrow.fit(self.usecase.recipe(winner.recipe))
+        if isinstance(refit, str):
+            return refit
+        kind, who = self.usecase.kind, f"{winner.recipe} refitted through {refit.trained_through}"
+        refit_predictions = predictions(kind, self.world.models.load(refit.file, refit.sha256), self.units.inputs, who)
+        if not answered(refit_predictions).all():
             return "its refit leaves units unanswered"
         self.resampled(winner)  # may be refused, and then nothing tells what refitting changes
-        return Refit(made, again)
+        return Refit(refit, refit_predictions)

@@ -62,10 +62,12 @@ class DayJudge:
         sound = score_ledger.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
-        self.added = scored.sums
-        whole = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
-        whole = {day: data for day, data in whole.items() if day not in without}
-        self.block_losses = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
+        self.block_losses_version = scored.sums
+        year_delivery_digests = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
+        year_delivery_digests = {day: data for day, data in year_delivery_digests.items() if day not in without}
+        self.block_losses = block_losses.BlockLosses.read(
+            world.store, usecase.name, self.block_losses_version, self.day, year_delivery_digests
+        )
         order = [recipe.name for recipe in usecase.recipes]
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
@@ -179,7 +181,7 @@ class DayJudge:
             counts=self.source.counts,
             snapshot=self.versions,
             evidence=self.version,
-            sums=self.added,
+            sums=self.block_losses_version,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),
@@ -195,10 +197,10 @@ class DayJudge:
         return {str(who) for who in np.unique(ledger.contestants[bad])} - {score_ledger.CHAMPION}
 
     def _fits(self) -> dict[str, dict[str, Any]]:
-        made: dict[str, dict[str, Any]] = {}
+        fits_by_recipe: dict[str, dict[str, Any]] = {}
         for candidate in self.trained.models:
             recipe = self.usecase.recipe(candidate.recipe)
-            made[candidate.recipe] = {
+            fits_by_recipe[candidate.recipe] = {
                 "model": candidate.model,
                 "window": recipe.window,
                 "seed": recipe.seed,
@@ -207,7 +209,7 @@ class DayJudge:
                 "rows": candidate.rows,
                 "seconds": candidate.seconds,
             }
-        return made | {recipe: {"skipped": why} for recipe, why in self.trained.skipped.items()}
+        return fits_by_recipe | {recipe: {"skipped": why} for recipe, why in self.trained.skipped.items()}
 
     def page(self, verdict: Verdict) -> bytes:
         """The verdict's page."""

@@ -83,21 +83,21 @@ class Measurer:
 
     def answers(self, who: str, fresh: Any) -> Answers:
         """What both say of the golden cases."""
-        asked = self.usecase.golden
-        return Answers(self.data_day, asked, self._predicted(who, fresh), self._champion_said)
+        cases = self.usecase.golden
+        return Answers(self.data_day, cases, self._golden_answers(who, fresh), self._champion_answers)
 
     @cached_property
-    def _champion_said(self) -> tuple[tuple[float, ...], ...]:
-        return self._predicted(f"version {self.head.version}", self.champion)
+    def _champion_answers(self) -> tuple[tuple[float, ...], ...]:
+        return self._golden_answers(f"version {self.head.version}", self.champion)
 
-    def _predicted(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:
-        together = self._asked(who, model, self.usecase.golden)
+    def _golden_answers(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:
+        together = self._answers_at_once(who, model, self.usecase.golden)
         if not any(math.isnan(one) for answer in together for one in answer):
             return together
         # Each by itself, so that one that the model fails at does not silence the others.
-        return tuple(self._asked(f"{who}, '{case.name}'", model, (case,))[0] for case in self.usecase.golden)
+        return tuple(self._answers_at_once(f"{who}, '{case.name}'", model, (case,))[0] for case in self.usecase.golden)
 
-    def _asked(self, who: str, model: Any, cases: tuple[Case, ...]) -> tuple[tuple[float, ...], ...]:
+    def _answers_at_once(self, who: str, model: Any, cases: tuple[Case, ...]) -> tuple[tuple[float, ...], ...]:
         """Answers to cases put to the model at once; NaN where their values are none that the columns can hold."""
         kind, rows = self.usecase.kind, [row for case in cases for row in case.rows]
         try:
@@ -106,24 +106,24 @@ class Measurer:
             log.warning("%s can't be asked golden cases: %s", who, error)
             return tuple((math.nan,) * case.predictions for case in cases)
         predicted = predictions(kind, model, frame, f"{who}, golden cases") if rows else np.empty(0)
-        found, first = [], 0
+        answers, first = [], 0
         for case in cases:
-            here = predicted[first : first + case.predictions]
-            found.append(tuple(float(one) for one in column_of(kind, here, case)))
+            predicted_here = predicted[first : first + case.predictions]
+            answers.append(tuple(float(one) for one in column_of(kind, predicted_here, case)))
             first += case.predictions
-        return tuple(found)
+        return tuple(answers)
 
     @cached_property
     def audited(self) -> Audited:
         """The audit of the design on the scored day."""
         usecase, day, recent = self.usecase, self.scored, self.recent
         tables = self.world.engine.tables(usecase, self.lineage.versions, Days(day, day), self.lineage.without)
-        found = as_requests(usecase, tables, self.units, day)
+        requests = as_requests(usecase, tables, self.units, day)
         here, known = recent.days == np.datetime64(day), np.isfinite(recent.labels)
         learnt, judged = recent.where(known & ~here), recent.where(known & here)
         feed = usecase.feeds[0]
         return Audited(
-            **found._asdict(),
+            **requests._asdict(),
             alone=_alone(usecase, learnt, judged),
             judged=len(judged),
             learnt=len(learnt),
@@ -150,17 +150,17 @@ class Measurer:
         """What both take to make, keep and load; None where the champion's file is gone again."""
         if self.head.model not in self._files:
             return None
-        data, before = self._files[candidate.model], self._files[self.head.model]
+        candidate_file, champion_file = self._files[candidate.model], self._files[self.head.model]
         seconds = np.empty((LOADS, 2))
         for turn in range(LOADS):
-            sides = [(0, before), (1, data)]
+            sides = [(0, champion_file), (1, candidate_file)]
             for column, file in sides if turn % 2 == 0 else reversed(sides):
                 began = time.process_time()
                 self.world.models.open(file, "a timed model")
                 seconds[turn, column] = time.process_time() - began
         return Footprint(
             load=seconds,
-            size=(float(len(before)), float(len(data))),
+            size=(float(len(champion_file)), float(len(candidate_file))),
             memory=(self._memory[self.head.model], self._memory[candidate.model]),
             training=(self._trained, candidate.seconds),
         )
@@ -169,9 +169,9 @@ class Measurer:
     def _files(self) -> dict[str, bytes]:
         """Model to its file's bytes, each found to have its digest."""
         files = self.world.files
-        found = {one.model: files.get(one.file, one.sha256) for one in self.candidates}
+        files_by_model = {candidate.model: files.get(candidate.file, candidate.sha256) for candidate in self.candidates}
         champion_file = champion.data(self.usecase, self.head, self.world)
-        return found if champion_file is None else {**found, self.head.model: champion_file}
+        return files_by_model if champion_file is None else {**files_by_model, self.head.model: champion_file}
 
     @cached_property
     def _memory(self) -> dict[str, float]:
@@ -217,23 +217,27 @@ def _column(units: Units, name: str) -> NDArray[Any]:
 
 def _others(first: Floats, second: Floats) -> int:
     """Rows that differ in some bit."""
-    one, other = (
+    first_bits, second_bits = (
         np.ascontiguousarray(predicted).reshape(len(predicted), -1).view(np.int64) for predicted in (first, second)
     )
-    return int(np.count_nonzero((one != other).any(axis=1))) if one.shape == other.shape else len(first)
+    return (
+        int(np.count_nonzero((first_bits != second_bits).any(axis=1)))
+        if first_bits.shape == second_bits.shape
+        else len(first)
+    )
 
 
 def in_common(scored: Units, learnt: Units) -> Shared:
     """Units of the scored day that training has too: by name and moment, and by all inputs and the label."""
-    there = set(zip(learnt.keys.tolist(), learnt.predicted_at.tolist(), strict=True))
-    keys = sum(one in there for one in zip(scored.keys.tolist(), scored.predicted_at.tolist(), strict=True))
+    learnt_moments = set(zip(learnt.keys.tolist(), learnt.predicted_at.tolist(), strict=True))
+    keys = sum(one in learnt_moments for one in zip(scored.keys.tolist(), scored.predicted_at.tolist(), strict=True))
     labelled = scored.where(np.isfinite(scored.labels))
     rows, days = _digests(learnt), learnt.days
     seen: dict[int, Any] = {}
     for row, day in zip(rows.tolist(), days.tolist(), strict=True):
         seen[row] = day if seen.get(row, day) == day else None  # None: on more days than one
-    mine = np.array([seen[row] is None for row in rows.tolist()], dtype=np.bool_)
-    usual = tuple((int(np.sum(days == day)), int(np.sum(mine[days == day]))) for day in np.unique(days))
+    repeats_across_days = np.array([seen[row] is None for row in rows.tolist()], dtype=np.bool_)
+    usual = tuple((int(np.sum(days == day)), int(np.sum(repeats_across_days[days == day]))) for day in np.unique(days))
     alike = sum(row in seen for row in _digests(labelled).tolist())
     return Shared(units=len(scored), keys=keys, rows=alike, labelled=len(labelled), usual=usual)
 
@@ -243,7 +247,7 @@ def _digests(units: Units) -> NDArray[np.uint64]:
 
     The multiplier is odd, so that no bit of an earlier column is lost.
     """
-    found = np.ascontiguousarray(units.labels).view(np.uint64).copy()
+    digests = np.ascontiguousarray(units.labels).view(np.uint64).copy()
     for name in units.inputs.columns:
         values = _column(units, name)
         if values.dtype.kind == "f":
@@ -252,9 +256,9 @@ def _digests(units: Units) -> NDArray[np.uint64]:
             distinct = {word if isinstance(word, str) else "" for word in values}
             digest = {word: _word_digest(word) for word in distinct}
             number = np.array([digest[word if isinstance(word, str) else ""] for word in values], dtype=np.uint64)
-        found = (found ^ number) * np.uint64(0x9E3779B97F4A7C15)
-        found ^= found >> np.uint64(29)
-    return found
+        digests = (digests ^ number) * np.uint64(0x9E3779B97F4A7C15)
+        digests ^= digests >> np.uint64(29)
+    return digests
 
 
 def _word_digest(word: str) -> int:

@@ -98,9 +98,9 @@ def _at_midnight(day: date) -> datetime:
 
 def _rows(usecase: Usecase, tables: Tables, day: date, columns: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
     """The features of one day: (unit, moment) to values."""
-    made = usecase.features(tables).filter(_midnight() == _at_midnight(day))
+    features = usecase.features(tables).filter(_midnight() == _at_midnight(day))
     wanted = tuple(dict.fromkeys((*usecase.unit, "predicted_at", *columns)))
-    rows = made.select(*wanted).collect().rows(named=True)
+    rows = features.select(*wanted).collect().rows(named=True)
     return {(*(row[column] for column in usecase.unit), row["predicted_at"]): row for row in rows}
 
 

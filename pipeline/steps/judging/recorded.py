@@ -77,8 +77,11 @@ class Recording:
 
     def to_bytes(self) -> bytes:
         """The file. Keys stay in the order in which they were made: some sentences follow it."""
-        made = {"format": FORMAT, **{_KEYS.get(name, name): getattr(self, name) for name in self.__dataclass_fields__}}
-        return json.dumps(made, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        document = {
+            "format": FORMAT,
+            **{_KEYS.get(name, name): getattr(self, name) for name in self.__dataclass_fields__},
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
     def part(self, recipe: str, name: str, value: Any) -> None:
         """Keep what was measured of a recipe."""
@@ -119,8 +122,8 @@ class ScoredRows:
     @classmethod
     def of(cls, ledger: ScoreLedger, day: date, contestant: str, model: str) -> ScoredRows | None:
         """The rows; None where there are none."""
-        mine = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
-        at = np.flatnonzero(mine)
+        wanted = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
+        at = np.flatnonzero(wanted)
         if not len(at):
             return None
         at = at[np.argsort(ledger.units[at], kind="stable")]
@@ -169,18 +172,18 @@ class RecordedEvidence:
             RefusedError: The ledger has not the rows.
         """
         order = unpacked(self._read.order)
-        theirs = self._sat(ledger, CHAMPION, self.entries[-1].model, len(order))
-        mine = self._sat(ledger, candidate.recipe, candidate.model, len(order))
-        other = {side: unpacked(values) for side, values in self._read.predicted.get(candidate.recipe, {}).items()}
+        champion_rows = self._scored_rows(ledger, CHAMPION, self.entries[-1].model, len(order))
+        candidate_rows = self._scored_rows(ledger, candidate.recipe, candidate.model, len(order))
+        overrides = {side: unpacked(values) for side, values in self._read.predicted.get(candidate.recipe, {}).items()}
         return HoldoutDay(
-            labels=mine.labels[order],
-            blocks=mine.blocks[order],
-            champion=other.get("champion", theirs.predictions[order]),
-            candidate=other.get("candidate", mine.predictions[order]),
-            slices={name: mine.slices[name][order] for name in self._read.slices},
+            labels=candidate_rows.labels[order],
+            blocks=candidate_rows.blocks[order],
+            champion=overrides.get("champion", champion_rows.predictions[order]),
+            candidate=overrides.get("candidate", candidate_rows.predictions[order]),
+            slices={name: candidate_rows.slices[name][order] for name in self._read.slices},
         )
 
-    def _sat(self, ledger: ScoreLedger, contestant: str, model: str, units: int) -> ScoredRows:
+    def _scored_rows(self, ledger: ScoreLedger, contestant: str, model: str, units: int) -> ScoredRows:
         rows = ScoredRows.of(ledger, self._day, contestant, model)
         if rows is None or len(rows.labels) != units:
             raise RefusedError(
@@ -192,19 +195,19 @@ class RecordedEvidence:
 
     def resampled(self, candidate: Candidate) -> Floats | None:
         """What the resampled refit'said; None where none was made."""
-        found = self._read.resampled_fits.get(candidate.recipe)
-        return None if found is None else unpacked(found)
+        saved = self._read.resampled_fits.get(candidate.recipe)
+        return None if saved is None else unpacked(saved)
 
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
         """The evidence with all that gates of this stage read, as far as it was kept."""
         read = {getattr(gate, "reads", "") for gate in self.usecase.gates if gate.stage is stage}
-        kept = self._read.measured.get(candidate.recipe, {})
-        parts = {name: kind for name, kind in MEASUREMENTS.items() if name in read and kept.get(name) is not None}
-        return replace(evidence, **{name: kind.from_dict(kept[name]) for name, kind in parts.items()})
+        saved = self._read.measured.get(candidate.recipe, {})
+        parts = {name: kind for name, kind in MEASUREMENTS.items() if name in read and saved.get(name) is not None}
+        return replace(evidence, **{name: kind.from_dict(saved[name]) for name, kind in parts.items()})
 
     def refit(self, winner: Candidate) -> Refit | str:
         """The winner's refit then, or why there was none."""
-        found = self._read.refit.get(winner.recipe, "none was kept")
-        if isinstance(found, str):
-            return found
-        return Refit(Candidate.from_dict(found["fresher"]), unpacked(found["again"]))
+        saved = self._read.refit.get(winner.recipe, "none was kept")
+        if isinstance(saved, str):
+            return saved
+        return Refit(Candidate.from_dict(saved["fresher"]), unpacked(saved["again"]))

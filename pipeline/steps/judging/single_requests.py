@@ -79,9 +79,9 @@ def _chosen(units: Units, day: date, requests: int) -> list[int]:
         return []
     # Multiples of the golden ratio fill the gap between 0 and 1 more evenly than chance: so do the days their parts.
     within = day.toordinal() * GOLDEN_RATIO % 1
-    some = sorted({int((part + within) / requests * len(moments)) for part in range(requests)})
-    found = [np.flatnonzero(units.predicted_at == moments[index]) for index in some]
-    return [int(rows[len(rows) // 2]) for rows in found]
+    moment_indices = sorted({int((part + within) / requests * len(moments)) for part in range(requests)})
+    rows_at_moment = [np.flatnonzero(units.predicted_at == moments[index]) for index in moment_indices]
+    return [int(rows[len(rows) // 2]) for rows in rows_at_moment]
 
 
 def _differences(usecase: Usecase, tables: Tables, units: Units, row: int, day: date) -> list[str]:
@@ -89,25 +89,30 @@ def _differences(usecase: Usecase, tables: Tables, units: Units, row: int, day: 
     moment: datetime = units.predicted_at[row].astype("datetime64[us]").item()
     key = str(units.keys[row])
     wanted = plain(units.inputs, row)
-    found: list[str] = []
+    differences: list[str] = []
     for lookups in (True, False):
-        made = _alone(usecase, tables, moment, day, key, lookups)
+        alone_inputs = _alone(usecase, tables, moment, day, key, lookups)
         who = f"{key} predicted at {moment:%Y-%m-%d %H:%M} UTC"
-        found = [
-            f"{name} of {who} is {made[name]} alone, {value} on the day's table"
+        differences = [
+            f"{name} of {who} is {alone_inputs[name]} alone, {value} on the day's table"
             for name, value in wanted.items()
-            if not _same(made[name], value)
+            if not _same(alone_inputs[name], value)
         ]
-        if not found:
+        if not differences:
             break
-    return found
+    return differences
 
 
 def _alone(usecase: Usecase, tables: Tables, moment: datetime, day: date, key: str, lookups: bool) -> dict[str, Any]:
     """The inputs of one unit, computed from what a request for it has."""
     request = _request(usecase, tables, moment, day, key, lookups)
-    made = usecase.features(request).filter(_midnight() == datetime(day.year, day.month, day.day))
-    rows = made.select(*usecase.inputs, _key=_named(usecase)).filter(nw.col("_key") == key).collect().rows(named=True)
+    features = usecase.features(request).filter(_midnight() == datetime(day.year, day.month, day.day))
+    rows = (
+        features.select(*usecase.inputs, _key=_unit_name(usecase))
+        .filter(nw.col("_key") == key)
+        .collect()
+        .rows(named=True)
+    )
     if len(rows) != 1:
         raise ValueError(f"{len(rows)} rows come out for the unit {key} of {day} alone, instead of one")
     return {name: _plain(rows[0][name]) for name in usecase.inputs}
@@ -120,24 +125,26 @@ def _request(usecase: Usecase, tables: Tables, moment: datetime, day: date, key:
     joined to that feed holds the one row that the unit's key finds.
     """
     feed, *_ = usecase.feeds
-    mine = (_midnight() == datetime(day.year, day.month, day.day)) & (_named(usecase) == key)
+    is_this_unit = (_midnight() == datetime(day.year, day.month, day.day)) & (_unit_name(usecase) == key)
     if lookups:
-        own = tables[feed.name].filter(mine).collect()
-        if len(own) != 1:
-            raise ValueError(f"the feed '{feed.name}' has {len(own)} rows of the unit {key} on {day}, instead of one")
+        own_rows = tables[feed.name].filter(is_this_unit).collect()
+        if len(own_rows) != 1:
+            raise ValueError(
+                f"the feed '{feed.name}' has {len(own_rows)} rows of the unit {key} on {day}, instead of one"
+            )
         for reference in usecase.references:
             about, columns = reference.joined_by
             if about == feed.name:
-                values = zip(reference.key, (own[column][0] for column in columns), strict=True)
+                values = zip(reference.key, (own_rows[column][0] for column in columns), strict=True)
                 hit = [nw.col(name).is_null() if _plain(v) is None else nw.col(name) == v for name, v in values]
                 tables = {**tables, reference.name: tables[reference.name].filter(*hit)}
     known = cut(usecase, tables, moment, day)
     clocks = sorted({"known_at", *(column.known for column in feed.columns if column.outcome)})
     happened = reduce(or_, (~nw.col(clock).is_null() for clock in clocks))
-    return {**known, feed.name: known[feed.name].filter(mine | happened)}
+    return {**known, feed.name: known[feed.name].filter(is_this_unit | happened)}
 
 
-def _lived_again(usecase: Usecase, tables: Tables, day: date, found: Requests) -> Requests:
+def _lived_again(usecase: Usecase, tables: Tables, day: date, requests: Requests) -> Requests:
     """The same with the audit's answer: which of it leaks."""
     try:
         audited = audit(usecase, tables, day, moments=REQUESTS)
@@ -145,17 +152,17 @@ def _lived_again(usecase: Usecase, tables: Tables, day: date, found: Requests) -
         raise
     except Exception as error:
         log.exception("%s: the moments of %s can't be lived again", usecase.name, day)
-        why = found.silent or f"the moments of {day} can't be lived again: {type(error).__name__}: {error}"
-        return found._replace(silent=" ".join(why.split()))
+        why = requests.silent or f"the moments of {day} can't be lived again: {type(error).__name__}: {error}"
+        return requests._replace(silent=" ".join(why.split()))
     leaks = (audited.text,) if audited.outcome is Outcome.FAIL else ()
-    return found._replace(lived=audited.counts["units"], leaks=leaks)
+    return requests._replace(lived=audited.counts["units"], leaks=leaks)
 
 
 def _midnight() -> nw.Expr:
     return nw.col("day").cast(nw.Datetime("us"))
 
 
-def _named(usecase: Usecase) -> nw.Expr:
+def _unit_name(usecase: Usecase) -> nw.Expr:
     """The unit's name, as the engine writes it."""
     columns = {column.name: column for column in usecase.feeds[0].columns}
     return nw.concat_str(*(_word(columns[name]) for name in usecase.unit), separator=" ")

@@ -35,8 +35,8 @@ def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world:
         return head
     from pipeline.steps.register import read_verdict
 
-    sat = read_verdict(usecase.name, head.day, head.verdict, world).fits.get(head.recipe, {})
-    return head if sat.get("model") in models else None
+    winning_fit = read_verdict(usecase.name, head.day, head.verdict, world).fits.get(head.recipe, {})
+    return head if winning_fit.get("model") in models else None
 
 
 def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:

@@ -39,9 +39,9 @@ def fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | No
             raise
         except Exception as error:
             log.exception("%s can't be fitted", recipe.name)
-            told = " ".join(str(error).split())[:200]
-            raise BrokenError(f"its fit failed: {type(error).__name__}: {told}") from error
+            reason = " ".join(str(error).split())[:200]
+            raise BrokenError(f"its fit failed: {type(error).__name__}: {reason}") from error
     # scikit-learn may say the same of forty columns; a log that nobody can read warns nobody.
-    for predicted in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
-        log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), predicted)
+    for warning_text in sorted({f"{warning.category.__name__}: {warning.message}" for warning in caught})[:1]:
+        log.info("%s: %d warnings while fitting, the first: %s", recipe.name, len(caught), warning_text)
     return estimator

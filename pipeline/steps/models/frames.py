@@ -14,8 +14,8 @@ def frame_of(rows: Sequence[Mapping[str, Any]], like: Any) -> Any:
     """
     columns = {}
     for name in like.columns:
-        kept = like[name]
-        columns[name] = type(kept)([row[name] for row in rows], dtype=kept.dtype)
+        model_column = like[name]
+        columns[name] = type(model_column)([row[name] for row in rows], dtype=model_column.dtype)
     return type(like)(columns)
 
 

@@ -24,8 +24,8 @@ def made(usecase: str, model: str, world: World) -> Candidate | None:
     return Candidate.from_dict(json.loads(world.files.get(note))) if world.files.exists(note) else None
 
 
-def _note(usecase: str, of: str) -> str:
-    return f"models/{usecase}/{of}.json"
+def _note(usecase: str, model: str) -> str:
+    return f"models/{usecase}/{model}.json"
 
 
 class Lineage:
@@ -82,10 +82,10 @@ class Lineage:
         note = self._note(model)
         if self.world.files.exists(note):
             return Candidate.from_dict(self._read(note))
-        units = self._of(days)
-        found = np.unique(units.days)
-        if len(found) < recipe.at_least:
-            return f"{len(found)} of at least {recipe.at_least} labelled days in {days}"
+        units = self._units_of(days)
+        labelled_days = np.unique(units.days)
+        if len(labelled_days) < recipe.at_least:
+            return f"{len(labelled_days)} of at least {recipe.at_least} labelled days in {days}"
         return Candidate.from_dict(self._keep(note, self._fit(recipe, model, units).to_dict()))
 
     def resampled(self, candidate: Candidate) -> tuple[str, str]:
@@ -109,33 +109,33 @@ class Lineage:
             )
         note = self._note(f"{candidate.model}.twin")
         if self.world.files.exists(note):
-            kept = self._read(note)
+            resampled_file = self._read(note)
         else:
-            units = self._of(days)
+            units = self._units_of(days)
             resample = np.random.default_rng(recipe.seed + 1).integers(0, len(units), len(units))
-            made = fitted(recipe, recipe.seed + 1, units, resample)
-            file, sha256 = self.world.models.save(self._folder, made)
-            kept = self._keep(note, {"file": file, "sha256": sha256})
-        return kept["file"], kept["sha256"]
+            estimator = fitted(recipe, recipe.seed + 1, units, resample)
+            file, sha256 = self.world.models.save(self._folder, estimator)
+            resampled_file = self._keep(note, {"file": file, "sha256": sha256})
+        return resampled_file["file"], resampled_file["sha256"]
 
     @property
     def _folder(self) -> str:
         return f"models/{self.usecase.name}"
 
-    def _note(self, of: str) -> str:
-        return _note(self.usecase.name, of)
+    def _note(self, model: str) -> str:
+        return _note(self.usecase.name, model)
 
     def _read(self, note: str) -> dict[str, Any]:
         return dict(json.loads(self.world.files.get(note)))
 
-    def _keep(self, note: str, made: dict[str, Any]) -> dict[str, Any]:
+    def _keep(self, note: str, document: dict[str, Any]) -> dict[str, Any]:
         try:
-            self.world.files.put(note, json.dumps(made, sort_keys=True).encode())
+            self.world.files.put(note, json.dumps(document, sort_keys=True).encode())
         except ConflictError:  # another try of this very task was first: what it made is as good, and is the one
             return self._read(note)
-        return made
+        return document
 
-    def _of(self, days: Days) -> Units:
+    def _units_of(self, days: Days) -> Units:
         units = self.units()
         return units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
 

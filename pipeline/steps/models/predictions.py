@@ -28,22 +28,24 @@ def predictions(kind: Kind, model: Any, inputs: Any, who: str) -> Floats:
     one_thread()
     nothing = np.full((len(inputs), kind.width) if kind.width else len(inputs), np.nan)
     try:
-        found = np.asarray(kind.predict(model, inputs), dtype=np.float64)
+        predicted = np.asarray(kind.predict(model, inputs), dtype=np.float64)
     except MemoryError:  # says nothing about the candidate
         raise
     except Exception as error:  # noqa: BLE001 - whatever a recipe's own code raises
         log.warning("%s can't predict: %s: %s", who, type(error).__name__, error)
         return nothing
-    if found.shape != nothing.shape:
-        log.warning("%s answers %s rows with an array of shape %s", who, len(nothing), found.shape)
+    if predicted.shape != nothing.shape:
+        log.warning("%s answers %s rows with an array of shape %s", who, len(nothing), predicted.shape)
         return nothing
-    valid = kind.valid(found)
+    valid = kind.valid(predicted)
     if not valid.all():
-        log.warning("%s answers %d of %d units with no prediction", who, len(found) - int(valid.sum()), len(found))
-    return np.where(valid[:, None] if kind.width else valid, found, np.nan)
+        log.warning(
+            "%s answers %d of %d units with no prediction", who, len(predicted) - int(valid.sum()), len(predicted)
+        )
+    return np.where(valid[:, None] if kind.width else valid, predicted, np.nan)
 
 
-def answered(found: Floats) -> Bools:
+def answered(predicted: Floats) -> Bools:
     """Which units have a prediction, where the others were given NaN."""
-    finite = np.isfinite(found)
-    return np.asarray(finite.all(axis=1) if found.ndim == 2 else finite, dtype=np.bool_)
+    finite = np.isfinite(predicted)
+    return np.asarray(finite.all(axis=1) if predicted.ndim == 2 else finite, dtype=np.bool_)

@@ -58,8 +58,8 @@ class FitMaker:
             return None
         # Day by day, as the daily run asks: with other rows beside it a sum may differ in its last bit.
         edges = np.searchsorted(self.day, np.arange(first, end + 1))
-        asked = [self.units.inputs.iloc[begin:stop] for begin, stop in pairwise(edges) if stop > begin]
-        predicted = [predictions(self.kind, model, inputs, fit.recipe) for inputs in asked]
+        inputs_by_day = [self.units.inputs.iloc[begin:stop] for begin, stop in pairwise(edges) if stop > begin]
+        predicted = [predictions(self.kind, model, inputs, fit.recipe) for inputs in inputs_by_day]
         nothing = np.empty((0, self.kind.width) if self.kind.width else 0)
         return np.concatenate(predicted) if predicted else nothing
 
@@ -69,17 +69,17 @@ class FitMaker:
 
         table = pa.Table.from_pandas(self.units.inputs, preserve_index=False)
         edges = np.searchsorted(self.day, np.arange(days + 1))
-        found = []
+        digests = []
         for begin, end in pairwise(edges.tolist()):
-            made = hashlib.sha256(self.units.labels[begin:end].tobytes())
+            hasher = hashlib.sha256(self.units.labels[begin:end].tobytes())
             for column in table.slice(begin, end - begin).columns:
                 values = column.combine_chunks()
                 # The words of all days stand in one dictionary; a day is named by its own.
                 plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-                made.update(repr(plain.type).encode())
-                made.update(pa.record_batch([plain], ["values"]).serialize())
-            found.append(made.hexdigest() if end > begin else "")
-        return found
+                hasher.update(repr(plain.type).encode())
+                hasher.update(pa.record_batch([plain], ["values"]).serialize())
+            digests.append(hasher.hexdigest() if end > begin else "")
+        return digests
 
     def made_of(self, definitions: Mapping[str, str]) -> dict[str, str]:
         """Recipe to the digest of what its fits depend on beside the units: declaration, source, numbers, versions."""
@@ -98,6 +98,6 @@ class FitMaker:
 def _numbers(recipe: Recipe) -> str:
     """What the recipe's estimator is made with: code that it shares with others may have set it."""
     estimator = recipe.build(recipe.seed)
-    asked = getattr(estimator, "get_params", None)
-    told = repr(sorted(asked().items(), key=str)) if asked is not None else type(estimator).__qualname__
-    return re.sub(r" at 0x[0-9a-f]+", "", told)  # where an object lies in memory is no part of it
+    get_params = getattr(estimator, "get_params", None)
+    parameters = repr(sorted(get_params().items(), key=str)) if get_params is not None else type(estimator).__qualname__
+    return re.sub(r" at 0x[0-9a-f]+", "", parameters)  # where an object lies in memory is no part of it

@@ -41,8 +41,8 @@ class FitStore:
     def _name(self, fit: Fit, first: int, end: int) -> str:
         begin = max(fit.day - self.windows[fit.recipe], 0)
         # Days are named by what is in them, and only by that: where the stretch begins does not matter.
-        learnt, asked = list(self.contents[begin : fit.day]), list(self.contents[first:end])
-        return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt, asked])}.npy"
+        learnt_from, predicted_for = list(self.contents[begin : fit.day]), list(self.contents[first:end])
+        return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt_from, predicted_for])}.npy"
 
     def get(self, fit: Fit, first: int, end: int, shape: tuple[int, ...]) -> tuple[bool, Floats | None]:
         """Whether it is kept, and the predictions.
@@ -68,10 +68,10 @@ class FitStore:
         """Keep it, unless something is kept under its name already."""
         data = io.BytesIO()
         np.save(data, np.array(np.nan) if predicted is None else predicted, allow_pickle=False)
-        whole = data.getvalue()
+        array_bytes = data.getvalue()
         # Of two replays that fit at once the first keeps its own; and a file never changes, not even a damaged one.
         with suppress(ConflictError):
-            self.files.put(self._name(fit, first, end), whole + hashlib.sha256(whole).digest())
+            self.files.put(self._name(fit, first, end), array_bytes + hashlib.sha256(array_bytes).digest())
 
 
 def _read(data: bytes, shape: tuple[int, ...]) -> Floats | None:
@@ -81,10 +81,10 @@ def _read(data: bytes, shape: tuple[int, ...]) -> Floats | None:
         ValueError: It is damaged. Files from before they ended in their digest are held to their form only.
     """
     source = io.BytesIO(data)
-    kept = np.load(source, allow_pickle=False)
+    predictions = np.load(source, allow_pickle=False)
     end = source.tell()
     if end < len(data) and hashlib.sha256(data[:end]).digest() != data[end:]:
         raise ValueError("its digest is another")
-    if kept.dtype != np.float64 or kept.shape not in ((), shape):
-        raise ValueError(f"it holds {kept.dtype} of shape {kept.shape}, and {shape} are asked for")
-    return None if kept.ndim == 0 else kept
+    if predictions.dtype != np.float64 or predictions.shape not in ((), shape):
+        raise ValueError(f"it holds {predictions.dtype} of shape {predictions.shape}, and {shape} are asked for")
+    return None if predictions.ndim == 0 else predictions

@@ -59,15 +59,15 @@ def make_history(
 
     edges = np.searchsorted(source.day, np.arange(len(days) + 1))
 
-    def held(fit: Fit, begin: int, end: int) -> tuple[bool, Floats | None]:
+    def cached_predictions(fit: Fit, begin: int, end: int) -> tuple[bool, Floats | None]:
         if keeper is None:
             return False, None
-        asked = int(edges[end] - edges[begin])
-        return keeper.get(fit, begin, end, (asked, source.kind.width) if source.kind.width else (asked,))
+        unit_count = int(edges[end] - edges[begin])
+        return keeper.get(fit, begin, end, (unit_count, source.kind.width) if source.kind.width else (unit_count,))
 
     def predict(fit: Fit, begin: int, end: int) -> Floats | None:
-        there, predicted = held(fit, begin, end)
-        if not there:
+        is_cached, predicted = cached_predictions(fit, begin, end)
+        if not is_cached:
             predicted = source.predict(fit, begin, end)
             if keeper is not None:
                 keeper.put(fit, begin, end, predicted)
@@ -80,13 +80,13 @@ def make_history(
     with progress(f"fit and predict, {len(names)} recipes on {len(days) - start} days", len(jobs)) as done:
         todo = []
         for job in jobs:
-            there, predicted = held(*job)
-            if there:
+            is_cached, predicted = cached_predictions(*job)
+            if is_cached:
                 history.put(*job, predicted)
                 done()
             else:
                 todo.append(job)
-        for job, predicted in _made(source, todo, workers or len(os.sched_getaffinity(0))):
+        for job, predicted in _finished(source, todo, workers or len(os.sched_getaffinity(0))):
             if keeper is not None:
                 keeper.put(*job, predicted)
             history.put(*job, predicted)
@@ -114,15 +114,17 @@ def _work(job: _Job) -> Floats | None:
     return _source.predict(*job)
 
 
-def _made(source: FitMaker, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, Floats | None]]:
+def _finished(source: FitMaker, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, Floats | None]]:
     """Each job with what came of it, as they come; few are under way at a time, so little is lost by a kill."""
     if workers <= 1 or len(jobs) < 8 * workers or not _portable(source):
         for job in jobs:
             yield job, source.predict(*job)
         return
     # Processes begun anew: a copy of this one would hold the locks of its threads, which are not copied.
-    begun = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=begun, initializer=_begin, initargs=(source.slim(), os.getpid()))
+    spawn_context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        workers, mp_context=spawn_context, initializer=_begin, initargs=(source.slim(), os.getpid())
+    )
     try:
         waiting: dict[Future[Floats | None], _Job] = {}
         rest = iter(jobs)
@@ -134,8 +136,8 @@ def _made(source: FitMaker, jobs: Sequence[_Job], workers: int) -> Iterator[tupl
             if not waiting:
                 return
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for one in ready:
-                yield waiting.pop(one), one.result()
+            for future in ready:
+                yield waiting.pop(future), future.result()
     except BrokenProcessPool:
         raise UnavailableError(
             "a process that fits was ended by somebody, perhaps for want of memory; what was done is kept: run it "

@@ -58,13 +58,13 @@ def replay_and_keep(
             raise UsageError(f"there is no data of {day}; name days such as 2013-03-08")
     if days[1] < days[0]:
         raise UsageError(f"the last day {last} lies before the first, {first}")
-    asked = [text.strip() for text in policies if text.strip()]
-    made = replay(usecase, Days(*days), world, asked, search=search, workers=workers)
-    for line in as_text(made).splitlines():  # first, so that it is told even if the registry is down
+    changes = [text.strip() for text in policies if text.strip()]
+    result = replay(usecase, Days(*days), world, changes, search=search, workers=workers)
+    for line in as_text(result).splitlines():  # first, so that it is told even if the registry is down
         log.info("%s", line.rstrip())
-    run = keep(made, replay_page(made), world)
+    run = keep(result, replay_page(result), world)
     log.info("MLflow: experiment %s, run %s; replay.html is among its artifacts", usecase.name, run)
-    return {"run": run, "said": made.sentence(), "proposed": made.proposed()}
+    return {"run": run, "said": result.sentence(), "proposed": result.proposed()}
 
 
 def _short(policy: str) -> str:
@@ -72,18 +72,18 @@ def _short(policy: str) -> str:
     return policy if len(policy) <= _LONGEST else f"{policy[: _LONGEST - 9]}_{digest([policy])[:8]}"
 
 
-def keep(made: ReplayResult, page: bytes, world: World) -> str:
+def keep(result: ReplayResult, page: bytes, world: World) -> str:
     """Record the replay with its page; the same replay again is the same run.
 
     Returns:
         The run's id.
     """
-    told = made.to_dict()
-    key = digest(["replay", told])
-    name = made.usecase.kind.loss_name
+    document = result.to_dict()
+    key = digest(["replay", document])
+    name = result.usecase.kind.loss_name
     metrics: dict[str, float] = {}
-    for one in made.played:
-        figures, policy = one.figures, _short(slug(one.name))
+    for policy_result in result.played:
+        figures, policy = policy_result.figures, _short(slug(policy_result.name))
         metrics |= {
             f"{name}.{policy}": figures.loss,
             f"promotions.{policy}": float(figures.promotions),
@@ -94,32 +94,32 @@ def keep(made: ReplayResult, page: bytes, world: World) -> str:
             f"oldest.{policy}": float(figures.oldest),
             f"fits.{policy}": float(figures.fits),
         }
-        if isinstance(one.difference, Interval):
-            found = one.difference
-            for suffix, value in (("", found.estimate), ("_low", found.low), ("_high", found.high)):
+        if isinstance(policy_result.difference, Interval):
+            interval = policy_result.difference
+            for suffix, value in (("", interval.estimate), ("_low", interval.low), ("_high", interval.high)):
                 metrics[f"against_daily{suffix}.{policy}"] = value
-    proposed = made.proposed()
+    proposed = result.proposed()
     recorded = Page(
-        title=f"replay {made.days} {made.usecase.name}",
+        title=f"replay {result.days} {result.usecase.name}",
         key=key,
         tags={
-            "replay": str(made.days),
-            "reason": made.sentence(),
-            "question": made.usecase.question,
+            "replay": str(result.days),
+            "reason": result.sentence(),
+            "question": result.usecase.question,
             "code": world.code,
-            "note": "\n\n".join([f"**{made.sentence()}**", *([f"Proposed: {proposed}"] if proposed else [])]),
+            "note": "\n\n".join([f"**{result.sentence()}**", *([f"Proposed: {proposed}"] if proposed else [])]),
         },
         params={
-            "first": made.days.first.isoformat(),
-            "last": made.days.last.isoformat(),
-            "policies": " | ".join(one.name for one in made.played),
-            "not_replayed": ", ".join(made.left_out) or "none",
-            "proposed": "" if made.proposal is None else made.proposal.name,
+            "first": result.days.first.isoformat(),
+            "last": result.days.last.isoformat(),
+            "policies": " | ".join(policy_result.name for policy_result in result.played),
+            "not_replayed": ", ".join(result.left_out) or "none",
+            "proposed": "" if result.proposal is None else result.proposal.name,
         },
         metrics=metrics,
         files={
             "replay.html": page,
-            "replay.json": json.dumps(told, indent=1, sort_keys=True, allow_nan=False).encode(),
+            "replay.json": json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode(),
         },
     )
-    return world.registry.record(made.usecase.name, recorded)
+    return world.registry.record(result.usecase.name, recorded)

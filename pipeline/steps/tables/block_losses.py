@@ -87,12 +87,15 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
         return fresh
     scored = set(zip(fresh["contestant"].to_pylist(), fresh["age"].to_pylist(), strict=True))
     data = fresh["data"][0].as_py()
-    who = zip(
+    existing_rows = zip(
         existing["contestant"].to_pylist(), existing["age"].to_pylist(), existing["data"].to_pylist(), strict=True
     )
-    stay = pa.array([of == data and (one, age) not in scored for one, age, of in who], pa.bool_())
-    kept = existing.filter(stay)
-    return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
+    stay = pa.array(
+        [data_digest == data and (contestant, age) not in scored for contestant, age, data_digest in existing_rows],
+        pa.bool_(),
+    )
+    staying = existing.filter(stay)
+    return pa.concat_tables([fresh, staying.select(fresh.column_names)]) if staying.num_rows else fresh
 
 
 def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
@@ -160,12 +163,12 @@ class BlockLosses:
 
     def model_of(self, recipe: str, day: date, definition: str) -> str | None:
         """The model of the recipe's fresh fit of a day; None where none was scored, or another declaration of it."""
-        scored = self._of(recipe).get(day)
+        scored = self._losses_of(recipe).get(day)
         return scored.model if scored is not None and scored.definition == definition else None
 
     def head_to_head(self, champion: str, recipe: str, definition: str, since: date) -> PairedDays:
         """The champion (a model) and the recipe's fresh fits, on the days after ``since``."""
-        champions, fresh = self._of(CHAMPION), self._of(recipe)
+        champions, fresh = self._losses_of(CHAMPION), self._losses_of(recipe)
         return PairedDays.of(
             _pair(day, champions[day], fresh[day])
             for day in self._days(since)
@@ -175,38 +178,40 @@ class BlockLosses:
             and fresh[day].definition == definition
         )
 
-    def served(self, one: tuple[str, str], other: tuple[str, str], since: date) -> PairedDays:
+    def served(self, serving: tuple[str, str], challenger: tuple[str, str], since: date) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
 
         Args:
-            one: Name and definition of the serving recipe.
-            other: The same of the one that would take over.
+            serving: Name and definition of the serving recipe.
+            challenger: The same of the one that would take over.
             since: The day on which the serving recipe took over.
         """
-        return PairedDays.of(self._served(day, one, other) for day in self._days(since))
+        return PairedDays.of(self._served(day, serving, challenger) for day in self._days(since))
 
     def ageing(self, recipe: str, definition: str) -> tuple[PairedDays, ...]:
         """The recipe's older fits and its fresh ones, for each age."""
-        fresh = self._of(recipe)
+        fresh = self._losses_of(recipe)
 
         def days(age: int) -> Iterator[PairedDay | None]:
-            for day, old in self._of(recipe, age).items():
+            for day, old in self._losses_of(recipe, age).items():
                 if day in fresh and old.definition == fresh[day].definition == definition:
                     yield _pair(day, old, fresh[day])
 
         return tuple(PairedDays.of(days(age)) for age in AGES)
 
-    def _served(self, day: date, one: tuple[str, str], other: tuple[str, str]) -> PairedDay | None:
+    def _served(self, day: date, serving: tuple[str, str], challenger: tuple[str, str]) -> PairedDay | None:
         sides = []
-        ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (one, other))]
-        for name, definition in (one, other):
-            scored = [self._of(name, age)[day] for age in ages]
-            if not scored or any(of.definition != definition or not _alike(of, scored[0]) for of in scored):
+        ages = [age for age in AGES if all(day in self._losses_of(name, age) for name, _ in (serving, challenger))]
+        for name, definition in (serving, challenger):
+            scored = [self._losses_of(name, age)[day] for age in ages]
+            if not scored or any(
+                fit_losses.definition != definition or not _alike(fit_losses, scored[0]) for fit_losses in scored
+            ):
                 return None
-            sides.append(scored[0]._replace(losses=np.mean([of.losses for of in scored], axis=0)))
+            sides.append(scored[0]._replace(losses=np.mean([fit_losses.losses for fit_losses in scored], axis=0)))
         return _pair(day, *sides)
 
-    def _of(self, contestant: str, age: int = 0) -> Mapping[date, _Losses]:
+    def _losses_of(self, contestant: str, age: int = 0) -> Mapping[date, _Losses]:
         return self.scored.get((contestant, age), {})
 
     def _days(self, since: date) -> list[date]:

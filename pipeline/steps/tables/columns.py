@@ -23,8 +23,8 @@ class DayTables:
         self.versions, self.store = versions, store
         self.marks: dict[str, Mapping[date, Mapping[str, Any]]] = {}
         for table in usecase.tables:
-            there = store.version(table.name) is not None
-            self.marks[table.name] = store.marks(table.name, versions[table.name], known) if there else {}
+            is_stored = store.version(table.name) is not None
+            self.marks[table.name] = store.marks(table.name, versions[table.name], known) if is_stored else {}
         self._rows: dict[tuple[str, date], Rows] = {}
         self._columns: dict[str, dict[date, Columns]] = {}
 
@@ -46,12 +46,12 @@ class DayTables:
 
     def columns(self, table: Table, day: date) -> Columns:
         """The columns of one day; the last two days asked for are kept, today and the one it is compared with."""
-        kept = self._columns.setdefault(table.name, {})
-        found = kept.pop(day, None)
-        kept[day] = columns_of(table, self.rows(table, day)) if found is None else found
-        for longest_unused in list(kept)[:-2]:
-            del kept[longest_unused]
-        return kept[day]
+        cached = self._columns.setdefault(table.name, {})
+        day_columns = cached.pop(day, None)
+        cached[day] = columns_of(table, self.rows(table, day)) if day_columns is None else day_columns
+        for longest_unused in list(cached)[:-2]:
+            del cached[longest_unused]
+        return cached[day]
 
 
 def columns_of(table: Table, rows: Rows) -> Columns:

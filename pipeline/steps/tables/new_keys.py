@@ -61,21 +61,21 @@ def with_new_keys_daily(
     if not usecase.keys:
         return units
     rows = _rows(usecase, days, versions, without, store)
-    when = (rows["day"].to_numpy().astype("datetime64[D]") - np.datetime64(days.first)).astype(np.int64)
-    asked = (units.days - np.datetime64(days.first)).astype(np.int64)
+    feed_day = (rows["day"].to_numpy().astype("datetime64[D]") - np.datetime64(days.first)).astype(np.int64)
+    unit_day = (units.days - np.datetime64(days.first)).astype(np.int64)
     slices = dict(units.slices)
     for name in usecase.keys:
-        on: dict[int, set[str]] = {}
-        for day, value in zip(when.tolist(), rows[name].to_pylist(), strict=True):
+        values_on_day: dict[int, set[str]] = {}
+        for day, value in zip(feed_day.tolist(), rows[name].to_pylist(), strict=True):
             if value is not None:
-                on.setdefault(day, set()).add(str(value))
-        last: dict[str, int] = {}
+                values_on_day.setdefault(day, set()).add(str(value))
+        last_seen: dict[str, int] = {}
         known = np.zeros(len(units), dtype=np.bool_)
         values = units.named[name]
-        for day, (begin, end) in enumerate(pairwise(np.searchsorted(asked, np.arange(len(days) + 1)).tolist())):
+        for day, (begin, end) in enumerate(pairwise(np.searchsorted(unit_day, np.arange(len(days) + 1)).tolist())):
             oldest = day - usecase.longest_window
-            known[begin:end] = [last.get(value, oldest - 1) >= oldest for value in values[begin:end].tolist()]
-            last.update(dict.fromkeys(on.get(day, ()), day))
+            known[begin:end] = [last_seen.get(value, oldest - 1) >= oldest for value in values[begin:end].tolist()]
+            last_seen.update(dict.fromkeys(values_on_day.get(day, ()), day))
         slices[f"new_{name}"] = _slice(values, known)
     return replace(units, slices=slices)
 

@@ -34,9 +34,9 @@ def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: D
     """Day to the digest of all its deliveries as of these versions; tells scores of data since corrected."""
     marks = {t.name: world.store.marks(t.name, versions[t.name], days) for t in usecase.tables}
     return {
-        day: digest({name: of[day]["sha256"] for name, of in marks.items() if day in of})
+        day: digest({name: table_marks[day]["sha256"] for name, table_marks in marks.items() if day in table_marks})
         for day in days
-        if all(day in of for of in marks.values())
+        if all(day in table_marks for table_marks in marks.values())
     }
 
 
@@ -112,11 +112,11 @@ def digest_of(rows: Rows) -> str:
     """SHA-256 of the rows' values, so that writing the same day twice writes nothing."""
     import hashlib
 
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name in rows.column_names:
-        made.update(name.encode())
-        made.update(repr(rows[name].to_pylist()).encode())
-    return made.hexdigest()
+        hasher.update(name.encode())
+        hasher.update(repr(rows[name].to_pylist()).encode())
+    return hasher.hexdigest()
 
 
 def keep_others(existing: Rows, fresh: Rows) -> Rows:
@@ -131,10 +131,10 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
     stay = pc.and_(
         pc.equal(existing["data"], fresh["data"][0]), pc.invert(pc.is_in(existing["contestant"], value_set=scored))
     )
-    kept = existing.filter(stay)
+    staying = existing.filter(stay)
     # A slice that was declared since has no value in the rows that stay.
-    kept = kept.select([name for name in fresh.column_names if name in kept.column_names])
-    return pa.concat_tables([fresh, kept], promote_options="default") if kept.num_rows else fresh
+    staying = staying.select([name for name in fresh.column_names if name in staying.column_names])
+    return pa.concat_tables([fresh, staying], promote_options="default") if staying.num_rows else fresh
 
 
 def _text(rows: Rows, column: str) -> NDArray[np.str_]:
@@ -244,18 +244,18 @@ class ScoreLedger:
             baseline: The baseline's recipe name.
         """
         later = self.days > np.datetime64(since)
-        mine = self._index((self.contestants == CHAMPION) & (self.models == champion) & later)
-        theirs = self._index((self.contestants == recipe) & (self.definitions == definition) & later)
-        plain = self._index(self.contestants == baseline)
-        common = sorted(mine.keys() & theirs.keys() & plain.keys())
-        at = np.array([theirs[key] for key in common], dtype=np.int64)
+        champion_rows = self._index((self.contestants == CHAMPION) & (self.models == champion) & later)
+        candidate_rows = self._index((self.contestants == recipe) & (self.definitions == definition) & later)
+        baseline_rows = self._index(self.contestants == baseline)
+        common = sorted(champion_rows.keys() & candidate_rows.keys() & baseline_rows.keys())
+        at = np.array([candidate_rows[key] for key in common], dtype=np.int64)
         return Paired(
             days=self.days[at],
             blocks=self.blocks[at],
             labels=self.labels[at],
-            champion=self.predictions[[mine[key] for key in common]],
+            champion=self.predictions[[champion_rows[key] for key in common]],
             candidate=self.predictions[at],
-            baseline=self.predictions[[plain[key] for key in common]],
+            baseline=self.predictions[[baseline_rows[key] for key in common]],
             slices={name: values[at] for name, values in self.slices.items()},
         )
 
@@ -264,33 +264,33 @@ class ScoreLedger:
 
         Units to which ``other`` had no answer are left out: what breaks it now and then must not stop its rivals.
         """
-        mine = self._index((self.contestants == recipe) & (self.definitions == definition))
-        theirs = self._index(
+        recipe_rows = self._index((self.contestants == recipe) & (self.definitions == definition))
+        other_rows = self._index(
             (self.contestants == other) & (self.definitions == other_definition) & answered(self.predictions)
         )
-        common = sorted(mine.keys() & theirs.keys())
-        at = np.array([mine[key] for key in common], dtype=np.int64)
-        rival = self.predictions[np.array([theirs[key] for key in common], dtype=np.int64)]
+        common = sorted(recipe_rows.keys() & other_rows.keys())
+        at = np.array([recipe_rows[key] for key in common], dtype=np.int64)
+        rival = self.predictions[np.array([other_rows[key] for key in common], dtype=np.int64)]
         return Paired(self.days[at], self.blocks[at], self.labels[at], rival, self.predictions[at], rival, {})
 
     def intervals(self, kind: Kind, day: date) -> dict[str, tuple[float, float]]:
         """Contestant to the ends of the two-sided 95 % interval of its mean loss on one day, clustered by block."""
         losses = kind.loss(self.labels, self.predictions)
-        found: dict[str, tuple[float, float]] = {}
+        ends_by_contestant: dict[str, tuple[float, float]] = {}
         for contestant in np.unique(self.contestants):
-            of = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
-            interval = mean_interval(losses[of], numbered(self.blocks[of])[0], one_sided=False, marks=False)
+            in_group = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
+            interval = mean_interval(losses[in_group], numbered(self.blocks[in_group])[0], one_sided=False, marks=False)
             if isinstance(interval, Interval):
-                found[str(contestant)] = (interval.low, interval.high)
-        return found
+                ends_by_contestant[str(contestant)] = (interval.low, interval.high)
+        return ends_by_contestant
 
     def daily_losses(self, kind: Kind) -> dict[str, dict[str, float]]:
         """Contestant to ISO day to its mean loss over that day's labelled units."""
         losses = kind.loss(self.labels, self.predictions)
-        found: dict[str, dict[str, float]] = {}
+        daily_by_contestant: dict[str, dict[str, float]] = {}
         for contestant in np.unique(self.contestants):
             for day in np.unique(self.days):
-                of = (self.contestants == contestant) & (self.days == day) & np.isfinite(losses)
-                if of.any():
-                    found.setdefault(str(contestant), {})[str(day)] = float(losses[of].mean())
-        return found
+                in_group = (self.contestants == contestant) & (self.days == day) & np.isfinite(losses)
+                if in_group.any():
+                    daily_by_contestant.setdefault(str(contestant), {})[str(day)] = float(losses[in_group].mean())
+        return daily_by_contestant
