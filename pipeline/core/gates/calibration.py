@@ -128,9 +128,8 @@ class Calibration:
         groups = []
         for n in np.unique(place):
             in_group, champion_in_group = place == n, champion_place == n
-            if (
-                not champion_in_group.any()
-            ):  # a plain rule may say too few different things: its like is all that it says
+            # A plain rule may say too few different things: its like is all that it says.
+            if not champion_in_group.any():
                 champion_in_group = np.ones(len(off), dtype=np.bool_)
             ends = [mean_difference(off, None, clusters, of=in_group, marks=True, confidence=level) for level in levels]
             if isinstance(ends[0], NoInterval) or isinstance(ends[1], NoInterval):
