@@ -24,7 +24,7 @@ from benchmarks import streams
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
 from pipeline.core.replay.figures import PolicyFigures, policy_figures
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer
 from pipeline.core.replay.policy import Policy, habits
 from pipeline.core.windows import Days
@@ -68,7 +68,7 @@ def _show(name: str, history: History, source: FitMaker, first: int, seconds: fl
 
 def show(title: str, history: History, recipes: Sequence[str], baseline: str, first: int) -> None:
     """One table: the habits, then the gate that decides at several prices."""
-    player = Replayer(title, history, Fit(recipes[0], first), first, baseline)
+    player = Replayer(title, history, FitKey(recipes[0], first), first, baseline)
     own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
     ours = [
         Policy(f"price {price:g}", "gates", tuple(recipes), (Better(price=price),), ship="refit") for price in PRICES
@@ -115,10 +115,10 @@ def _averages(player: Replayer, daily: Policy, gate: Policy) -> dict[str, tuple[
     }
 
 
-def averaged(history: History, first: int, teams: Sequence[tuple[Fit, ...]]) -> tuple[float, float]:
+def averaged(history: History, first: int, teams: Sequence[tuple[FitKey, ...]]) -> tuple[float, float]:
     """Loss and churn where the mean of several fits' predictions is served, per day from ``first`` on."""
 
-    def mean(team: tuple[Fit, ...], day: int) -> Floats:
+    def mean(team: tuple[FitKey, ...], day: int) -> Floats:
         predicted = [predictions for fit in team if (predictions := history.predicted(fit, day)) is not None]
         return np.asarray(np.mean(predicted, axis=0), dtype=np.float64)
 

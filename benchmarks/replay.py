@@ -86,7 +86,7 @@ def _bare(source: Any, fit: Any, begin: int, end: int) -> float:
 def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
     """A history of four recipes that age and a plain rule, whose predictions are drawn."""
     from pipeline.core.kinds import Binary
-    from pipeline.core.replay.history import Fit, History, Stretch
+    from pipeline.core.replay.history import FitKey, History, Stretch
 
     rng = np.random.default_rng(1)
     count = days * units
@@ -98,7 +98,7 @@ def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOC
     airlines = np.array(["AA", "B6", "DL", "UA"])[rng.integers(0, 4, count)]
     noise = {"short": (0.6, 0.02), "long": (0.55, 0.004), "trees": (0.45, 0.02), "deep": (0.4, 0.008), "usual": (1, 0)}
 
-    def predict(fit: Fit, first: int, end: int) -> Any:
+    def predict(fit: FitKey, first: int, end: int) -> Any:
         at = slice(first * units, end * units)
         spread, ages = noise[fit.recipe]
         blur = spread + ages * (day[at] - fit.day)
@@ -113,7 +113,7 @@ def sweep(policies: int = POLICIES) -> tuple[float, float]:
     """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
     from pipeline.core.evidence.candidate import Stage
     from pipeline.core.replay.figures import policy_figures
-    from pipeline.core.replay.history import Fit
+    from pipeline.core.replay.history import FitKey
     from pipeline.core.replay.player import Replayer
     from pipeline.core.replay.policy import Policy, changed
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
@@ -121,11 +121,11 @@ def sweep(policies: int = POLICIES) -> tuple[float, float]:
     history = drawn_history()
     for n in range(len(history)):
         for recipe in history.recipes:
-            history.losses(Fit(recipe, n), n)
+            history.losses(FitKey(recipe, n), n)
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     gates = tuple(gate for gate in FLIGHT_DELAY.gates if gate.stage is Stage.SCORES)
     declared = Policy("declared", "gates", recipes, gates)
-    player = Replayer("benchmark", history, Fit("short", 0), 0, "usual")
+    player = Replayer("benchmark", history, FitKey("short", 0), 0, "usual")
     rng = np.random.default_rng(2)
     began, worked = time.perf_counter(), time.process_time()
     for n in range(policies):

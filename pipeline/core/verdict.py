@@ -100,7 +100,7 @@ class Finding:
         return "; ".join(part for part in (self.text, self.change, self.waived) if part)
 
     @property
-    def told(self) -> bool:
+    def listed(self) -> bool:
         """Whether it belongs among the answers: it can stop something, or could if nobody waived it."""
         return self.required or bool(self.waived)
 
@@ -181,7 +181,7 @@ class Verdict:
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
-        sums: Version of the sums (losses by block, a year back) that the gates read.
+        block_losses_version: Version of the table of block losses, a year back, that the gates read.
         validation: Name of the data's validation report in the file store.
         intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
@@ -204,7 +204,7 @@ class Verdict:
     counts: Mapping[str, int]
     snapshot: Mapping[str, int]
     evidence: int
-    sums: int = -1
+    block_losses_version: int = -1
     validation: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -229,7 +229,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
-            "sums": self.sums,
+            "sums": self.block_losses_version,
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
@@ -245,9 +245,11 @@ class Verdict:
         findings = {recipe: tuple(map(Finding.from_dict, found)) for recipe, found in data["findings"].items()}
         intervals = {name: (low, high) for name, (low, high) in data["intervals"].items()}
         losses = {name: math.nan if loss is None else loss for name, loss in data["losses"].items()}
+        # The key is older than the field's name; verdicts of before the table was there do not have it.
+        plain = {"block_losses_version" if key == "sums" else key: value for key, value in data.items()}
         return cls(
             **{
-                **data,
+                **plain,
                 **sides,
                 "outcome": Outcome(data["outcome"]),
                 "findings": findings,

@@ -8,12 +8,12 @@ from pipeline.core.errors import ConflictError
 from pipeline.core.headlines import day_headline
 from pipeline.core.headlines.days import JUDGED_ONLY
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion, may_promote, promotion
+from pipeline.core.promotion.decision import current_champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
 from pipeline.report.verdict.note import title
-from pipeline.steps.models.champion import newest_judged
+from pipeline.steps.models.champion_model import newest_judged
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import read_verdict
 
@@ -41,7 +41,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
         reason = judged.reason if judged.allowed else f"{JUDGED_ONLY}{judged.reason}"
         return conclude(usecase, registered, world, verdict, "held", reason)
     entries = world.ledger.entries(usecase.name)
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None or head.verdict != judged.verdict:
         try:
             day = date.fromisoformat(judged.day)
@@ -98,7 +98,7 @@ def question(registered: Registered, world: World) -> tuple[str, str]:
     challenger = verdict.challenger.recipe if verdict.challenger else "the candidate"
     champion_is = "nobody" if verdict.champion is None else f"{verdict.champion.recipe} {verdict.champion.version}"
     findings = verdict.findings.get(challenger, ())
-    lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.told)]
+    lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.listed)]
     subject = f"{judged.usecase} {judged.day}: shall {challenger} {registered.version} replace {champion_is}?"
     return subject, "\n".join(lines)
 
@@ -107,7 +107,7 @@ def conclude(
     usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
 ) -> DayOutcome:
     """Write the day's line, with whoever is champion now."""
-    head = champion(world.ledger.entries(usecase.name))
+    head = current_champion(world.ledger.entries(usecase.name))
     line = DayOutcome(
         usecase=usecase.name,
         day=verdict.day,

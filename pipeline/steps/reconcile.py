@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion, previous
+from pipeline.core.promotion.decision import current_champion, previous
 from pipeline.core.records import Entry
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
         Alias to (what it was, what it is now) for each that had to be moved.
     """
     entries = world.ledger.entries(usecase)
-    head, before = champion(entries), previous(entries)
+    head, before = current_champion(entries), previous(entries)
     wanted = {
         "champion": None if head is None else head.version,
         "previous": None if before is None else before.version,

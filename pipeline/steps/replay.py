@@ -14,7 +14,7 @@ from pipeline.core.evidence.candidate import Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
 from pipeline.core.replay.figures import PolicyFigures, against, policy_figures
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer, Timeline
 from pipeline.core.replay.policy import Policy, changed, habits, varied, windows
 from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult
@@ -152,7 +152,7 @@ def ageing(history: History, recipe: str, first: int) -> list[float]:
     for age in range(1, history.horizon):
         sums = np.zeros(2)
         for day in range(first + age, len(history)):
-            pair = history.pair(Fit(recipe, day - age), Fit(recipe, day), day)
+            pair = history.pair(FitKey(recipe, day - age), FitKey(recipe, day), day)
             if pair is not None:
                 sums += pair.units * np.array([pair.reference, pair.candidate])
         found.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
@@ -208,11 +208,11 @@ def _search(
     )
 
 
-def _start(usecase: Usecase, history: History, first: int, start: str) -> Fit:
+def _start(usecase: Usecase, history: History, first: int, start: str) -> FitKey:
     names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
     for name in [start] if start else names:
-        if history.losses(Fit(name, first), first) is not None:
-            return Fit(name, first)
+        if history.losses(FitKey(name, first), first) is not None:
+            return FitKey(name, first)
     day = history.stretch.days[first]
     raise UsageError(
         f"{usecase.name}: {start or 'no recipe'} can be fitted on {day}: too few labelled days lie before it; "

@@ -14,10 +14,10 @@ from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.lineage import made
 from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.run_training import candidate_by_identity
 from pipeline.steps.tables import block_losses, score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
 
@@ -41,7 +41,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     versions = trained.validated["snapshot"]["versions"]
     without = {date.fromisoformat(refused) for refused in trained.validated["without"]}
     units = world.engine.units(usecase, versions, Days(day, day), without)
-    head = champion.opponent(usecase, trained, world)
+    head = champion_model.opponent(usecase, trained, world)
     if not len(units) and usecase.label_delay and not trained.models:
         return _nobody_sat(usecase, trained, world, head)
     if not len(units):
@@ -50,7 +50,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     scorings = []
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
-            model = champion.load(usecase, head, world)
+            model = champion_model.load(usecase, head, world)
             predicted = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
             unsound = int(np.count_nonzero(~answered(predicted)))
             if unsound:
@@ -91,7 +91,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         score_ledger.rows_of(day, usecase.kind, units, data, scorings),
         score_ledger.keep_others,
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+    return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
 
 
 def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
@@ -100,7 +100,7 @@ def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | 
         score_ledger.NOTHING if version is None else version
         for version in (world.store.version(of.table(usecase.name)) for of in (score_ledger, block_losses))
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+    return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
 
 
 def _epoch(head: Entry | None) -> int:
@@ -116,7 +116,7 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
         declared = definition(usecase, recipe.name, world)
         for age in AGES:
             name = before.model_of(recipe.name, day - timedelta(age), declared)
-            fit = made(usecase.name, name, world) if name is not None else None
+            fit = candidate_by_identity(usecase.name, name, world) if name is not None else None
             if fit is None:
                 continue
             try:

@@ -11,7 +11,7 @@ from pipeline.core.records import Candidate, Trained, Validated
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days, scored_day
 from pipeline.steps.models.fitting import BrokenError
-from pipeline.steps.models.lineage import Lineage
+from pipeline.steps.models.run_training import RunTraining
 
 
 def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequence[str] = ()) -> Trained:
@@ -31,7 +31,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     except KeyError as unknown:
         raise UsageError(str(unknown.args[0]), "RECIPE") from unknown
     scored = scored_day(date.fromisoformat(validated.snapshot["day"]), usecase.label_delay)
-    lineage = Lineage(usecase, validated, world, scored)
+    lineage = RunTraining(usecase, validated, world, scored)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     broken: list[str] = []

@@ -40,7 +40,7 @@ def test_a_waiver_covers_its_gate_its_recipe_and_its_days_and_nothing_else(outco
     if covered:
         assert "ann" in str(found)
         assert str(UNTIL) in str(found)
-        assert found.told
+        assert found.listed
 
 
 def test_a_waiver_that_expired_says_so():

@@ -19,7 +19,7 @@ from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.verdict import Outcome, Verdict
 from pipeline.core.windows import Days
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.models.lineage import Lineage
+from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.register import read_verdict
 from pipeline.steps.rollback import rollback
 from tests import small
@@ -41,8 +41,8 @@ def resampled_fits(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "store").rglob("*.twin.json"))
 
 
-def lineage(fitted: Trained, world: World) -> Lineage:
-    return Lineage(USECASE, Validated.from_dict(fitted.validated), world, date.fromisoformat(fitted.scored))
+def lineage(fitted: Trained, world: World) -> RunTraining:
+    return RunTraining(USECASE, Validated.from_dict(fitted.validated), world, date.fromisoformat(fitted.scored))
 
 
 def trained(world: World, landing: Path, last: int) -> tuple[Trained, Scored]:

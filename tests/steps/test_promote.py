@@ -137,7 +137,7 @@ def test_a_first_day_with_no_history_is_held_and_says_how_much_is_missing(world:
 
 
 def test_a_day_that_failed_has_a_line_does_not_count_as_judged_and_never_hides_a_verdict(promoted: World) -> None:
-    from pipeline.steps.models.champion import newest_judged
+    from pipeline.steps.models.champion_model import newest_judged
     from pipeline.steps.refuse import fail
 
     newest, before = newest_judged(small.SMALL, promoted), promoted.ledger.outcomes("small")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
-from pipeline.steps.models.champion import file_of
+from pipeline.steps.models.champion_model import file_of
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.rollback import lift, rollback
 from tests import small

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.core.headlines.fitting import LONGEST_WHY, clip, first_clause, fit
+from pipeline.core.headlines.shortening import LONGEST_WHY, clip, first_clause, first_that_fits
 from pipeline.core.verdict import Finding, Outcome, stopping
 from pipeline.core.words import count, percent
 
@@ -24,16 +24,18 @@ def refusal_headline(reason: str, findings: Sequence[Finding] = ()) -> str:
     stops = stopping(findings)
     if not stops or stops[0].name == "delivery":
         short = _FILE.sub(r"\1: '\2' ", " ".join(reason.split()))
-        return fit("refused: ", [first_clause(short), clip(short, 80), "its data is not sound"])
+        return first_that_fits("refused: ", [first_clause(short), clip(short, 80), "its data is not sound"])
     told, name = _told(stops[0]), stops[0].name
     forms = [f"{told}; {checks_told(findings)}"] if len(stops) > 1 else []
     clause = first_clause(stops[0].text)
-    return fit("refused: ", [*forms, told, f"{name}: {clause}", clip(f"{name}: {clause}", 80), "its data is not sound"])
+    return first_that_fits(
+        "refused: ", [*forms, told, f"{name}: {clause}", clip(f"{name}: {clause}", 80), "its data is not sound"]
+    )
 
 
 def failure_headline(reason: str) -> str:
     """Why the day has no verdict, where its data is not to blame."""
-    return fit("failed: ", [first_clause(reason), clip(reason, 80), "the run was given up"])
+    return first_that_fits("failed: ", [first_clause(reason), clip(reason, 80), "the run was given up"])
 
 
 def refusal_why(findings: Sequence[Finding], champion: str = "") -> str:

@@ -36,7 +36,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class CalibrationPairs:
     """What predictions say will happen and what did, as shares: what the calibration of any kind comes down to.
 
     All arrays have one entry per unit, or ``per_unit`` entries per unit, those of a unit next to each other.
@@ -130,7 +130,7 @@ class Kind(Protocol):
     def rank(self, prediction: Floats) -> Floats:
         """The one number per unit by which somebody who works through the cases sorts them, the highest first."""
 
-    def told(self, label: Floats, prediction: Floats) -> Told:
+    def calibration_pairs(self, label: Floats, prediction: Floats) -> CalibrationPairs:
         """What the predictions say and what happened, for the judgement of calibration. No NaN goes in."""
 
     def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:

@@ -10,11 +10,11 @@ import numpy as np
 
 from pipeline.core.kinds.base import (
     Bools,
+    CalibrationPairs,
     Floats,
     Ints,
     Measure,
     Reliability,
-    Told,
     area_under_curve,
     average_precision,
     grouped,
@@ -90,8 +90,8 @@ class Binary:
     def rank(self, prediction: Floats) -> Floats:
         return prediction
 
-    def told(self, label: Floats, prediction: Floats) -> Told:
-        return Told(prediction, prediction, label, 1, f"share of '{self.target}'")
+    def calibration_pairs(self, label: Floats, prediction: Floats) -> CalibrationPairs:
+        return CalibrationPairs(prediction, prediction, label, 1, f"share of '{self.target}'")
 
     def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
         return shares(grouped(label, prediction, day), f"predicted probability of '{self.target}'")

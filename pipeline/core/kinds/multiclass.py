@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.kinds.base import Bools, Floats, Ints, Measure, Reliability, Told, grouped, shares
+from pipeline.core.kinds.base import Bools, CalibrationPairs, Floats, Ints, Measure, Reliability, grouped, shares
 
 #: By how much the probabilities of a unit may miss a sum of 1: what a model that computes in 32 bits leaves over.
 _TOLERANCE = 1e-4
@@ -105,14 +105,14 @@ class Multiclass:
     def rank(self, prediction: Floats) -> Floats:
         return self._rows(prediction)[:, 0]
 
-    def told(self, label: Floats, prediction: Floats) -> Told:
+    def calibration_pairs(self, label: Floats, prediction: Floats) -> CalibrationPairs:
         """Every class against the rest, pooled: K yes-or-no questions a unit (as in "classwise" calibration).
 
         Kull et al., NeurIPS 2019: calibration of the likeliest class alone overlooks what the others say.
         """
         predicted = self._rows(prediction)
         happened = (label[:, None] == np.arange(self.width)).astype(np.float64)
-        return Told(
+        return CalibrationPairs(
             predicted.ravel(),
             predicted.ravel(),
             happened.ravel(),

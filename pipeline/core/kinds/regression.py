@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.kinds.base import Bools, Floats, Ints, Measure, Reliability, Told, grouped
+from pipeline.core.kinds.base import Bools, CalibrationPairs, Floats, Ints, Measure, Reliability, grouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,12 @@ class Regression:
     def rank(self, prediction: Floats) -> Floats:
         return prediction
 
-    def told(self, label: Floats, prediction: Floats) -> Told:
+    def calibration_pairs(self, label: Floats, prediction: Floats) -> CalibrationPairs:
         # What minimises the absolute error is the median: half of the labels should lie above it.
         happened = np.asarray((1 + np.sign(label - prediction)) / 2, dtype=np.float64)
-        return Told(prediction, np.full(len(label), 0.5), happened, 1, f"share of '{self.target}' above the prediction")
+        return CalibrationPairs(
+            prediction, np.full(len(label), 0.5), happened, 1, f"share of '{self.target}' above the prediction"
+        )
 
     def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
         groups = grouped(label, prediction, day)

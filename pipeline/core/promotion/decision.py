@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.errors import ConflictError
-from pipeline.core.promotion.ledger import Held, champion, held, lift, previous, promotion, rollback, target
+from pipeline.core.promotion.ledger import Held, current_champion, held, lift, previous, promotion, rollback, target
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.words import at_worst, shorten
@@ -19,8 +19,8 @@ from pipeline.core.words import at_worst, shorten
 __all__ = [
     "Decision",
     "Held",
-    "champion",
     "choose",
+    "current_champion",
     "held",
     "lift",
     "may_promote",
@@ -201,7 +201,7 @@ def may_promote(entries: Sequence[Entry], epoch: int, day: date, newest: date | 
     Raises:
         ConflictError: With code ``STALE``; judge anew.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     now = head.epoch if head is not None else 0
     if epoch != now:
         raise ConflictError(

@@ -18,7 +18,7 @@ from pipeline.core.words import shorten
 _LONGEST = 200
 
 
-def champion(entries: Sequence[Entry]) -> Entry | None:
+def current_champion(entries: Sequence[Entry]) -> Entry | None:
     """The line that says who is champion, or None before the first champion."""
     return entries[-1] if entries else None
 
@@ -29,7 +29,7 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
     Goes back champion by champion along ``replaced``. A model that was itself rolled back is passed over, so that
     asking twice in one incident does not bring the bad model back.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None:
         return None
     barred = _rolled_back(entries)
@@ -42,7 +42,7 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
 
 def previous_told(entries: Sequence[Entry]) -> str:
     """Whom ``previous`` names, as a sentence; where it names nobody, why, and how to go back all the same."""
-    head, before = champion(entries), previous(entries)
+    head, before = current_champion(entries), previous(entries)
     if head is None:
         return "there is no champion yet, so previous names nobody"
     if before is not None:
@@ -64,7 +64,7 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
     Raises:
         UsageError: There is none, or it is champion already; the message says what there is.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None:
         raise UsageError("there is no champion yet, so there is nothing to roll back", code="NO_CHAMPION")
     if to == "previous":
@@ -273,7 +273,7 @@ def lift(
 
 def _next(entries: Sequence[Entry], day: date, why: str, by: str, epoch: int | None) -> Entry | None:
     """The present head, after what every new line must satisfy."""
-    head = champion(entries)
+    head = current_champion(entries)
     if not why.strip() or not by.strip():
         raise UsageError("a line of the promotion ledger needs a reason (--why) and who decided it", code="NO_REASON")
     now = head.epoch if head is not None else 0

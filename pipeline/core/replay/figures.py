@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Clusters, Interval, NoInterval, relative_difference
 
@@ -86,7 +86,7 @@ def harm(change: Replacement, history: History, after: int = AFTER) -> float:
         return float("nan")
     units = [history.units(day) for day in days]
 
-    def mean(fit: Fit) -> float:
+    def mean(fit: FitKey) -> float:
         return float(np.average([history.loss(fit, day) for day in days], weights=units))
 
     return mean(change.winner) - mean(change.replaced)

@@ -15,7 +15,7 @@ from pipeline.core.gates.better import Better
 from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.replay.evidence import DayScores, HistoryScores
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.policy import Policy
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.waivers import Waiver, waived
@@ -35,8 +35,8 @@ class Replacement:
 
     decided: int
     serves: int
-    winner: Fit
-    replaced: Fit
+    winner: FitKey
+    replaced: FitKey
     reason: str = ""
 
 
@@ -54,7 +54,7 @@ class Timeline:
 
     policy: Policy
     first: int
-    served: tuple[Fit, ...]
+    served: tuple[FitKey, ...]
     changes: tuple[Replacement, ...]
     fits: int
 
@@ -77,7 +77,7 @@ class Replayer:
         self,
         usecase: str,
         history: History,
-        start: Fit,
+        start: FitKey,
         first: int,
         baseline: str,
         delay: int = 0,
@@ -92,7 +92,7 @@ class Replayer:
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
         history, serving = self.history, Serving(self.start, self.first - 1, self.first - 1)
-        served: list[Fit] = []
+        served: list[FitKey] = []
         changes: list[Replacement] = []
         waiting: Replacement | None = None
         fits = 0
@@ -114,7 +114,7 @@ class Replayer:
                 changes.append(waiting)
         return Timeline(policy, self.first, tuple(served), tuple(changes), fits)
 
-    def _decide(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _decide(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         """Who takes over after the holdout day, and why; None: nobody."""
         if policy.rule == "never":
             return None
@@ -125,38 +125,38 @@ class Replayer:
             self._point(policy, serving, holdout) if policy.rule == "point" else self._gates(policy, serving, holdout)
         )
 
-    def _shipped(self, policy: Policy, recipe: str, holdout: int) -> Fit | None:
+    def _shipped(self, policy: Policy, recipe: str, holdout: int) -> FitKey | None:
         """What is shipped of a recipe that has won on an holdout day."""
-        made = Fit(recipe, holdout + 1 if policy.ship == "refit" else holdout)
+        made = FitKey(recipe, holdout + 1 if policy.ship == "refit" else holdout)
         if made.day >= len(self.history):
             return None
         return made if self.history.losses(made, made.day) is not None else None
 
-    def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         made = holdout + 1 - policy.holdout
         days = [day for day in range(made, holdout + 1) if self.history.units(day)]
         if made < serving.champion.day or not days:
             return None
 
-        def mean(fit: Fit) -> float:
+        def mean(fit: FitKey) -> float:
             return float(
                 np.average(
                     [self.history.loss(fit, day) for day in days], weights=[self.history.units(day) for day in days]
                 )
             )
 
-        fits = [Fit(recipe, made) for recipe in policy.recipes]
+        fits = [FitKey(recipe, made) for recipe in policy.recipes]
         known = [fit for fit in fits if self.history.losses(fit, made) is not None and np.isfinite(mean(fit))]
         best = min(known, key=mean, default=None)
         return (best, "") if best is not None and mean(best) <= mean(serving.champion) else None
 
-    def _gates(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _gates(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         """The daily run's gates on the daily run's evidence, and its decision on what they found."""
         findings: dict[str, tuple[Finding, ...]] = {}
         rivals: dict[str, Candidate] = {}
         for recipe in policy.recipes:
-            if self.history.losses(Fit(recipe, holdout), holdout) is not None:
-                rivals[recipe] = _candidate(Fit(recipe, holdout), self.history)
+            if self.history.losses(FitKey(recipe, holdout), holdout) is not None:
+                rivals[recipe] = _candidate(FitKey(recipe, holdout), self.history)
                 findings[recipe] = self._judge(policy, serving, recipe, holdout, findings)
         if all(joint(found) is not Outcome.PASS for found in findings.values()):
             return None
@@ -236,7 +236,7 @@ class Serving:
         recipe_since: Number of the holdout day on which its recipe took over.
     """
 
-    champion: Fit
+    champion: FitKey
     since: int
     recipe_since: int
 
@@ -246,12 +246,12 @@ class Serving:
         return Serving(change.winner, change.decided, self.recipe_since if same else change.decided)
 
 
-def _candidate(fit: Fit, history: History) -> Candidate:
+def _candidate(fit: FitKey, history: History) -> Candidate:
     through = str(history.stretch.days[max(fit.day - 1, 0)])
     return Candidate(f"{fit.recipe}@{fit.day}", fit.recipe, through, through, 1, "", "", 0.0)
 
 
-def _entry(usecase: str, fit: Fit, history: History, day: date) -> Entry:
+def _entry(usecase: str, fit: FitKey, history: History, day: date) -> Entry:
     made = _candidate(fit, history)
     when = day.isoformat()
     return Entry(usecase, 1, "promote", 1, made.model, fit.recipe, made.trained_through, "", None, when, "", "", "", "")

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.usecase import Usecase
@@ -99,7 +99,7 @@ class ReplayResult:
         """The date of a day's number, ISO format."""
         return str(self.history.stretch.days[number])
 
-    def model(self, fit: Fit) -> str:
+    def model(self, fit: FitKey) -> str:
         """A fit as people name it."""
         return f"{fit.recipe} of {self.day(fit.day)}"
 
@@ -115,7 +115,7 @@ class ReplayResult:
         mine, best = self.played[0], self.best
         harmful = f", {mine.figures.harmful} of them harmful" if mine.figures.promotions else ""
         return (
-            f"the declared policy served a loss {told(mine.difference)} that of {best.name}, with "
+            f"the declared policy served a loss {difference_clause(mine.difference)} that of {best.name}, with "
             f"{count(mine.figures.promotions, 'promotion')}{harmful}, in place of {best.figures.promotions}"
         )
 
@@ -130,7 +130,7 @@ class ReplayResult:
             f"{_beside(found.chosen, found.declared_chosen, found.daily, found.daily_chosen)}; on the days from then "
             f"on, which had no part in the choice: "
             f"{_beside(found.judged, found.declared_judged, found.daily, found.daily_judged)}; there its loss is "
-            f"{told(found.difference)} that of the declared policy"
+            f"{difference_clause(found.difference)} that of the declared policy"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class ReplayResult:
         }
 
 
-def told(difference: Interval | NoInterval) -> str:
+def difference_clause(difference: Interval | NoInterval) -> str:
     """A relative difference of losses with its ends, to go before ``that of …``."""
     if isinstance(difference, NoInterval):
         return f"of which it is not known how it compares ({difference.why}) with"

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.replay.figures import PolicyFigures, churned
-from pipeline.core.replay.result import PolicyResult, ReplayResult, told
+from pipeline.core.replay.result import PolicyResult, ReplayResult, difference_clause
 from pipeline.core.stats import Interval
 from pipeline.core.words import percent
 from pipeline.report.canvas import number
@@ -145,7 +145,7 @@ def _proposal(made: ReplayResult) -> dict[str, Any] | None:
         "name": found.name,
         "split": made.day(found.split),
         "tried": found.tried,
-        "told": told(found.difference),
+        "told": difference_clause(found.difference),
         "rows": [
             row(found.name, found.chosen, found.judged),
             row("declared", found.declared_chosen, found.declared_judged),

@@ -119,7 +119,7 @@ def _loss(verdict: Verdict, who: str) -> str:
 
 
 def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableType]:
-    found = [one for one in verdict.findings[recipe] if one.told]
+    found = [one for one in verdict.findings[recipe] if one.listed]
     told = found if whole else [one for one in found if one.outcome is not Outcome.PASS]
     passed = len(found) - len(told)
     rest = f" (and {count(passed, 'answer')} PASS)" if passed else ""
@@ -129,7 +129,7 @@ def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableTyp
         question = verdict.asked.get(finding.gate, "") if finding.gate != asked else ""
         asked = finding.gate
         yield from _finding(finding, question)
-    aside = [one for one in verdict.findings[recipe] if not one.told and one.name == "refit"] if whole else []
+    aside = [one for one in verdict.findings[recipe] if not one.listed and one.name == "refit"] if whole else []
     for finding in aside:
         yield Text(f"  what ships: {finding.text}", overflow="fold")
 

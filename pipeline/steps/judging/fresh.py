@@ -21,11 +21,11 @@ from pipeline.core.usecase import Usecase
 from pipeline.steps.judging.measurements import Measurer, days_read
 from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import BrokenError
-from pipeline.steps.models.lineage import Lineage
 from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.models.threads import one_thread
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
@@ -40,12 +40,12 @@ class FreshEvidence:
         validated = self._validated = Validated.from_dict(trained.validated)
         versions: Mapping[str, int] = validated.snapshot["versions"]
         without = {date.fromisoformat(day) for day in validated.without}
-        self.lineage = Lineage(usecase, validated, world, self.day)
+        self.lineage = RunTraining(usecase, validated, world, self.day)
         self.recent: Units = world.engine.units(usecase, versions, days_read(usecase, self.day), without)
         units = self.recent.where(self.recent.days == np.datetime64(self.day))
         self.units: Units = with_new_keys(usecase, units, self.day, versions, without, world.store)
         self.entries: Sequence[Entry] = tuple(world.ledger.entries(usecase.name)[: scored.epoch])
-        self.newest = champion.newest_judged(usecase, world)
+        self.newest = champion_model.newest_judged(usecase, world)
         self.code = world.code
         names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
         words = Counter(str(word) for word in self.units.unlabelled if word)
@@ -82,7 +82,7 @@ class FreshEvidence:
     @cached_property
     def _champion(self) -> Any:
         assert self.head is not None  # noqa: S101 - nobody is judged before the first champion
-        model = champion.load(self.usecase, self.head, self.world)
+        model = champion_model.load(self.usecase, self.head, self.world)
         one_thread()
         return model
 
@@ -147,7 +147,7 @@ class FreshEvidence:
         return found
 
     def _refit(self, winner: Candidate) -> Refit | str:
-        tomorrow = Lineage(self.usecase, self._validated, self.world, self.day + timedelta(1))
+        tomorrow = RunTraining(self.usecase, self._validated, self.world, self.day + timedelta(1))
         made = tomorrow.fit(self.usecase.recipe(winner.recipe))
         if isinstance(made, str):
             return made

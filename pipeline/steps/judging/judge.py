@@ -62,7 +62,7 @@ class DayJudge:
         sound = score_ledger.data_of(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
-        self.added = scored.sums
+        self.added = scored.block_losses_version
         whole = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
         self.block_losses = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
@@ -179,7 +179,7 @@ class DayJudge:
             counts=self.source.counts,
             snapshot=self.versions,
             evidence=self.version,
-            sums=self.added,
+            block_losses_version=self.added,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),

@@ -28,10 +28,10 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.judging.single_requests import as_requests
 from pipeline.steps.judging.timing import timed
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.frames import frame_of
-from pipeline.steps.models.lineage import Lineage, made
 from pipeline.steps.models.predictions import predictions
+from pipeline.steps.models.run_training import RunTraining, candidate_by_identity
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Measurer:
     """One day's measuring: the champion, and each candidate in turn."""
 
     def __init__(
-        self, lineage: Lineage, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
+        self, lineage: RunTraining, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
     ) -> None:
         """What is measured with.
 
@@ -170,7 +170,7 @@ class Measurer:
         """Model to its file's bytes, each found to have its digest."""
         files = self.world.files
         found = {one.model: files.get(one.file, one.sha256) for one in self.candidates}
-        champion_file = champion.data(self.usecase, self.head, self.world)
+        champion_file = champion_model.data(self.usecase, self.head, self.world)
         return found if champion_file is None else {**found, self.head.model: champion_file}
 
     @cached_property
@@ -182,7 +182,7 @@ class Measurer:
     @property
     def _trained(self) -> float:
         """Seconds of the champion's fit; NaN where its note is gone."""
-        fit = made(self.usecase.name, self.head.model, self.world)
+        fit = candidate_by_identity(self.usecase.name, self.head.model, self.world)
         return math.nan if fit is None else fit.seconds
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.core.replay.figures import against
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Timeline
 from pipeline.core.replay.policy import Policy
 from pipeline.core.stats import Interval, NoInterval
 
-MINE, OTHER = Fit("mine", 0), Fit("other", 0)
+MINE, OTHER = FitKey("mine", 0), FitKey("other", 0)
 
 
 class Losses:
@@ -28,7 +28,7 @@ class Losses:
     def units(self, day: int) -> int:
         return 0 if np.isnan(self.difference[day]) else 100
 
-    def loss(self, fit: Fit, day: int) -> float:
+    def loss(self, fit: FitKey, day: int) -> float:
         return 0.5 + (float(self.difference[day]) if fit == MINE else 0.0)
 
 

@@ -14,7 +14,7 @@ from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
 from pipeline.core.replay.evidence import DayScores, HistoryScores
-from pipeline.core.replay.history import Fit, History, Stretch
+from pipeline.core.replay.history import FitKey, History, Stretch
 from pipeline.core.replay.player import Replayer, Serving, Timeline
 from pipeline.core.replay.policy import Policy, changed, habits
 from pipeline.core.stats import Clusters
@@ -46,7 +46,7 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
     """Every gate asked of every candidate on every day decides the same, whatever is left out on the way."""
     declared = Policy("declared", "gates", RECIPES, GATES)
     policy = changed(declared, text) if text else declared
-    quick = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+    quick = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
     asked = []
 
     def whole(
@@ -66,7 +66,7 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
         return findings
 
     monkeypatch.setattr(replaying.Replayer, "_judge", whole)
-    slow = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+    slow = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
     assert (quick.served, quick.changes, quick.fits) == (slow.served, slow.changes, slow.fits)
     assert slow.changes
     assert {Outcome.PASS, Outcome.UNKNOWN} <= set(asked)
@@ -77,18 +77,18 @@ def test_what_policies_share_changes_none_of_them(history: History) -> None:
     declared = Policy("declared", "gates", RECIPES, GATES)
     texts = ["price=0.2", "recipes=deep", "recipes=deep+short,every=2", "price=0.5,switch_price=1"]
     policies = [declared, *(changed(declared, text) for text in texts)]
-    shared = Replayer("drawn", history, Fit("usual", 0), 0, "usual")
+    shared = Replayer("drawn", history, FitKey("usual", 0), 0, "usual")
     together = [shared.run(policy) for policy in policies]
     assert any(made.changes for made in together)
     for policy, made in zip(policies, together, strict=True):
-        alone = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+        alone = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
         assert (made.served, made.changes) == (alone.served, alone.changes)
 
 
 def test_blocks_are_numbered_as_from_their_names(history: History) -> None:
     scenes = HistoryScores(history, 0, "usual", 14)
     for holdout in (5, 20, 25, 33):
-        paired = scenes.paired(Fit("usual", 0), "deep", -1, holdout)
+        paired = scenes.paired(FitKey("usual", 0), "deep", -1, holdout)
         assert paired is not None
         named, ours = Clusters.of(paired.days, paired.blocks), paired.clusters
         assert np.array_equal(named.day, ours.day)
@@ -99,7 +99,7 @@ def test_blocks_are_numbered_as_from_their_names(history: History) -> None:
 def test_what_is_asked_late_is_what_was_asked_at_once(history: History) -> None:
     asked: list[tuple[int, int]] = []
 
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         asked.append((first, end))
         return np.concatenate(
             [np.full(int(history.start[n + 1] - history.start[n]), 0.01 * n) for n in range(first, end)]
@@ -107,20 +107,20 @@ def test_what_is_asked_late_is_what_was_asked_at_once(history: History) -> None:
 
     mine = History(history.kind, history.stretch, ["one"], predict, horizon=5)  # type: ignore[arg-type]
     for day in (69, 3, 30, 12, 4, 69):
-        said = mine.predicted(Fit("one", 2), day)
+        said = mine.predicted(FitKey("one", 2), day)
         assert said is not None
         assert np.allclose(said, 0.01 * day)
     assert sorted(asked) == [(2, 7), (7, 22), (22, 67), (67, 70)]
 
 
 def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(history: History) -> None:
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         return None if fit.recipe == "deep" else history._predict(fit, first, end)
 
     mine = History(history.kind, history.stretch, history.recipes, predict)  # type: ignore[arg-type]
-    assert mine.losses(Fit("deep", 3), 5) is None
-    assert np.isnan(mine.loss(Fit("deep", 3), 5))
-    made = Replayer("drawn", mine, Fit("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
+    assert mine.losses(FitKey("deep", 3), 5) is None
+    assert np.isnan(mine.loss(FitKey("deep", 3), 5))
+    made = Replayer("drawn", mine, FitKey("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
     assert made.changes
     assert all(change.winner.recipe != "deep" for change in made.changes)
 
@@ -129,7 +129,7 @@ def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(history: Hist
     policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], BeatsBaseline(by=0.99)))
 
     def changes(*waivers: Waiver) -> list[int]:
-        made = Replayer("drawn", history, Fit("usual", 0), 0, "usual", waivers=waivers).run(policy)
+        made = Replayer("drawn", history, FitKey("usual", 0), 0, "usual", waivers=waivers).run(policy)
         return [change.decided for change in made.changes]
 
     def until(day: int) -> Waiver:
@@ -152,7 +152,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
     ]
     looked = 0
     for policy in policies:
-        whole = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+        whole = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
         for change in whole.changes[:6]:
             cut = change.decided + 1
             stretch = history.stretch
@@ -163,7 +163,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
                 history.recipes,
                 history._predict,
             )
-            again = Replayer("drawn", other, Fit("usual", 0), 0, "usual").run(policy)
+            again = Replayer("drawn", other, FitKey("usual", 0), 0, "usual").run(policy)
             assert again.served[: cut + 1] == whole.served[: cut + 1], (policy.name, cut)
             assert [c for c in again.changes if c.decided < cut] == [c for c in whole.changes if c.decided < cut]
             looked += 1
@@ -185,7 +185,7 @@ def learning(cut: int | None = None, days: int = 60, units: int = 120) -> Histor
         blocks[later], kinds[later] = "block1", "A"
     windows = {"short": 3, "long": 12, "usual": 20}
 
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         at, learnt = (
             slice(first * units, end * units),
             slice(max(fit.day - windows[fit.recipe], 0) * units, fit.day * units),
@@ -216,7 +216,7 @@ def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: i
 
     def lived(cut: int | None) -> list[Timeline]:
         history = learning(cut)
-        player = Replayer("drawn", history, Fit("usual", 4), first, "usual", delay)
+        player = Replayer("drawn", history, FitKey("usual", 4), first, "usual", delay)
         return [player.run(policy) for policy in policies]
 
     whole = lived(None)

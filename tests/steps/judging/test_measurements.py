@@ -24,7 +24,7 @@ from pipeline.core.verdict import Finding, Outcome, Verdict
 from pipeline.core.windows import Days
 from pipeline.steps.judging.measurements import column_of, in_common, taken
 from pipeline.steps.judging.single_requests import as_requests
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.frames import frame_of, plain
 from pipeline.steps.register import read_verdict
 from tests import small
@@ -216,14 +216,14 @@ def test_the_champions_bytes_are_found_beside_a_damaged_file(tmp_path: Path) -> 
         small.deliver(tmp_path / "landing", day)
     small.run_day(CASE, small.days(5)[-1], world)
     head = world.ledger.entries("small")[-1]
-    whole = champion.data(dataclasses.replace(CASE, name="other"), head, world)
+    whole = champion_model.data(dataclasses.replace(CASE, name="other"), head, world)
     assert whole is None, "of another use case there is none"
-    whole = champion.data(CASE, head, world)
+    whole = champion_model.data(CASE, head, world)
     file = next(iter((tmp_path / "store").rglob(f"{head.sha256}.skops")))
     file.write_bytes(b"torn")
-    assert champion.data(CASE, head, world) is None
-    champion.load(CASE, head, world)
-    assert champion.data(CASE, head, world) == whole
+    assert champion_model.data(CASE, head, world) is None
+    champion_model.load(CASE, head, world)
+    assert champion_model.data(CASE, head, world) == whole
 
 
 # The parts.

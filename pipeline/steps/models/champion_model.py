@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion
+from pipeline.core.promotion.decision import current_champion
 from pipeline.core.records import Entry, Trained
 from pipeline.core.usecase import Usecase
 
@@ -27,7 +27,7 @@ def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world:
 
     A run that is tried again after it promoted finds its own work here, and does not judge its winner against itself.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None or head.day != trained.day or head.action not in ("start", "promote"):
         return None
     models = {candidate.model for candidate in trained.models}
@@ -43,8 +43,8 @@ def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
     """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day promoted it."""
     entries = world.ledger.entries(usecase.name)
     if settled(usecase, entries, trained, world) is None:
-        return champion(entries)
-    return champion(entries[:-1])
+        return current_champion(entries)
+    return current_champion(entries[:-1])
 
 
 def newest_judged(usecase: Usecase, world: World) -> date | None:

@@ -19,7 +19,7 @@ from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.windows import training_days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.lineage import Lineage
+from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.tables.score_ledger import data_of
 from pipeline.steps.train import train
 from pipeline.steps.validate import validate
@@ -39,7 +39,7 @@ def accepted(tmp_path: Path) -> tuple[World, Validated]:
 
 def identity(usecase: Usecase, validated: Validated, world: World, scored: date = DAY) -> str:
     recipe = usecase.recipe(RECIPE.name)
-    return Lineage(usecase, validated, world, scored).identity(recipe, training_days(scored, recipe.window))
+    return RunTraining(usecase, validated, world, scored).identity(recipe, training_days(scored, recipe.window))
 
 
 def other_build(seed: int) -> Any:

@@ -15,7 +15,7 @@ from pipeline.adapters.models.skops_models import SkopsModels
 from pipeline.core.errors import RefusedError, UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.records import Entry
-from pipeline.steps.models.champion import file_of, load
+from pipeline.steps.models.champion_model import file_of, load
 from pipeline.steps.reconcile import reconcile
 from tests import fakes, small
 

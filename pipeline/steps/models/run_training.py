@@ -18,7 +18,7 @@ from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import fitted
 
 
-def made(usecase: str, model: str, world: World) -> Candidate | None:
+def candidate_by_identity(usecase: str, model: str, world: World) -> Candidate | None:
     """The candidate of that identity, as it was fitted on some earlier day; None where no note of it is kept."""
     note = _note(usecase, model)
     return Candidate.from_dict(json.loads(world.files.get(note))) if world.files.exists(note) else None
@@ -28,7 +28,7 @@ def _note(usecase: str, of: str) -> str:
     return f"models/{usecase}/{of}.json"
 
 
-class Lineage:
+class RunTraining:
     """The training data of one run, read once and cut to each recipe's window; and what is fitted on it."""
 
     def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date) -> None:
