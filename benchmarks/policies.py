@@ -26,7 +26,7 @@ from pipeline.core.kinds import Floats
 from pipeline.core.replay.figures import PolicyFigures, policy_figures
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer
-from pipeline.core.replay.policy import Policy, habits
+from pipeline.core.replay.policy import Policy, reference_policies
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
 from pipeline.steps.replay import ageing
@@ -75,7 +75,8 @@ def show(title: str, history: History, recipes: Sequence[str], baseline: str, fi
     ]
     ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, scored", ship="scored"))
     figures = {
-        policy.name: policy_figures(player.run(policy), history) for policy in (*habits(recipes, "scored"), *own, *ours)
+        policy.name: policy_figures(player.run(policy), history)
+        for policy in (*reference_policies(recipes, "scored"), *own, *ours)
     }
     daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
     table = Table(title=title, title_justify="left")

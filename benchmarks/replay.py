@@ -115,7 +115,7 @@ def sweep(policies: int = POLICIES) -> tuple[float, float]:
     from pipeline.core.replay.figures import policy_figures
     from pipeline.core.replay.history import FitKey
     from pipeline.core.replay.player import Replayer
-    from pipeline.core.replay.policy import Policy, changed
+    from pipeline.core.replay.policy import Policy, with_changes
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
     history = drawn_history()
@@ -131,7 +131,7 @@ def sweep(policies: int = POLICIES) -> tuple[float, float]:
     for n in range(policies):
         price, switch = rng.uniform(0.01, 0.4), rng.uniform(0.1, 1.0)
         text = f"price={price:.3f},switch_price={switch:.3f},ship={('refit', 'scored')[n % 2]},every={1 + n % 3}"
-        policy_figures(player.run(changed(declared, text)), history)
+        policy_figures(player.run(with_changes(declared, text)), history)
     return time.perf_counter() - began, time.process_time() - worked
 
 

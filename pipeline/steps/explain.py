@@ -10,7 +10,7 @@ from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
-from pipeline.steps.recompute import named
+from pipeline.steps.recompute import newest_verdict
 from pipeline.steps.register import verdict_file
 from pipeline.steps.validate import read_report
 
@@ -50,7 +50,7 @@ def explain(usecase: Usecase, day: str, world: World, digest: str = "") -> Expla
     Raises:
         UsageError: The day was never run.
     """
-    known, line = named(usecase, day, world)
+    known, line = newest_verdict(usecase, day, world)
     asked = digest or ("" if line is not None and line.outcome in ("refused", "failed") else known)
     if line is None and not asked:
         raise UsageError(

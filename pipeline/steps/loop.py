@@ -107,10 +107,10 @@ def _register(run: Run, judged: Mapping[str, Any]) -> Record:
 
 
 def _promote(run: Run, made: Mapping[str, Any]) -> Record:
-    from pipeline.steps.promote import asks, decline, promote, wait
+    from pipeline.steps.promote import decline, needs_approval, promote, wait
 
     registered = Registered.from_dict(made)
-    if not asks(run.usecase, registered):
+    if not needs_approval(run.usecase, registered):
         return promote(run.usecase, registered, run.world, run.now())
     answer = run.ask(registered)
     if answer.promote is None:
@@ -174,12 +174,12 @@ def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> Day
         error: What happened.
         comes_again: Whether somebody tries the step again by itself.
     """
-    from pipeline.steps.refuse import fail, refusal, refuse
+    from pipeline.steps.refuse import as_refusal, fail, refuse
 
     if isinstance(error, UsageError):
         return None
     passing = isinstance(error, PipelineError) and error.retry
-    refused = refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
+    refused = as_refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
     if passing and comes_again:
         return None
     # A person who is told that the store does not answer tries again, or not; nothing is known of the day.

@@ -39,7 +39,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     if registered.version is None or judged.candidate is None:
         reason = judged.reason if judged.allowed else f"{JUDGED_ONLY}{judged.reason}"
-        return conclude(usecase, registered, world, verdict, "held", reason)
+        return write_day_outcome(usecase, registered, world, verdict, "held", reason)
     entries = world.ledger.entries(usecase.name)
     head = current_champion(entries)
     if head is None or head.verdict != judged.verdict:
@@ -59,12 +59,12 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
             )
             world.ledger.append(head)
         except ConflictError as stale:
-            conclude(usecase, registered, world, verdict, "held", str(stale))
+            write_day_outcome(usecase, registered, world, verdict, "held", str(stale))
             raise
     reconcile(usecase.name, world)
     world.registry.point(usecase.name, "candidate", None)
     outcome = "started" if judged.decision == "start" else "promoted"
-    return conclude(usecase, registered, world, verdict, outcome, judged.reason)
+    return write_day_outcome(usecase, registered, world, verdict, outcome, judged.reason)
 
 
 def decline(usecase: Usecase, registered: Registered, world: World, why: str, by: str) -> DayOutcome:
@@ -72,17 +72,17 @@ def decline(usecase: Usecase, registered: Registered, world: World, why: str, by
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     world.registry.point(usecase.name, "candidate", None)
-    return conclude(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
+    return write_day_outcome(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
 
 
 def wait(usecase: Usecase, registered: Registered, world: World) -> DayOutcome:
     """The winner waits for a person: the day's line says so until somebody answers."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    return conclude(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
+    return write_day_outcome(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
 
 
-def asks(usecase: Usecase, registered: Registered) -> bool:
+def needs_approval(usecase: Usecase, registered: Registered) -> bool:
     """Whether a person must say yes before this winner is promoted. The first champion needs nobody."""
     return (
         usecase.promotion.approval == "person"
@@ -91,7 +91,7 @@ def asks(usecase: Usecase, registered: Registered) -> bool:
     )
 
 
-def question(registered: Registered, world: World) -> tuple[str, str]:
+def approval_form(registered: Registered, world: World) -> tuple[str, str]:
     """Subject and body (Markdown) of the approval form: the verdict's sentence, then every finding."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(judged.usecase, judged.day, judged.verdict, world)
@@ -103,7 +103,7 @@ def question(registered: Registered, world: World) -> tuple[str, str]:
     return subject, "\n".join(lines)
 
 
-def conclude(
+def write_day_outcome(
     usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
 ) -> DayOutcome:
     """Write the day's line, with whoever is champion now."""

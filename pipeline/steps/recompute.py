@@ -65,7 +65,7 @@ class Recomputed:
         return f"; it was judged by {then}, which has changed since (now {self.now[:12]})"
 
 
-def named(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | None]:
+def newest_verdict(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | None]:
     """Digest of the day's newest verdict, empty where it has none; and the day's newest line.
 
     The day's line names it; for a line from before lines did, the promotion ledger, if the day made a champion.
@@ -106,7 +106,7 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     Raises:
         UsageError: The day has no verdict.
     """
-    known, line = named(usecase, day, world)
+    known, line = newest_verdict(usecase, day, world)
     asked = digest or known
     if not asked:
         raise _without_verdict(usecase, day, line)

@@ -20,7 +20,7 @@ from pipeline.steps.register import NO_LINKS, data_docs, run_key
 _NOT_YET = ("MISSING", "MANIFEST_MISSING", "GROWING", "INTERRUPTED", "HTTP", "UNREADABLE", "SEVERAL")
 
 
-def refusal(error: PipelineError) -> RefusedError | None:
+def as_refusal(error: PipelineError) -> RefusedError | None:
     """The refusal of a day that nobody waits for any longer, from the error with which its ingest ended.
 
     A file that has not come may come yet, so it is no refusal while the day is tried again. None where the error is

@@ -54,7 +54,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
     reconcile(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
-    world.registry.chart(usecase.name, verdict.loss_name, by_day(usecase, verdict, world))
+    world.registry.chart(usecase.name, verdict.loss_name, loss_curves(usecase, verdict, world))
     version = None
     if judged.allowed and judged.decision != "hold" and judged.candidate is not None:
         winner = Candidate.from_dict(judged.candidate)
@@ -76,7 +76,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
     return Registered(judged=judged.to_dict(), run=run, version=version)
 
 
-def by_day(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
+def loss_curves(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
     """Contestant to its loss on each day that was judged, this one among them; a day without a loss has no point."""
     lines = {line.day: line.losses for line in world.ledger.outcomes(usecase.name)} | {verdict.day: verdict.losses}
     made: dict[str, dict[date, float]] = {}
@@ -97,7 +97,7 @@ def inputs_like(usecase: Usecase, verdict: Verdict, world: World) -> Any:
         return None
 
 
-def ends_as(usecase: Usecase, judged: Judged) -> str:
+def expected_outcome(usecase: Usecase, judged: Judged) -> str:
     """How the day will end, as far as the verdict alone says."""
     if not judged.allowed or judged.decision == "hold" or judged.candidate is None:
         return "held"
@@ -191,7 +191,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
     }
     params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
     return Page(
-        title=title(verdict.day, ends_as(usecase, judged), "" if challenger is None else challenger.recipe),
+        title=title(verdict.day, expected_outcome(usecase, judged), "" if challenger is None else challenger.recipe),
         key=run_key(usecase.name, verdict.day),
         tags=tags,
         params=params,

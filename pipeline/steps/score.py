@@ -75,21 +75,21 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         done()
     if not scorings:
         return _nobody_sat(usecase, trained, world, head)
-    data = score_ledger.data_of(usecase, versions, world, Days(day, day)).get(day, "")
+    data = score_ledger.delivery_digests(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((scoring, 0) for scoring in scorings), *older]
     added = _write(
         block_losses.table(usecase.name),
         world,
         day,
         block_losses.rows_of(day, usecase.kind, units, data, all_of_them),
-        block_losses.keep_others,
+        block_losses.merge_kept_rows,
     )
     ledger = _write(
         score_ledger.table(usecase.name),
         world,
         day,
         score_ledger.rows_of(day, usecase.kind, units, data, scorings),
-        score_ledger.keep_others,
+        score_ledger.merge_kept_rows,
     )
     return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
 
@@ -110,7 +110,7 @@ def _epoch(head: Entry | None) -> int:
 def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[score_ledger.Scoring, int]]:
     """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
     day = date.fromisoformat(trained.scored)
-    before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
+    before = block_losses.newest_block_losses(usecase, trained.validated["snapshot"]["versions"], world, day)
     found: list[tuple[score_ledger.Scoring, int]] = []
     for recipe in usecase.recipes:
         declared = definition(usecase, recipe.name, world)
@@ -130,8 +130,8 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
     return found
 
 
-def _write(table: str, world: World, day: date, rows: Rows, keep_others: Callable[[Rows, Rows], Rows]) -> int:
+def _write(table: str, world: World, day: date, rows: Rows, merge_kept_rows: Callable[[Rows, Rows], Rows]) -> int:
     version = world.store.version(table)
     if version is not None and day in world.store.marks(table, version, Days(day, day)):
-        rows = keep_others(world.store.read(table, version, Days(day, day)), rows)
+        rows = merge_kept_rows(world.store.read(table, version, Days(day, day)), rows)
     return world.store.write_day(table, day, rows, sha256=score_ledger.digest_of(rows)).version

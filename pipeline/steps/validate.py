@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.core.checks.day import RULES, excused, judge
-from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
+from pipeline.core.checks.profiles import MEMORY, KeyHistory, Profile
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.facts import Columns
 from pipeline.core.headlines import checks_told
@@ -158,11 +158,11 @@ class _Bench:
             return self._keep(self._refused_name(day), day, absent)
         before = [kept.day for kept in self.past if (day - kept.day).days <= MEMORY]
         previous: Mapping[str, Columns] = {}
-        books: Mapping[str, KeyBook] = {}
+        books: Mapping[str, KeyHistory] = {}
         if before:
             last = before[-1]
             previous = {r.name: self.tables.columns(r, last) for r in self.usecase.references}
-            books = {name: KeyBook.from_dict(book) for name, book in self._unpack(last, "keys").items()}
+            books = {name: KeyHistory.from_dict(book) for name, book in self._unpack(last, "keys").items()}
         contents = {
             r.name: {then: str(mark["content"]) for then, mark in self.marks[r.name].items() if then <= day}
             for r in self.usecase.references

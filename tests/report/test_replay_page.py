@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.replay import drawn_history
 from pipeline.core.gates.better import Better
-from pipeline.core.replay.figures import against, policy_figures
+from pipeline.core.replay.figures import loss_difference, policy_figures
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replacement, Replayer
-from pipeline.core.replay.policy import Policy, changed, habits
+from pipeline.core.replay.policy import Policy, reference_policies, with_changes
 from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, difference_clause
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.waivers import Waiver
@@ -32,13 +32,21 @@ def made() -> ReplayResult:
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))
     player = Replayer("flight_delay", history, FitKey("short", 0), 0, "usual")
-    policies = [declared, changed(declared, "price=0.3,ship=scored"), *habits(recipes, "refit")]
+    policies = [declared, with_changes(declared, "price=0.3,ship=scored"), *reference_policies(recipes, "refit")]
     timelines = [player.run(policy) for policy in policies]
     best = timelines[4]
-    played = tuple(PolicyResult(one, policy_figures(one, history), against(one, best, history)) for one in timelines)
+    played = tuple(
+        PolicyResult(one, policy_figures(one, history), loss_difference(one, best, history)) for one in timelines
+    )
     parts = [policy_figures(timelines[n], history, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
     proposal = Proposal(
-        "price=0.3,ship=scored", 25, *parts[:4], "daily short", *parts[4:], against(timelines[1], best, history, 25), 84
+        "price=0.3,ship=scored",
+        25,
+        *parts[:4],
+        "daily short",
+        *parts[4:],
+        loss_difference(timelines[1], best, history, 25),
+        84,
     )
     usecase = replace(FLIGHT_DELAY, baseline=replace(FLIGHT_DELAY.baseline, name="usual"))
     return ReplayResult(
@@ -117,10 +125,10 @@ def test_a_replay_that_lacks_a_part_has_its_page_all_the_same(
 
 
 def test_a_promotion_that_did_harm_is_marked_on_the_page(made: ReplayResult) -> None:
-    harmless = [change for change in made.played[0].timeline.changes if not made.harm(change) > 0]
+    harmless = [change for change in made.played[0].timeline.changes if not made.harm_relative(change) > 0]
     first = made.played[0].timeline
     bad = Replacement(10, 11, FitKey("usual", 11), FitKey("deep", 10))
-    assert made.harm(bad) > 0
+    assert made.harm_relative(bad) > 0
     timeline = replace(first, changes=(*harmless, bad))
     without, with_it = (
         replay_page(replace(made, played=(replace(made.played[0], timeline=line), *made.played[1:]), asked=1)).decode()

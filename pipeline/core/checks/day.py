@@ -17,7 +17,7 @@ from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
 from pipeline.core.checks.profiles import (
     FeedProfile,
-    KeyBook,
+    KeyHistory,
     Profile,
     ReferenceProfile,
     feed_profile,
@@ -39,8 +39,8 @@ def judge(
     previous: Mapping[str, Columns],
     contents: Mapping[str, Mapping[date, str]],
     past: Sequence[Profile],
-    books: Mapping[str, KeyBook],
-) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyBook]]:
+    books: Mapping[str, KeyHistory],
+) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyHistory]]:
     """Judge one day of all tables.
 
     Args:
@@ -68,7 +68,7 @@ def judge(
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}
-    kept: dict[str, KeyBook] = {}
+    kept: dict[str, KeyHistory] = {}
     for reference in usecase.references:
         name = reference.name
         served = [(then.day, then.references[name]) for then in past if name in then.references]
@@ -76,7 +76,7 @@ def judge(
         references[name], kept[name] = reference_profile(reference, day, columns, units, books.get(name))
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
-        findings += check.kept(previous.get(name))
+        findings += check.compared_with_previous(previous.get(name))
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
         findings += [check.lost_keys(kept[name], books.get(name)), check.new_keys(kept[name])]
     return excused(usecase.excuses, day, findings), Profile(day, feeds, references), kept

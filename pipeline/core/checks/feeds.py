@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from pipeline.core.checks.profiles import FeedProfile, Profile, between
-from pipeline.core.checks.wording import ENOUGH, About, some
+from pipeline.core.checks.wording import ENOUGH, TableFindings, some
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Feed
 from pipeline.core.verdict import Bound, Finding
@@ -22,7 +22,7 @@ def check_feed(
     feed: Feed, day: date, columns: Columns, now: FeedProfile, past: Sequence[Profile], late: Sequence[str] = ()
 ) -> list[Finding]:
     """All questions about a feed's day that need no further declaration; ``late`` columns may be blank at first."""
-    about = About(feed.name)
+    about = TableFindings(feed.name)
     history = {kept.day: kept.feeds[feed.name] for kept in past if feed.name in kept.feeds}
     recent = [kept.feeds[feed.name] for kept in between(past, day, _RECENT, 1) if feed.name in kept.feeds]
     found = [_dates(about, feed, day, columns), _keys(about, feed, columns), _varies(about, feed, now)]
@@ -41,7 +41,7 @@ def check_feed(
     return found
 
 
-def _dates(about: About, feed: Feed, day: date, columns: Columns) -> Finding:
+def _dates(about: TableFindings, feed: Feed, day: date, columns: Columns) -> Finding:
     wrong = int(np.sum(columns[feed.day] != np.datetime64(day)))
     text = f"{wrong} of {len(columns[feed.day])} rows are not of {day} by their column '{feed.day}'"
     if feed.time is not None:
@@ -52,7 +52,7 @@ def _dates(about: About, feed: Feed, day: date, columns: Columns) -> Finding:
     return about.finding("dates", wrong == 0, f"{text} (allowed: none)", wrong, Bound(0, 0))
 
 
-def _keys(about: About, feed: Feed, columns: Columns) -> Finding:
+def _keys(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
     keys = texts(columns, feed.key)
     present = [key for key in keys if key is not None]
     doubled = len(present) - len(set(present))
@@ -61,7 +61,7 @@ def _keys(about: About, feed: Feed, columns: Columns) -> Finding:
     return about.finding("keys", doubled + empty == 0, text, doubled + empty, Bound(0, 0))
 
 
-def _varies(about: About, feed: Feed, now: FeedProfile) -> Finding:
+def _varies(about: TableFindings, feed: Feed, now: FeedProfile) -> Finding:
     must = [column.name for column in feed.columns if column.varies]
     still = [name for name in must if now.distinct[name] < 2]
     text = (
@@ -72,7 +72,7 @@ def _varies(about: About, feed: Feed, now: FeedProfile) -> Finding:
     return about.finding("varies", not still, text, len(still), Bound(0, 0))
 
 
-def _steps(about: About, feed: Feed, columns: Columns) -> Finding:
+def _steps(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
     """Values off a declared scale: one broken cell is no change of unit, one value in twenty is."""
     worst, text = 0.0, "all values lie on their declared scales"
     for column in feed.columns:
@@ -91,7 +91,9 @@ def _steps(about: About, feed: Feed, columns: Columns) -> Finding:
     return about.finding("unit", worst <= 0.05, f"{text} (allowed: 5 %)", worst, Bound(0, 0.05))
 
 
-def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
+def _rows(
+    about: TableFindings, feed: Feed, day: date, now: FeedProfile, history: Mapping[date, FeedProfile]
+) -> Finding:
     same = [kept.rows for before, kept in history.items() if before.weekday() == day.weekday()][-4:]
     if len(same) < 2:
         return about.too_early("rows", len(same), 2, f"accepted {day:%A}s")
@@ -103,7 +105,7 @@ def _rows(about: About, feed: Feed, day: date, now: FeedProfile, history: Mappin
     return about.finding("rows", ratio in feed.rows, text, ratio, feed.rows)
 
 
-def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile], late: Sequence[str]) -> Finding:
+def _gone(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile], late: Sequence[str]) -> Finding:
     """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day."""
     lost: list[str] = []
     asked = 0
@@ -130,7 +132,7 @@ def _gone(about: About, now: FeedProfile, recent: Sequence[FeedProfile], late: S
     return about.finding("values gone", not lost, text, len(lost), Bound(0, 0))
 
 
-def _scale(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
     """Fractional parts never seen: degrees or miles in another unit land between the marks of the old scale.
 
     How many unseen ones to expect is what Good and Turing say: the share of values seen exactly once. A column that
@@ -157,13 +159,13 @@ def _scale(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
     return about.finding("scale", worst == 0, text, worst, Bound(0, limit))
 
 
-def _repeated(about: About, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
+def _repeated(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
     allowed = max(0.05, 2 * max(kept.repeated for kept in recent))
     text = f"{now.repeated:.1%} of the rows say what another row of the day says (allowed: {allowed:.1%})"
     return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
 
 
-def _stuck(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+def _stuck(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
     """Columns that may hold one value all day (no rain), but not on ever so many days in a row."""
     stuck: list[str] = []
     for column, value in now.constant.items():
@@ -177,7 +179,7 @@ def _stuck(about: About, now: FeedProfile, history: Sequence[FeedProfile]) -> Fi
     return about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
 
 
-def _resent(about: About, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
+def _resent(about: TableFindings, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
     worst, when = 0.0, None
     for before, kept in history.items():
         there = set(kept.sketch)

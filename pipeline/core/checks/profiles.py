@@ -111,7 +111,7 @@ class Profile:
         return cls(date.fromisoformat(data["day"]), feeds, references)
 
 
-class Sight(NamedTuple):
+class KeyUse(NamedTuple):
     """When a key was used first and last, in days before its book's, and whether it was found then."""
 
     first: int
@@ -121,22 +121,22 @@ class Sight(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyBook:
+class KeyHistory:
     """Which keys units have used, carried from accepted day to accepted day. Only the newest is ever read.
 
     Attributes:
         day: The day it was brought up to.
-        known: Key to its :class:`Sight`.
+        known: Key to its :class:`KeyUse`.
         sampled: One key in this many is in ``known``; 1 for all.
         days: For how many days it has been kept.
     """
 
     day: date
-    known: Mapping[str, Sight]
+    known: Mapping[str, KeyUse]
     sampled: int = 1
     days: int = 0
 
-    def bounded(self) -> KeyBook:
+    def bounded(self) -> KeyHistory:
         """The same with a sample of the keys if there are many."""
         known, one_in = dict(self.known), self.sampled
         while len(known) > _KEYS:
@@ -150,9 +150,9 @@ class KeyBook:
         return {"day": self.day.isoformat(), "known": known, "sampled": self.sampled, "days": self.days}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> KeyBook:
+    def from_dict(cls, data: Mapping[str, Any]) -> KeyHistory:
         """Read back what :meth:`to_dict` wrote."""
-        known = {key: Sight(s[0], s[1], bool(s[2]), bool(s[3])) for key, s in data["known"].items()}
+        known = {key: KeyUse(s[0], s[1], bool(s[2]), bool(s[3])) for key, s in data["known"].items()}
         return cls(date.fromisoformat(data["day"]), known, data["sampled"], data["days"])
 
 
@@ -180,14 +180,14 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
 
 
 def reference_profile(
-    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyBook | None
-) -> tuple[ReferenceProfile, KeyBook]:
+    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyHistory | None
+) -> tuple[ReferenceProfile, KeyHistory]:
     """How the snapshot serves the units of its day, and the book of the last accepted day brought up to this one."""
     keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
     used = Counter(key for key in texts(units, reference.joined_by[1]).tolist() if key is not None)
     one_in = book.sampled if book else 1
     passed = (day - book.day).days if book else 0
-    known: dict[str, Sight] = {}
+    known: dict[str, KeyUse] = {}
     for key, sight in book.known.items() if book else ():
         if sight.last + passed <= FORGET:
             known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
@@ -196,10 +196,10 @@ def reference_profile(
         if key in known:
             known[key] = known[key]._replace(last=0, found_last=found)
         elif in_sample(key, one_in):
-            known[key] = Sight(0, 0, found, found)
+            known[key] = KeyUse(0, 0, found, found)
     hits = sum(n for key, n in used.items() if key in keys)
     profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
-    return profile, KeyBook(day, known, one_in, book.days + passed if book else 0)
+    return profile, KeyHistory(day, known, one_in, book.days + passed if book else 0)
 
 
 def residues(values: NDArray[np.float64]) -> dict[str, int]:

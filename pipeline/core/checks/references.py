@@ -10,8 +10,8 @@ from statistics import median, stdev
 
 import numpy as np
 
-from pipeline.core.checks.profiles import KeyBook, ReferenceProfile
-from pipeline.core.checks.wording import ENOUGH, About, some
+from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
+from pipeline.core.checks.wording import ENOUGH, TableFindings, some
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
@@ -28,7 +28,7 @@ class ReferenceCheck:
 
     def __init__(self, reference: Reference, day: date, columns: Columns, units: Columns) -> None:
         self.reference, self.day = reference, day
-        self.columns, self.units, self.about = columns, units, About(reference.name)
+        self.columns, self.units, self.about = columns, units, TableFindings(reference.name)
 
     def age(self) -> Finding:
         """By the newest date in the table itself, not by the file's: touching a file does not freshen it."""
@@ -73,7 +73,7 @@ class ReferenceCheck:
         )
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
 
-    def kept(self, previous: Columns | None) -> list[Finding]:
+    def compared_with_previous(self, previous: Columns | None) -> list[Finding]:
         """What vanished from the snapshot, and what it now says otherwise, since the last accepted one."""
         if previous is None:
             return [self.about.too_early(question, 0, 1) for question in ("shrinkage", "rewritten")]
@@ -128,7 +128,7 @@ class ReferenceCheck:
         )
         return self.about.finding("matched drop", drop in wanted, text, drop, wanted)
 
-    def lost_keys(self, now: KeyBook, before: KeyBook | None) -> Finding:
+    def lost_keys(self, now: KeyHistory, before: KeyHistory | None) -> Finding:
         """Keys that matched when they were last used; what never matched is not this question's business."""
         if before is None:
             return self.about.too_early("lost keys", 0, 1)
@@ -146,7 +146,7 @@ class ReferenceCheck:
         )
         return self.about.finding("lost keys", share in wanted, text, share, wanted)
 
-    def new_keys(self, now: KeyBook) -> Finding:
+    def new_keys(self, now: KeyHistory) -> Finding:
         """Keys first seen of late, against keys first seen before: a table that stopped growing starves the new.
 
         The overall share of matches hardly moves in a month of it. The chance is the tail of the beta-binomial
@@ -161,7 +161,7 @@ class ReferenceCheck:
         text = "no key was seen for the first time in the last two weeks"
         for window in _WINDOWS:
             young = [found for seen, found in first if seen < window]
-            chance = few(sum(young), len(young), sum(old), len(old))
+            chance = beta_binomial_cdf(sum(young), len(young), sum(old), len(old))
             if young and chance < worst:
                 worst = chance
                 text = (
@@ -171,7 +171,7 @@ class ReferenceCheck:
         return self.about.finding("new keys", worst >= _CHANCE, text, worst, Bound(_CHANCE, 1))
 
 
-def few(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
+def beta_binomial_cdf(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
     """The chance that at most ``hits`` of ``of`` match, after ``earlier_hits`` of ``earlier`` did (flat prior)."""
     a, b = earlier_hits + 1, earlier - earlier_hits + 1
 

@@ -12,7 +12,7 @@ ENOUGH = 7
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class TableFindings:
     """Makes the findings of one table."""
 
     table: str

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.evidence.measurements import Audited
 from pipeline.core.gates.loss import check_share
-from pipeline.core.stats import so_many_by_chance
+from pipeline.core.stats import binomial_upper_tail
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import count, percent, shorten, some
 
@@ -190,7 +190,7 @@ class NothingShared:
             return (keys, Finding(name, Outcome.UNKNOWN, text, wanted=bound))
         highest, share = max(usual), shared.rows / shared.labelled
         alike, seen = sum(one for _, one in shared.usual), sum(units for units, _ in shared.usual)
-        chance = so_many_by_chance(shared.rows, shared.labelled, max(highest, (alike + 1) / (seen + 1)))
+        chance = binomial_upper_tail(shared.rows, shared.labelled, max(highest, (alike + 1) / (seen + 1)))
         beyond = share - highest
         outcome = Outcome.FAIL if beyond > self.limit and chance < 0.001 else Outcome.PASS
         text = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence.candidate import NO_SLICE, Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
+from pipeline.core.stats import MINIMUM, Interval, NoInterval, dense_codes, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import amount, at_best, at_worst, change, count, percent, some, sureness
 
@@ -258,7 +258,7 @@ class EverySlice:
 def slices(columns: Mapping[str, NDArray[np.str_]]) -> Iterator[tuple[str, Ints]]:
     """Each value of each slice column but :data:`NO_SLICE`, as ``column=value``, and the rows that have it; sorted."""
     for column, values in sorted(columns.items()):
-        place, n = numbered(values)
+        place, n = dense_codes(values)
         rows = np.argsort(place, kind="stable").astype(np.int64, copy=False)
         ends = np.cumsum(np.bincount(place, minlength=n))
         for first, last in zip(ends - np.diff(ends, prepend=0), ends, strict=True):

@@ -30,7 +30,7 @@ def check_limit(gate: str, limit: float, at_least: int, confidence: float) -> No
         raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
 
 
-def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
+def refit_evidence(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
     """The holdout day and the resampled refit's predictions, if they can be judged; else why not."""
     holdout = evidence.holdout
     if holdout is None or not len(holdout):
@@ -50,7 +50,7 @@ def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] |
     return holdout, holdout.resampled
 
 
-def settle(
+def excess_finding(
     name: str, found: Interval | NoInterval, limit: float, told: str, number: Callable[[float], str] = beyond
 ) -> Finding:
     """The finding about an excess over refitting noise that should stay below ``limit``."""
@@ -69,6 +69,6 @@ def settle(
     return Finding(name, outcome, text, found.estimate, bound, found.low, found.high, counts)
 
 
-def credit(noise: Floats, limit: float) -> Floats:
+def capped_noise(noise: Floats, limit: float) -> Floats:
     """What is taken off for refitting noise, per unit: the noise itself, but on average the limit at most."""
     return noise if float(noise.mean()) <= limit else np.full(len(noise), limit)

@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.gates.loss import slices
-from pipeline.core.gates.refit_noise import check_limit, credit, settle, with_refit
+from pipeline.core.gates.refit_noise import capped_noise, check_limit, excess_finding, refit_evidence
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import ROUNDING, Interval, NoInterval, mean_interval, numbered, shift_excess
+from pipeline.core.stats import ROUNDING, Interval, NoInterval, dense_codes, mean_interval, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import count, percent, some
 
@@ -71,18 +71,18 @@ class Churn:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share changed less the share that the resampled refit changes."""
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
         holdout, resampled = pair
         decided = evidence.kind.decision(holdout.candidate)
         changed = (decided != evidence.kind.decision(holdout.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(resampled)).astype(np.float64)
-        found = mean_interval(changed - credit(noise, self.limit), holdout.clusters, confidence=self.confidence)
+        found = mean_interval(changed - capped_noise(noise, self.limit), holdout.clusters, confidence=self.confidence)
         told = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
-        return (settle(self.name, found, self.limit, told),)
+        return (excess_finding(self.name, found, self.limit, told),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class RightToWrong:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
         bound = Bound(high=self.limit)
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         holdout, resampled = pair
@@ -121,13 +121,13 @@ class RightToWrong:
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
-        excess = spoilt - credit(noise.astype(np.float64), self.limit)
+        excess = spoilt - capped_noise(noise.astype(np.float64), self.limit)
         found = mean_interval(excess, holdout.clusters[known], confidence=self.confidence)
         told = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
             f"refitting on a resample spoils {percent(noise.mean())}"
         )
-        return (settle(self.name, found, self.limit, told),)
+        return (excess_finding(self.name, found, self.limit, told),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class ScoreShift:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the Wasserstein distance less the resampled refit's, in spreads."""
         bound = Bound(high=self.limit)
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         columns = _columns(evidence.kind, *pair)
@@ -173,7 +173,7 @@ class ScoreShift:
         # Whoever is shown to leave the limit comes first; else all hangs on the highest upper end.
         what, (shift, noise, interval) = max(judged, key=lambda one: (one[1][2].low > self.limit, one[1][2].high))
         told = f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
-        return (settle(self.name, interval, self.limit, told, _spreads),)
+        return (excess_finding(self.name, interval, self.limit, told, _spreads),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class DecisionMix:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
         holdout, resampled = pair
@@ -221,10 +221,10 @@ class DecisionMix:
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
         champion, candidate, resampled = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, resampled)
-        found = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
+        found = mean_interval(shift - capped_noise(noise, self.limit), blocks, confidence=level)
         told = f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         told = f"{about}: {told}" if about else told
-        finding = settle(name, found, self.limit, told)
+        finding = excess_finding(name, found, self.limit, told)
         if not about:
             return finding
         values = (finding.value, finding.wanted, finding.low, finding.high, finding.counts)
@@ -265,7 +265,7 @@ def _columns(kind: Kind, holdout: HoldoutDay, resampled: Floats) -> list[tuple[s
 def _mix(before: Ints, after: Ints) -> Floats:
     """Marks per unit whose mean is the total variation between the two mixes of decisions."""
     units = len(before)
-    place, n = numbered(np.concatenate([before, after]))
+    place, n = dense_codes(np.concatenate([before, after]))
     change = np.bincount(place[units:], minlength=n) - np.bincount(place[:units], minlength=n)
     sign = np.sign(change) / 2
     return np.asarray(sign[place[units:]] - sign[place[:units]], dtype=np.float64)

@@ -39,7 +39,7 @@ class HistoryScores:
             max(since, holdout - MEMORY) + 1, holdout, lambda day: self._pair(champion, FitKey(recipe, day), day)
         )
 
-    def served(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
+    def recipes_head_to_head(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
         run = self._run((one, other))
         return run.paired_days(max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(one, other, day))
@@ -172,7 +172,7 @@ class DayScores:
 
     def recipes_head_to_head(self, recipe: str) -> PairedDays:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
-        return self.scores.served(self.champion.recipe, recipe, self.recipe_since, self.day)
+        return self.scores.recipes_head_to_head(self.champion.recipe, recipe, self.recipe_since, self.day)
 
     def ageing(self, recipe: str) -> tuple[PairedDays, ...]:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""

@@ -65,7 +65,7 @@ def policy_figures(
     units = np.array([history.units(day) for day in days])
     scored = units > 0
     ages = np.array([day - fit.day for fit, day in zip(served, days, strict=True)])
-    harmful = [change for change in changes if harm(change, history) > 0]
+    harmful = [change for change in changes if harm_absolute(change, history) > 0]
     return PolicyFigures(
         loss=float(np.average(daily[scored], weights=units[scored])) if scored.any() else float("nan"),
         daily=daily,
@@ -79,7 +79,7 @@ def policy_figures(
     )
 
 
-def harm(change: Replacement, history: History, after: int = AFTER) -> float:
+def harm_absolute(change: Replacement, history: History, after: int = AFTER) -> float:
     """By how much the winner's mean loss lies above the replaced model's over the next days; NaN where none is left."""
     days = [day for day in range(change.serves, min(change.serves + after, len(history))) if history.units(day)]
     if not days:
@@ -108,7 +108,9 @@ def churned(change: Replacement, history: History) -> float:
     return float(np.mean(history.kind.decision(winner) != history.kind.decision(replaced)))
 
 
-def against(one: Timeline, other: Timeline, history: History, begin: int | None = None) -> Interval | NoInterval:
+def loss_difference(
+    one: Timeline, other: Timeline, history: History, begin: int | None = None
+) -> Interval | NoInterval:
     """The served loss of one policy relative to the other's, with its two-sided 95 % interval.
 
     Days lean on each other: the same champion serves for weeks. So weeks are tried as what fails together, and longer

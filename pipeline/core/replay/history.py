@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence.paired_days import PairedDay
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import Clusters, numbered
+from pipeline.core.stats import Clusters, dense_codes
 
 
 class FitKey(NamedTuple):
@@ -77,8 +77,8 @@ class History:
         known = np.flatnonzero(np.isfinite(stretch.labels))
         self._known_start = np.searchsorted(stretch.day[known], np.arange(count + 1))
         self._known = known
-        names, kinds = numbered(stretch.blocks)
-        pair, blocks = numbered(stretch.day[known] * max(kinds, 1) + names[known])
+        names, kinds = dense_codes(stretch.blocks)
+        pair, blocks = dense_codes(stretch.day[known] * max(kinds, 1) + names[known])
         # Pairs are numbered in order of the day, so the blocks of a day stand together.
         self._block = pair
         self._sizes = np.bincount(pair, minlength=blocks)

@@ -58,7 +58,7 @@ class Policy:
             refuse("decides by gates, and names none" if self.rule == "gates" else "names gates it does not ask")
 
 
-def habits(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
+def reference_policies(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
     """What teams do without gates: the first recipe never or weekly retrained, each of them daily, and a point gate."""
     first = recipes[:1]
     return (
@@ -69,7 +69,7 @@ def habits(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
     )
 
 
-def windows(text: str) -> dict[str, int]:
+def parse_windows(text: str) -> dict[str, int]:
     """Recipe to the days that it learns from instead, as a policy's text asks: ``window.linear_60=30``.
 
     Raises:
@@ -83,7 +83,7 @@ def windows(text: str) -> dict[str, int]:
     return found
 
 
-def varied(recipe: str, days: int) -> str:
+def variant_name(recipe: str, days: int) -> str:
     """The name of a recipe that learns from another number of days."""
     return f"{recipe}_on_{days}"
 
@@ -100,7 +100,7 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def changed(policy: Policy, text: str) -> Policy:
+def with_changes(policy: Policy, text: str) -> Policy:
     """The policy with some of its numbers changed: ``price=0.05,ship=scored,recipes=linear_14+linear_60``.
 
     Args:
@@ -108,14 +108,14 @@ def changed(policy: Policy, text: str) -> Policy:
         text: Of the gate that decides ``price``, ``switch_price``, ``switch_by``, ``by_chance``, ``first_by_chance``;
             of any other a number (``every_slice.margin=0.2``), or which gates there are (``gates=better+sound``); of
             the policy ``every``, ``lag``, ``ship``, ``recipes``; of a recipe its window (``window.linear_60=30``),
-            whose fits are then those of the recipe :func:`varied` names.
+            whose fits are then those of the recipe :func:`variant_name` names.
 
     Raises:
         ValueError: In a sentence that says what there is.
     """
     parts = _parts(text)
     ours: dict[str, Any] = {}
-    gates, other = policy.gates, windows(text)
+    gates, other = policy.gates, parse_windows(text)
     for part in parts:
         name, _, value = part.partition("=")
         if name in ("price", "switch_price", "switch_by", "by_chance", "first_by_chance"):
@@ -141,7 +141,7 @@ def changed(policy: Policy, text: str) -> Policy:
     idle = [recipe for recipe in other if recipe not in recipes]
     if idle:
         raise ValueError(f"window.{idle[0]} changes a recipe that is not among recipes={'+'.join(recipes)}")
-    named = tuple(varied(recipe, other[recipe]) if recipe in other else recipe for recipe in recipes)
+    named = tuple(variant_name(recipe, other[recipe]) if recipe in other else recipe for recipe in recipes)
     return replace(policy, name=text.strip(), gates=gates, recipes=named, **ours)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm
+from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm_absolute
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Interval, NoInterval
@@ -103,12 +103,12 @@ class ReplayResult:
         """A fit as people name it."""
         return f"{fit.recipe} of {self.day(fit.day)}"
 
-    def harm(self, change: Replacement) -> float:
+    def harm_relative(self, change: Replacement) -> float:
         """What a change did to the loss over the next days, relative to what it replaced; NaN where none is left."""
         days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.history))) if self.history.units(n)]
         before = sum(self.history.loss(change.replaced, n) * self.history.units(n) for n in days)
         units = sum(self.history.units(n) for n in days)
-        return harm(change, self.history) * units / before if days and before > 0 else math.nan
+        return harm_absolute(change, self.history) * units / before if days and before > 0 else math.nan
 
     def sentence(self) -> str:
         """What the declared policy came to, beside shipping every day."""
@@ -167,7 +167,7 @@ class ReplayResult:
                     "winner": self.model(change.winner),
                     "replaced": self.model(change.replaced),
                     "reason": change.reason,
-                    "harm": _number(self.harm(change)),
+                    "harm": _number(self.harm_relative(change)),
                     "churn": _number(churned(change, self.history)),
                 }
                 for change in one.timeline.changes

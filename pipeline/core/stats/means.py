@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.core.kinds import Bools, Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, numbered, t_quantile
+from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, dense_codes, t_quantile
 
 
 def mean_difference(
@@ -146,7 +146,7 @@ def statistic_interval(
     estimate = statistic(every)
     blocks = _present(clusters.block, clusters.blocks)
     # Neighbours in the order of blocks are of one day: dealt like cards, a group holds blocks of all days.
-    dealt = numbered(clusters.block)[0] % groups
+    dealt = dense_codes(clusters.block)[0] % groups
     found = [_left_out(statistic, estimate, of) for of in (clusters.day, dealt)]
     if not (math.isfinite(estimate) and all(math.isfinite(error) for error, _ in found)):
         return NoInterval("the labels of some days alone do not allow the number: all are one", few=True)

@@ -78,7 +78,7 @@ def _groups(column: NDArray[Any], asked: NDArray[Any]) -> tuple[NDArray[np.int64
     return np.where(common[ours], ours, 0), np.where(common[theirs], theirs, 0)
 
 
-def so_many_by_chance(found: int, of: int, share: float) -> float:
+def binomial_upper_tail(found: int, of: int, share: float) -> float:
     """The probability that ``found`` or more of ``of`` have what a ``share`` of all have (binomial)."""
     from scipy.special import bdtrc
 

@@ -115,7 +115,7 @@ def _breaking(name: str) -> Markup:
 def _drawn(made: ReplayResult, one: PolicyResult) -> dict[str, Any]:
     changes = []
     for change in one.timeline.changes:
-        harm = made.harm(change)
+        harm = made.harm_relative(change)
         changes.append(
             {
                 "serves": made.day(change.serves),

@@ -32,7 +32,7 @@ from pipeline.steps.tables.new_keys import with_new_keys
 
 
 class FreshEvidence:
-    """A day's evidence made now: :class:`~pipeline.steps.judging.source.Source` with the models at hand."""
+    """A day's evidence made now: :class:`~pipeline.steps.judging.source.EvidenceSource` with the models."""
 
     def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
@@ -120,7 +120,7 @@ class FreshEvidence:
         return holdout
 
     def resampled(self, candidate: Candidate) -> Floats:
-        """What the resampled refit'says; it is fitted once."""
+        """What the resampled refit says of the scored day's units; it is fitted once."""
         if candidate.recipe not in self._resampled_fits:
             model = self.world.models.load(*self.lineage.resampled(candidate))
             predicted = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
@@ -142,7 +142,9 @@ class FreshEvidence:
         except (BrokenError, ConflictError) as none:
             found = str(none)
         self._recording.refit[winner.recipe] = (
-            found if isinstance(found, str) else {"fresher": found.fresher.to_dict(), "again": packed(found.again)}
+            found
+            if isinstance(found, str)
+            else {"fresher": found.candidate.to_dict(), "again": packed(found.predictions)}
         )
         return found
 

@@ -22,7 +22,7 @@ from pipeline.core.windows import evidence_days
 from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.ledger_scores import LedgerScores
 from pipeline.steps.judging.source import EvidenceSource
-from pipeline.steps.judging.what_ships import shipped
+from pipeline.steps.judging.what_ships import choose_shipped_fit
 from pipeline.steps.models.predictions import answered
 from pipeline.steps.tables import block_losses, score_ledger
 
@@ -59,11 +59,11 @@ class DayJudge:
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
         without = {date.fromisoformat(day) for day in trained.validated["without"]}
         window = evidence_days(self.day, usecase.evidence)
-        sound = score_ledger.data_of(usecase, self.versions, world, window)
+        sound = score_ledger.delivery_digests(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
         self.added = scored.block_losses_version
-        whole = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
+        whole = score_ledger.delivery_digests(usecase, self.versions, world, block_losses.look_back_days(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
         self.block_losses = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
         order = [recipe.name for recipe in usecase.recipes]
@@ -159,7 +159,7 @@ class DayJudge:
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
         if chosen is not None and decision.decision == "promote":
             examined = self.evidence[chosen.recipe].holdout
-            chosen, ships = shipped(self.usecase, self.source, chosen, examined)
+            chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, examined)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}

@@ -60,7 +60,7 @@ class LedgerScores:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
         serving = self.champion.recipe
         sides = [(name, self.definition(name)) for name in (serving, recipe)]
-        return self.losses.served(sides[0], sides[1], self._since(serving))
+        return self.losses.recipes_head_to_head(sides[0], sides[1], self._since(serving))
 
     def ageing(self, recipe: str) -> tuple[PairedDays, ...]:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""

@@ -26,7 +26,7 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.stats import explained_by_one_column
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps.judging.single_requests import as_requests
+from pipeline.steps.judging.single_requests import audit_single_requests
 from pipeline.steps.judging.timing import timed
 from pipeline.steps.models import champion_model
 from pipeline.steps.models.frames import frame_of
@@ -72,7 +72,7 @@ class Measurer:
         """Field of the evidence to its value, for all that gates of this stage read; nothing else is made."""
         parts: dict[str, Callable[[], Any]] = {
             "answers": lambda: self.answers(candidate.recipe, fresh),
-            "audited": lambda: replace(self.audited, takes=taken(fresh)),
+            "audited": lambda: replace(self.audited, takes=columns_of_model(fresh)),
             "repeated": lambda: self.repeated(candidate, evidence, fresh),
             "shared": lambda: self.shared(candidate),
             "timing": lambda: timed(self.usecase.kind, self.champion, fresh, self.units.inputs),
@@ -109,7 +109,7 @@ class Measurer:
         found, first = [], 0
         for case in cases:
             here = predicted[first : first + case.predictions]
-            found.append(tuple(float(one) for one in column_of(kind, here, case)))
+            found.append(tuple(float(one) for one in golden_prediction(kind, here, case)))
             first += case.predictions
         return tuple(found)
 
@@ -118,7 +118,7 @@ class Measurer:
         """The audit of the design on the scored day."""
         usecase, day, recent = self.usecase, self.scored, self.recent
         tables = self.world.engine.tables(usecase, self.lineage.versions, Days(day, day), self.lineage.without)
-        found = as_requests(usecase, tables, self.units, day)
+        found = audit_single_requests(usecase, tables, self.units, day)
         here, known = recent.days == np.datetime64(day), np.isfinite(recent.labels)
         learnt, judged = recent.where(known & ~here), recent.where(known & here)
         feed = usecase.feeds[0]
@@ -144,7 +144,7 @@ class Measurer:
         """What the scored day has in common with the days that the candidate learnt from."""
         learnt = self.lineage.units()
         first, last = (np.datetime64(day) for day in (candidate.trained_first, candidate.trained_through))
-        return in_common(self.units, learnt.where((learnt.days >= first) & (learnt.days <= last)))
+        return shared_with_training(self.units, learnt.where((learnt.days >= first) & (learnt.days <= last)))
 
     def footprint(self, candidate: Candidate) -> Footprint | None:
         """What both take to make, keep and load; None where the champion's file is gone again."""
@@ -186,7 +186,7 @@ class Measurer:
         return math.nan if fit is None else fit.seconds
 
 
-def column_of(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
+def golden_prediction(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
     """The one number per row that a golden case means: of a prediction of several, its class's."""
     if predicted.ndim == 1:
         return predicted if not case.label else np.full(len(predicted), np.nan)
@@ -194,7 +194,7 @@ def column_of(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
     return predicted[:, classes.index(case.label)] if case.label in classes else np.full(len(predicted), np.nan)
 
 
-def taken(model: Any) -> tuple[str, ...] | None:
+def columns_of_model(model: Any) -> tuple[str, ...] | None:
     """The columns that a fitted estimator takes, by its own word; None where it does not say."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
@@ -223,7 +223,7 @@ def _others(first: Floats, second: Floats) -> int:
     return int(np.count_nonzero((one != other).any(axis=1))) if one.shape == other.shape else len(first)
 
 
-def in_common(scored: Units, learnt: Units) -> Shared:
+def shared_with_training(scored: Units, learnt: Units) -> Shared:
     """Units of the scored day that training has too: by name and moment, and by all inputs and the label."""
     there = set(zip(learnt.keys.tolist(), learnt.predicted_at.tolist(), strict=True))
     keys = sum(one in there for one in zip(scored.keys.tolist(), scored.predicted_at.tolist(), strict=True))

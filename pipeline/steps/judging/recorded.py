@@ -129,7 +129,7 @@ class ScoredRows:
 
 
 class RecordedEvidence:
-    """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.Source` without a model."""
+    """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.EvidenceSource` without a model."""
 
     def __init__(self, usecase: Usecase, data: bytes, entries: Sequence[Entry]) -> None:
         """Read what was kept.
@@ -191,7 +191,7 @@ class RecordedEvidence:
         return rows
 
     def resampled(self, candidate: Candidate) -> Floats | None:
-        """What the resampled refit'said; None where none was made."""
+        """What the resampled refit said of the scored day's units; None where none was made."""
         found = self._read.resampled_fits.get(candidate.recipe)
         return None if found is None else unpacked(found)
 

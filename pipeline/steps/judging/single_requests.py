@@ -22,7 +22,7 @@ from pipeline.core.ports import Units
 from pipeline.core.tables import Column
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
-from pipeline.steps.judging.point_in_time import audit, cut
+from pipeline.steps.judging.point_in_time import audit, tables_as_of
 from pipeline.steps.models.frames import plain
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ ROUNDING = 1e-9
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
-class Requests(NamedTuple):
+class RequestAudit(NamedTuple):
     """What came of them, as :class:`~pipeline.core.evidence.measurements.Audited` says."""
 
     requests: int = 0
@@ -44,7 +44,9 @@ class Requests(NamedTuple):
     silent: str = ""
 
 
-def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, requests: int = REQUESTS) -> Requests:
+def audit_single_requests(
+    usecase: Usecase, tables: Tables, units: Units, day: date, requests: int = REQUESTS
+) -> RequestAudit:
     """Compute some units of ``day`` alone, at moments spread over it: on other days at other moments.
 
     Args:
@@ -56,7 +58,7 @@ def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, reque
     """
     chosen = _chosen(units, day, requests)
     if not chosen:
-        return Requests(silent=f"there is no unit on {day} to look at")
+        return RequestAudit(silent=f"there is no unit on {day} to look at")
     differs: list[str] = []
     try:
         for row in chosen:
@@ -66,10 +68,10 @@ def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, reque
     except Exception as error:  # whatever a use case's own code raises when it sees one row
         log.exception("%s: the features of a single request can't be computed", usecase.name)
         silent = f"the features of one request can't be computed: {type(error).__name__}: {error}"
-        return _lived_again(usecase, tables, day, Requests(silent=" ".join(silent.split())))
+        return _lived_again(usecase, tables, day, RequestAudit(silent=" ".join(silent.split())))
     if differs:
-        return _lived_again(usecase, tables, day, Requests(len(chosen), tuple(differs)))
-    return Requests(len(chosen), lived=len(chosen))
+        return _lived_again(usecase, tables, day, RequestAudit(len(chosen), tuple(differs)))
+    return RequestAudit(len(chosen), lived=len(chosen))
 
 
 def _chosen(units: Units, day: date, requests: int) -> list[int]:
@@ -131,13 +133,13 @@ def _request(usecase: Usecase, tables: Tables, moment: datetime, day: date, key:
                 values = zip(reference.key, (own[column][0] for column in columns), strict=True)
                 hit = [nw.col(name).is_null() if _plain(v) is None else nw.col(name) == v for name, v in values]
                 tables = {**tables, reference.name: tables[reference.name].filter(*hit)}
-    known = cut(usecase, tables, moment, day)
+    known = tables_as_of(usecase, tables, moment, day)
     clocks = sorted({"known_at", *(column.known for column in feed.columns if column.outcome)})
     happened = reduce(or_, (~nw.col(clock).is_null() for clock in clocks))
     return {**known, feed.name: known[feed.name].filter(mine | happened)}
 
 
-def _lived_again(usecase: Usecase, tables: Tables, day: date, found: Requests) -> Requests:
+def _lived_again(usecase: Usecase, tables: Tables, day: date, found: RequestAudit) -> RequestAudit:
     """The same with the audit's answer: which of it leaks."""
     try:
         audited = audit(usecase, tables, day, moments=REQUESTS)

@@ -19,7 +19,7 @@ LIMIT, AT_LEAST = 0.10, 30
 NAME = "refit"
 
 
-def shipped(
+def choose_shipped_fit(
     usecase: Usecase, source: EvidenceSource, winner: Candidate, examined: HoldoutDay | None
 ) -> tuple[Candidate, Finding]:
     """The candidate that ships, and why: the refit if it is known to say nearly the same, else the examined fit.
@@ -37,12 +37,12 @@ def shipped(
         return winner, Finding(NAME, Outcome.UNKNOWN, f"the fit that was scored ships: {refit}", required=False)
     holdout = None
     if examined is not None:
-        sides = (examined.candidate, refit.again)
+        sides = (examined.candidate, refit.predictions)
         holdout = HoldoutDay(examined.labels, examined.blocks, *sides, {}, source.resampled(winner))
     evidence = Evidence(usecase.kind, winner.recipe, f"{winner.recipe} refitted", holdout=holdout)
     (same,) = Churn(LIMIT, at_least=AT_LEAST).judge(evidence)
     if same.outcome is not Outcome.PASS:
         text = f"the fit that was scored ships, for its refit {same.text}"
         return winner, Finding(NAME, same.outcome, text, required=False)
-    text = f"fitted once more through {refit.fresher.trained_through}: {same.text}"
-    return refit.fresher, Finding(NAME, Outcome.PASS, text, required=False)
+    text = f"fitted once more through {refit.candidate.trained_through}: {same.text}"
+    return refit.candidate, Finding(NAME, Outcome.PASS, text, required=False)

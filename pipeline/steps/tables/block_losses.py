@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.ports import Rows, Units, World
-from pipeline.core.stats import numbered
+from pipeline.core.stats import dense_codes
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days, evidence_days
 from pipeline.steps.tables import score_ledger
@@ -30,7 +30,7 @@ def table(usecase: str) -> str:
     return f"sums/{usecase}"
 
 
-def reach(through: date) -> Days:
+def look_back_days(through: date) -> Days:
     """The days that a decision looks back on."""
     return evidence_days(through, LONG_MEMORY)
 
@@ -52,7 +52,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[t
 
     known = np.isfinite(units.labels)
     names = np.unique(units.blocks[known])
-    place, blocks = numbered(units.blocks[known])
+    place, blocks = dense_codes(units.blocks[known])
     size = np.bincount(place, minlength=blocks).astype(np.int64)
     parts = []
     for scoring, age in scorings:
@@ -79,7 +79,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[t
     return pa.concat_tables(parts)
 
 
-def keep_others(existing: Rows, fresh: Rows) -> Rows:
+def merge_kept_rows(existing: Rows, fresh: Rows) -> Rows:
     """``fresh`` plus those existing rows of the same data whose contestant was not scored again."""
     import pyarrow as pa
 
@@ -95,10 +95,10 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
     return pa.concat_tables([fresh, kept.select(fresh.column_names)]) if kept.num_rows else fresh
 
 
-def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
+def newest_block_losses(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
     """The newest sums of the days through ``through``, of data that is still as it was."""
     version = world.store.version(table(usecase.name))
-    sound = score_ledger.data_of(usecase, versions, world, reach(through))
+    sound = score_ledger.delivery_digests(usecase, versions, world, look_back_days(through))
     return BlockLosses.read(world.store, usecase.name, NOTHING if version is None else version, through, sound)
 
 
@@ -138,7 +138,7 @@ class BlockLosses:
         """
         if version == NOTHING:
             return cls({}, through)
-        rows = store.read(table(usecase), version, reach(through)).sort_by(
+        rows = store.read(table(usecase), version, look_back_days(through)).sort_by(
             [("contestant", "ascending"), ("age", "ascending"), ("day", "ascending"), ("block", "ascending")]
         )
         text = {name: rows[name].to_pylist() for name in ("contestant", "model", "definition")}
@@ -175,7 +175,7 @@ class BlockLosses:
             and fresh[day].definition == definition
         )
 
-    def served(self, one: tuple[str, str], other: tuple[str, str], since: date) -> PairedDays:
+    def recipes_head_to_head(self, one: tuple[str, str], other: tuple[str, str], since: date) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
 
         Args:

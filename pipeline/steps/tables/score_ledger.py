@@ -14,7 +14,7 @@ from pipeline.core.evidence.candidate import NO_SLICE, Paired
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import digest
-from pipeline.core.stats import Interval, mean_interval, numbered
+from pipeline.core.stats import Interval, dense_codes, mean_interval
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.models.predictions import answered
@@ -30,7 +30,7 @@ def table(usecase: str) -> str:
     return f"scores/{usecase}"
 
 
-def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
+def delivery_digests(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
     """Day to the digest of all its deliveries as of these versions; tells scores of data since corrected."""
     marks = {t.name: world.store.marks(t.name, versions[t.name], days) for t in usecase.tables}
     return {
@@ -119,7 +119,7 @@ def digest_of(rows: Rows) -> str:
     return made.hexdigest()
 
 
-def keep_others(existing: Rows, fresh: Rows) -> Rows:
+def merge_kept_rows(existing: Rows, fresh: Rows) -> Rows:
     """``fresh`` plus those existing rows of the same data whose contestant was not scored again.
 
     A run that was asked for some recipes only must not lose what the others scored on that day.
@@ -279,7 +279,7 @@ class ScoreLedger:
         found: dict[str, tuple[float, float]] = {}
         for contestant in np.unique(self.contestants):
             of = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
-            interval = mean_interval(losses[of], numbered(self.blocks[of])[0], one_sided=False, marks=False)
+            interval = mean_interval(losses[of], dense_codes(self.blocks[of])[0], one_sided=False, marks=False)
             if isinstance(interval, Interval):
                 found[str(contestant)] = (interval.low, interval.high)
         return found

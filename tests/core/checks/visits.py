@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.checks.day import judge
-from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
+from pipeline.core.checks.profiles import MEMORY, KeyHistory, Profile
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.gates import Sound
 from pipeline.core.kinds import Regression
@@ -129,7 +129,7 @@ class Past:
         self.usecase = usecase
         self.day = FIRST
         self.profiles: list[Profile] = []
-        self.books: Mapping[str, KeyBook] = {}
+        self.books: Mapping[str, KeyHistory] = {}
         self.previous: Mapping[str, Columns] = {}
         self.contents: dict[date, str] = {}
 
@@ -140,7 +140,7 @@ class Past:
         tables = tables or day_of(self.day)
         findings, profile, books = self._judge(tables)
         self.profiles.append(Profile.from_dict(profile.bounded().to_dict()))
-        self.books = {name: KeyBook.from_dict(book.bounded().to_dict()) for name, book in books.items()}
+        self.books = {name: KeyHistory.from_dict(book.bounded().to_dict()) for name, book in books.items()}
         self.previous = {"shops": tables["shops"]}
         self.contents[self.day] = _content(tables)
         self.day += timedelta(1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.replay.figures import against
+from pipeline.core.replay.figures import loss_difference
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Timeline
 from pipeline.core.replay.policy import Policy
@@ -37,7 +37,7 @@ def compared(difference: Any, first: int = 0, begin: int | None = None) -> Inter
         Timeline(Policy(fit.recipe, "never", (fit.recipe,)), first, (fit,) * (len(difference) - first), (), 0)
         for fit in (MINE, OTHER)
     )
-    return against(one, other, Losses(difference), begin)  # type: ignore[arg-type]
+    return loss_difference(one, other, Losses(difference), begin)  # type: ignore[arg-type]
 
 
 def reigns(rng: np.random.Generator, days: int, length: float) -> Any:

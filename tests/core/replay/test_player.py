@@ -16,7 +16,7 @@ from pipeline.core.replay import player as replaying
 from pipeline.core.replay.evidence import DayScores, HistoryScores
 from pipeline.core.replay.history import FitKey, History, Stretch
 from pipeline.core.replay.player import Replayer, Serving, Timeline
-from pipeline.core.replay.policy import Policy, changed, habits
+from pipeline.core.replay.policy import Policy, reference_policies, with_changes
 from pipeline.core.stats import Clusters
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.waivers import Waiver
@@ -45,7 +45,7 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
 ) -> None:
     """Every gate asked of every candidate on every day decides the same, whatever is left out on the way."""
     declared = Policy("declared", "gates", RECIPES, GATES)
-    policy = changed(declared, text) if text else declared
+    policy = with_changes(declared, text) if text else declared
     quick = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
     asked = []
 
@@ -76,7 +76,7 @@ def test_what_policies_share_changes_none_of_them(history: History) -> None:
     """What a gate found is kept for the next policy: each does what it would do as the only one."""
     declared = Policy("declared", "gates", RECIPES, GATES)
     texts = ["price=0.2", "recipes=deep", "recipes=deep+short,every=2", "price=0.5,switch_price=1"]
-    policies = [declared, *(changed(declared, text) for text in texts)]
+    policies = [declared, *(with_changes(declared, text) for text in texts)]
     shared = Replayer("drawn", history, FitKey("usual", 0), 0, "usual")
     together = [shared.run(policy) for policy in policies]
     assert any(made.changes for made in together)
@@ -148,7 +148,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
     policies = [
         Policy("declared", "gates", RECIPES, GATES),
         Policy("scored", "gates", RECIPES, (Better(price=0.02, switch_price=0.1),), ship="scored"),
-        *habits(RECIPES, "refit")[-1:],
+        *reference_policies(RECIPES, "refit")[-1:],
     ]
     looked = 0
     for policy in policies:
@@ -210,7 +210,7 @@ def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: i
     policies = [
         Policy("declared", "gates", ("short", "long"), gates, lag=lag),
         Policy("scored", "gates", ("short", "long"), (Better(price=0.01, switch_price=0.05),), lag=lag, ship="scored"),
-        *(replace(habit, lag=lag) for habit in habits(("short", "long"), "refit")),
+        *(replace(habit, lag=lag) for habit in reference_policies(("short", "long"), "refit")),
     ]
     first = 4 + delay + 1
 

@@ -20,7 +20,7 @@ from pipeline.core.windows import training_days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.run_training import RunTraining
-from pipeline.steps.tables.score_ledger import data_of
+from pipeline.steps.tables.score_ledger import delivery_digests
 from pipeline.steps.train import train
 from pipeline.steps.validate import validate
 from tests import small
@@ -131,4 +131,6 @@ def test_an_upgrade_of_a_library_makes_other_models_and_leaves_the_evidence(
     assert definition(small.SMALL, RECIPE.name, world) == definition(small.SMALL, RECIPE.name, upgraded)
     days = training_days(DAY, 3)
     versions = validated.snapshot["versions"]
-    assert data_of(small.SMALL, versions, world, days) == data_of(small.SMALL, versions, upgraded, days)
+    assert delivery_digests(small.SMALL, versions, world, days) == delivery_digests(
+        small.SMALL, versions, upgraded, days
+    )

@@ -18,7 +18,7 @@ from pipeline.core.gates import BeatsBaseline, NotWorse, Sound
 from pipeline.core.ports import World
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replayer, Timeline
-from pipeline.core.replay.policy import changed
+from pipeline.core.replay.policy import with_changes
 from pipeline.core.replay.result import ReplayResult
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
@@ -213,7 +213,7 @@ def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: Wor
     for part in (found.chosen, found.judged):
         assert f"{part.loss:.4f} with {part.promotions}" in text
     assert made.day(found.split) in text
-    assert changed(declared_policy(USECASE)[0], found.name).name == found.name
+    assert with_changes(declared_policy(USECASE)[0], found.name).name == found.name
 
 
 def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(lived: World, tmp_path: Path) -> None:
