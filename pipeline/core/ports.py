@@ -163,7 +163,7 @@ class Models(Protocol):
     def open(self, data: bytes, what: str) -> Any:
         """The estimator of a file's bytes, whose digest was found right; ``what`` names it in a refusal."""
 
-    def weigh(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
+    def peak_memory(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
         """Peak resident bytes of a process that loads the model and answers ``inputs``, one for each; NaN: unknown."""
 
 
@@ -241,13 +241,13 @@ class Registry(Protocol):
         ``example`` is a pandas frame with a few rows of inputs: what the model is asked with, and in which types.
         """
 
-    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+    def annotate_version(self, usecase: str, version: int, name: str, text: str) -> None:
         """Say of a version what became of it, as a tag and atop its description; nothing where that is said already."""
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         """Alias to version."""
 
-    def point(self, usecase: str, alias: str, version: int | None) -> None:
+    def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None."""
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
@@ -336,6 +336,6 @@ class World:
     checker: Checker
     progress: Progress
     code: str = ""
-    computes: str = ""
-    source: Callable[[Callable[..., Any]], str] = lambda _: ""
-    libraries: Callable[[Callable[..., Any]], str] = lambda _: ""
+    compute_digest: str = ""
+    source_digest_of: Callable[[Callable[..., Any]], str] = lambda _: ""
+    library_digest_of: Callable[[Callable[..., Any]], str] = lambda _: ""

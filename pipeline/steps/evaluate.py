@@ -32,7 +32,7 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     """
     trained = Trained.from_dict(scored.trained)
     entries = world.ledger.entries(usecase.name)
-    settled = champion_model.settled(usecase, entries, trained, world)
+    settled = champion_model.already_promoted_today(usecase, entries, trained, world)
     if settled is not None:
         verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
         return _judged(verdict, trained, allowed, world)

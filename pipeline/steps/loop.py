@@ -131,7 +131,7 @@ class Step:
     """
 
     name: str
-    act: Callable[[Run, Mapping[str, Any]], Record]
+    call: Callable[[Run, Mapping[str, Any]], Record]
     reads_data: bool = False
 
 
@@ -154,14 +154,14 @@ def run_day(run: Run) -> DayOutcome:
     made: Mapping[str, Any] = {}
     for step in LOOP:
         try:
-            made = step.act(run, made).to_dict()
+            made = step.call(run, made).to_dict()
         except Exception as error:
-            give_up(step, run, error, comes_again=False)
+            record_failure(step, run, error, comes_again=False)
             raise
     return DayOutcome.from_dict(made)
 
 
-def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
+def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
     """Write down how the day ended, if it ended with this error, and return that; None if it did not.
 
     A refusal of the day's data is its outcome; so is a delivery that nobody waits for any longer. Any other error that

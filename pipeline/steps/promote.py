@@ -62,7 +62,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
             write_day_outcome(usecase, registered, world, verdict, "held", str(stale))
             raise
     reconcile(usecase.name, world)
-    world.registry.point(usecase.name, "candidate", None)
+    world.registry.set_alias(usecase.name, "candidate", None)
     outcome = "started" if judged.decision == "start" else "promoted"
     return write_day_outcome(usecase, registered, world, verdict, outcome, judged.reason)
 
@@ -71,7 +71,7 @@ def decline(usecase: Usecase, registered: Registered, world: World, why: str, by
     """A person said no, or nobody answered in time: the champion serves on, and the day says so."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    world.registry.point(usecase.name, "candidate", None)
+    world.registry.set_alias(usecase.name, "candidate", None)
     return write_day_outcome(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
 
 

@@ -51,7 +51,7 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
         if found.get(alias) != version:
             log.info("%s: alias %s moves from version %s to %s", usecase, alias, found.get(alias), version)
             try:
-                world.registry.point(usecase, alias, version)
+                world.registry.set_alias(usecase, alias, version)
             except UsageError as gone:
                 if gone.code != "MISSING":
                     raise
@@ -69,7 +69,7 @@ def _tell_of_rollbacks(usecase: str, entries: Sequence[Entry], world: World) -> 
     for version, line in undone.items():
         text = f"{line.at} by {line.by}, on data day {line.day}: {line.why}"
         try:
-            world.registry.tell(usecase, version, "rolled_back", text)
+            world.registry.annotate_version(usecase, version, "rolled_back", text)
         except PipelineError as error:
             if error.retry:
                 raise

@@ -72,7 +72,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         model = world.files.get(winner.file, winner.sha256)
         example = inputs_like(usecase, verdict, world)
         version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags, example)
-        world.registry.point(usecase.name, "candidate", version)
+        world.registry.set_alias(usecase.name, "candidate", version)
     return Registered(judged=judged.to_dict(), run=run, version=version)
 
 

@@ -41,7 +41,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     versions = trained.validated["snapshot"]["versions"]
     without = {date.fromisoformat(refused) for refused in trained.validated["without"]}
     units = world.engine.units(usecase, versions, Days(day, day), without)
-    head = champion_model.opponent(usecase, trained, world)
+    head = champion_model.judged_against(usecase, trained, world)
     if not len(units) and usecase.label_delay and not trained.models:
         return _nobody_sat(usecase, trained, world, head)
     if not len(units):

@@ -609,7 +609,7 @@ def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted
     for silence in (None, {}, {"said": "Approve", "by": ""}, {"said": "nothing", "by": "ada"}):
         answer = approval.answered(stubs.PERSON, silence)
         asked = loop.Run(stubs.PERSON, lambda: date(2013, 1, 3), stubs.world(), run.now, lambda _, said=answer: said)
-        assert loop.PROMOTE.act(asked, winner).outcome == "declined"
+        assert loop.PROMOTE.call(asked, winner).outcome == "declined"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_twin_is_made_once_and_is_neither_the_candidate_nor_another_the_next_t
 def test_a_twin_of_a_model_whose_code_has_changed_since_is_refused(tmp_path: Path) -> None:
     world = small.world_in(tmp_path)
     _, scored = trained(world, tmp_path / "landing", 8)
-    newer = dataclasses.replace(world, computes="changed")
+    newer = dataclasses.replace(world, compute_digest="changed")
     with pytest.raises(ConflictError, match="run the day again from its train task"):
         evaluate(USECASE, scored, newer)
     assert resampled_fits(tmp_path) == []

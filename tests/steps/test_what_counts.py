@@ -57,7 +57,7 @@ def scored(world: World, day: date, recipes: Sequence[str] = ()) -> tuple[Traine
 def day_judge(world: World, recipes: Sequence[str] = ()) -> DayJudge:
     """Who judges the last day."""
     fitted, sat = scored(world, DAYS[-1], recipes)
-    return DayJudge(small.SMALL, fitted, sat, world, champion_model.opponent(small.SMALL, fitted, world))
+    return DayJudge(small.SMALL, fitted, sat, world, champion_model.judged_against(small.SMALL, fitted, world))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ RULES = 1
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 
-def judge(
+def check_day(
     usecase: Usecase,
     day: date,
     tables: Mapping[str, Columns],
@@ -49,7 +49,8 @@ def judge(
         tables: Every declared table's rows of that day.
         previous: The reference tables of the last accepted day before it; empty if there is none.
         contents: Reference name to day to content digest, of all stored days up to this one, refused ones too.
-        past: Profiles of the accepted days before, oldest first, at most :data:`MEMORY` days back.
+        past: Profiles of the accepted days before, oldest first, at most
+            :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` days back.
         books: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
 
     Returns:

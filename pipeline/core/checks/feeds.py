@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from pipeline.core.checks.profiles import FeedProfile, Profile, between
-from pipeline.core.checks.wording import ENOUGH, TableFindings, some
+from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Feed
 from pipeline.core.verdict import Bound, Finding
@@ -65,7 +65,7 @@ def _varies(about: TableFindings, feed: Feed, now: FeedProfile) -> Finding:
     must = [column.name for column in feed.columns if column.varies]
     still = [name for name in must if now.distinct[name] < 2]
     text = (
-        f"{some(still)} hold one value or none in all {now.rows} rows; they must vary within a day"
+        f"{first_five(still)} hold one value or none in all {now.rows} rows; they must vary within a day"
         if still
         else f"{len(must)} columns that must vary do"
     )
@@ -125,7 +125,7 @@ def _gone(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile],
         if share >= 0.5 and filled == 0:
             lost.append(f"any '{column}' (in at least {share:.0%} of the rows a day)")
     text = (
-        f"missing on this day, though there on each of the last {len(recent)}: {some(sorted(lost))}"
+        f"missing on this day, though there on each of the last {len(recent)}: {first_five(sorted(lost))}"
         if lost
         else f"{asked} values and columns that came on each of the last {len(recent)} days came again"
     )
@@ -175,7 +175,7 @@ def _stuck(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile
         # A column that has never been anything else has nothing to be stuck at.
         if not all(flags) and last + 1 > max(_LONG, 2 * longest):
             stuck.append(f"{column} = {value} all day, for {last + 1} days now (longest before: {longest})")
-    text = some(stuck) if stuck else "no column stands still for longer than it used to"
+    text = first_five(stuck) if stuck else "no column stands still for longer than it used to"
     return about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
 
 

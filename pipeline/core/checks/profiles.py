@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from pipeline.core.facts import Columns, Fixed, missing, texts
 from pipeline.core.tables import Feed, Reference
 
-MEMORY = 42
+PROFILE_DAYS = 42
 """For how many days back profiles are read: six weeks hold six of each weekday and a full scale of most measures."""
 
-FORGET = 180
+KEY_MEMORY_DAYS = 180
 """After how many days without being seen a key is no longer known: half a year of a fleet's rotation."""
 
 _SKETCH, _VALUES, _KEYS, _FIXED = 512, 256, 8192, 2048
@@ -189,7 +189,7 @@ def reference_profile(
     passed = (day - book.day).days if book else 0
     known: dict[str, KeyUse] = {}
     for key, sight in book.known.items() if book else ():
-        if sight.last + passed <= FORGET:
+        if sight.last + passed <= KEY_MEMORY_DAYS:
             known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
     for key in used:
         found = key in keys

@@ -11,7 +11,7 @@ from statistics import median, stdev
 import numpy as np
 
 from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
-from pipeline.core.checks.wording import ENOUGH, TableFindings, some
+from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
@@ -139,7 +139,7 @@ class ReferenceCheck:
         }
         lost = sorted(key for key, found in served.items() if not found)
         share, wanted = len(lost) / max(len(served), 1), Bound(0, self.reference.shrinkage)
-        shown = f": {some(lost)}" if lost else ""
+        shown = f": {first_five(lost)}" if lost else ""
         text = (
             f"{len(lost)} of {len(served)} keys that matched when they were last used match no longer{shown} "
             f"(allowed: {wanted.high:.1%})"

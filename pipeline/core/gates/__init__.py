@@ -49,8 +49,8 @@ __all__ = [
     "Sound",
     "TopOfList",
     "Value",
-    "judge",
     "question",
+    "run_gates",
 ]
 
 
@@ -73,7 +73,7 @@ class Gate(Protocol):
         """At least one finding that can stop the candidate; further ones may only inform."""
 
 
-def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
+def run_gates(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
     """What all gates found, with the gate's name and what would change each answer.
 
     A gate that found nothing which can stop the candidate did not answer: UNKNOWN.

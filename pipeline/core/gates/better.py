@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.evidence.paired_days import MEMORY, Noise, PairedDays
+from pipeline.core.evidence.paired_days import HEAD_TO_HEAD_DAYS, Noise, PairedDays
 from pipeline.core.kinds import Floats
 from pipeline.core.stats.sequential import FEWEST, confidence_sequence, days_to_alarm, e_detector, mixture
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -57,7 +57,7 @@ class Better:
         first_by_chance: The same while a plain rule serves. It is left once, and a model that is no better than the
             rule does little harm until the next look; to wait for a year's proof costs more.
         confidence: Of the bounds told beside, for all looks within
-            :data:`~pipeline.core.evidence.paired_days.MEMORY` days at once.
+            :data:`~pipeline.core.evidence.paired_days.HEAD_TO_HEAD_DAYS` days at once.
     """
 
     price: float = 0.08
@@ -119,7 +119,7 @@ class Better:
         if len(bad):
             last = head_to_head.days[bad[-1]]
             why = f"{len(bad)} of {count(len(head_to_head), 'day')} have a loss that is no number, {last} among them"
-            change = f"those days run again on sound data, or {MEMORY} days without one"
+            change = f"those days run again on sound data, or {HEAD_TO_HEAD_DAYS} days without one"
             return (Finding(self.name, Outcome.UNKNOWN, why, wanted=wanted, change=change),)
         if not (float(head_to_head.candidate.mean()) > 0 or float(head_to_head.reference.mean()) > 0):
             return (Finding(self.name, Outcome.UNKNOWN, "neither has any loss", wanted=wanted),)
@@ -143,7 +143,7 @@ class Better:
         statistic = e_detector(scores)
         if evidence.ageing:
             each = (1 - _OWN) / len(evidence.ageing)
-            logs = [statistic, *(track.alarm for track in evidence.ageing)]
+            logs = [statistic, *(track.log_e_statistic for track in evidence.ageing)]
             statistic = mixture(logs, [_OWN, *[each] * len(evidence.ageing)])
         opposite = e_detector(noise.scores(head_to_head, worse=True))
         relative, low, high = _bounds(head_to_head, noise, self.confidence)

@@ -15,14 +15,14 @@ from pipeline.core.evidence.measurements import Audited
 from pipeline.core.gates.loss import check_share
 from pipeline.core.stats import binomial_upper_tail
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import count, percent, shorten, some
+from pipeline.core.words import count, first_few, percent, shorten
 
 _SPELT = 2
 _LONG = 170
 
 
 def _told(sentences: tuple[str, ...]) -> str:
-    return some([shorten(sentence, _LONG) for sentence in sentences], _SPELT)
+    return first_few([shorten(sentence, _LONG) for sentence in sentences], _SPELT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,9 @@ class NoLeak:
             return Finding(name, Outcome.UNKNOWN, text, wanted=bound)
         bad = sorted(column for column, share in audited.alone.items() if not math.isfinite(share))
         if bad:
-            text = f"what {some(bad)} says alone is no number: nothing is lost by a constant, or a loss is no number"
+            text = (
+                f"what {first_few(bad)} says alone is no number: nothing is lost by a constant, or a loss is no number"
+            )
             return Finding(name, Outcome.UNKNOWN, text, wanted=bound)
         column, share = max(audited.alone.items(), key=lambda one: (one[1], one[0]))
         counts = {"units": audited.judged}
@@ -105,9 +107,9 @@ class NoLeak:
         takes, declared = set(audited.takes), set(audited.inputs)
         late = sorted((takes | declared) & set(audited.outcomes))
         if late:
-            text = f"{some(late)} reaches the model and is known only after the fact"
+            text = f"{first_few(late)} reaches the model and is known only after the fact"
         elif takes != declared:
-            text = f"the estimator takes what is not declared, or not what is: {some(sorted(takes ^ declared))}"
+            text = f"the estimator takes what is not declared, or not what is: {first_few(sorted(takes ^ declared))}"
         else:
             text = f"the estimator takes the {count(len(declared), 'declared input')}, none known only after the fact"
             return Finding(name, Outcome.PASS, text, 0.0, Bound(0, 0))

@@ -14,9 +14,9 @@ from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.gates.loss import slices
 from pipeline.core.gates.refit_noise import capped_noise, check_limit, excess_finding, refit_evidence
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import ROUNDING, Interval, NoInterval, dense_codes, mean_interval, shift_excess
+from pipeline.core.stats import SPREAD_ROUNDING, Interval, NoInterval, dense_codes, mean_interval, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import count, percent, some
+from pipeline.core.words import count, first_few, percent
 
 
 def _spreads(shift: float) -> str:
@@ -239,11 +239,11 @@ class DecisionMix:
             return Finding(name, Outcome.UNKNOWN, f"no slice has {self.at_least} units in enough blocks")
         worst = max(judged, key=lambda finding: (finding.value or 0.0, finding.about))
         if moved:
-            text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {some(moved)}"
+            text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {first_few(moved)}"
         else:
             text = f"none of {count(len(judged), 'slice')} is shown to move by more than allowed"
         if silent:
-            text += f"; cannot judge {some(silent)}"
+            text += f"; cannot judge {first_few(silent)}"
         outcome = Outcome.FAIL if moved else Outcome.UNKNOWN if silent else Outcome.PASS
         counts = {"slices": len(judged)}
         values = (worst.value, Bound(high=self.limit), worst.low, worst.high, counts)
@@ -259,7 +259,7 @@ def _columns(kind: Kind, holdout: HoldoutDay, resampled: Floats) -> list[tuple[s
         (f"probabilities of '{word}'", (sides[0][:, n], sides[1][:, n], sides[2][:, n]))
         for n, word in enumerate(kind.classes)
     ]
-    return [(what, of) for what, of in columns if np.ptp(np.concatenate(of)) > ROUNDING]
+    return [(what, of) for what, of in columns if np.ptp(np.concatenate(of)) > SPREAD_ROUNDING]
 
 
 def _mix(before: Ints, after: Ints) -> Floats:

@@ -15,7 +15,7 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.words import shorten
 
 #: The longest reason, in characters, for holding something back.
-_LONGEST = 200
+_LONGEST_HOLD_REASON = 200
 
 
 def current_champion(entries: Sequence[Entry]) -> Entry | None:
@@ -132,9 +132,9 @@ def held(entries: Sequence[Entry], day: date) -> Held:
             recipes.pop(entry.held, None)
         elif entry.action == "rollback" and entry.held and day <= date.fromisoformat(entry.held_until):
             why = f"held through {entry.held_until}, since {entry.by} rolled it back on {entry.day}: {entry.why}"
-            recipes[entry.held] = shorten(why, _LONGEST)
+            recipes[entry.held] = shorten(why, _LONGEST_HOLD_REASON)
     models = {
-        model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST)
+        model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST_HOLD_REASON)
         for model, line in _rolled_back(entries).items()
     }
     return Held(recipes, models)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.evidence.candidate import HoldoutDay, Paired
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
+from pipeline.core.evidence.paired_days import AGEING_DAYS, AGES, HEAD_TO_HEAD_DAYS, PairedDay, PairedDays
 from pipeline.core.kinds import Floats
 from pipeline.core.replay.history import FitKey, History
 
@@ -36,13 +36,17 @@ class HistoryScores:
         """The champion and the recipe's fresh fits, on the days after ``since`` through ``holdout``."""
         run = self._run((champion, recipe))
         return run.paired_days(
-            max(since, holdout - MEMORY) + 1, holdout, lambda day: self._pair(champion, FitKey(recipe, day), day)
+            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1,
+            holdout,
+            lambda day: self._pair(champion, FitKey(recipe, day), day),
         )
 
     def recipes_head_to_head(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
         run = self._run((one, other))
-        return run.paired_days(max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(one, other, day))
+        return run.paired_days(
+            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1, holdout, lambda day: self._served(one, other, day)
+        )
 
     def ageing(self, recipe: str, holdout: int) -> tuple[PairedDays, ...]:
         """Older fits of a recipe and its fresh ones, for each age, through a day."""
@@ -53,7 +57,7 @@ class HistoryScores:
 
     def _aged(self, recipe: str, age: int, holdout: int) -> PairedDays:
         run = self._run((recipe, age))
-        begin = max(holdout - LONG_MEMORY, 0) + 1
+        begin = max(holdout - AGEING_DAYS, 0) + 1
         return run.paired_days(
             begin, holdout, lambda day: self._pair(FitKey(recipe, day - age), FitKey(recipe, day), day)
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence
-from pipeline.core.gates import Gate, judge
+from pipeline.core.gates import Gate, run_gates
 from pipeline.core.gates.better import Better
 from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry
@@ -18,7 +18,7 @@ from pipeline.core.replay.evidence import DayScores, HistoryScores
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.policy import Policy
 from pipeline.core.verdict import Finding, Outcome, joint
-from pipeline.core.waivers import Waiver, waived
+from pipeline.core.waivers import Waiver, apply_waivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Replayer:
         if not all(gate.worth_it(evidence) for gate in first):
             return ()
         evidence = contest.with_ageing(evidence, scores)
-        findings = judge(first, evidence)
+        findings = run_gates(first, evidence)
         if first and joint(findings) is not Outcome.PASS:
             return findings
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
@@ -199,7 +199,7 @@ class Replayer:
         data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
         asked = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
-            findings += waived(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
+            findings += apply_waivers(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
             if joint(findings) is not Outcome.PASS:
                 break
         return findings
@@ -211,7 +211,7 @@ class Replayer:
         """
         key = (id(gate), asked)
         if key not in self._asked:
-            self._asked[key] = (gate, judge([gate], evidence))  # held with it, so that nothing else has its address
+            self._asked[key] = (gate, run_gates([gate], evidence))  # held with it, so that nothing else has its address
         return self._asked[key][1]
 
     def _contest(self, policy: Policy, serving: Serving) -> Contest:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.core.gates import Gate
 
 #: The most days that a recipe may be asked to learn from: ten years.
-LONGEST = 3_653
+LONGEST_WINDOW = 3_653
 #: What is shipped: the fit that was scored, or the one that has learnt from the holdout day too.
 Ship = Literal["scored", "refit"]
 
@@ -78,8 +78,8 @@ def parse_windows(text: str) -> dict[str, int]:
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip().startswith("window.")]
     found = {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
     for name, window in found.items():
-        if window > LONGEST:
-            raise ValueError(f"window.{name} is at most {LONGEST:,} days, got {window:,}")
+        if window > LONGEST_WINDOW:
+            raise ValueError(f"window.{name} is at most {LONGEST_WINDOW:,} days, got {window:,}")
     return found
 
 

@@ -1,7 +1,15 @@
 """Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
 
 from pipeline.core.stats.bootstrap import bootstrap_difference
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, dense_codes, t_quantile
+from pipeline.core.stats.intervals import (
+    MINIMUM,
+    SPREAD_ROUNDING,
+    Clusters,
+    Interval,
+    NoInterval,
+    dense_codes,
+    t_quantile,
+)
 from pipeline.core.stats.losses import relative_difference
 from pipeline.core.stats.means import mean_difference, statistic_interval
 from pipeline.core.stats.shares import mean_interval
@@ -12,7 +20,7 @@ from pipeline.core.stats.top import changed_top, on_top, top_excess
 
 __all__ = [
     "MINIMUM",
-    "ROUNDING",
+    "SPREAD_ROUNDING",
     "Clusters",
     "Interval",
     "NoInterval",

@@ -16,7 +16,7 @@ from pipeline.core.kinds import Bools, Ints
 #: The fewest days (or blocks within one day) from which a variance is estimated at all.
 MINIMUM = 5
 #: Below this the spread of a relative difference is rounding, not evidence.
-ROUNDING = 1e-12
+SPREAD_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)

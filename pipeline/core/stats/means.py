@@ -8,7 +8,15 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.core.kinds import Bools, Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, dense_codes, t_quantile
+from pipeline.core.stats.intervals import (
+    MINIMUM,
+    SPREAD_ROUNDING,
+    Clusters,
+    Interval,
+    NoInterval,
+    dense_codes,
+    t_quantile,
+)
 
 
 def mean_difference(
@@ -76,7 +84,7 @@ def mean_difference(
     if by_block[1] > half:
         half, by, n = by_block[1], "block", blocks
     size = max(float(np.abs(part[chosen]).max()) for part, chosen in parts)
-    if half <= ROUNDING * (1 + size):
+    if half <= SPREAD_ROUNDING * (1 + size):
         return NoInterval("the numbers are the same on every day and in every block, which proves nothing", few=False)
     return Interval(estimate, estimate - half, estimate + half, confidence, one_sided, by, n, **counts)
 
@@ -151,7 +159,7 @@ def statistic_interval(
     if not (math.isfinite(estimate) and all(math.isfinite(error) for error, _ in found)):
         return NoInterval("the labels of some days alone do not allow the number: all are one", few=True)
     halves = [error * t_quantile(confidence, one_sided, max(df, 1.0)) for error, df in found]
-    if max(halves) <= ROUNDING * (1 + abs(estimate)):
+    if max(halves) <= SPREAD_ROUNDING * (1 + abs(estimate)):
         return NoInterval("the number is the same whatever day is left out, which proves nothing", few=False)
     half, by = max(zip(halves, ("day", "block"), strict=True))
     n = days if by == "day" else blocks

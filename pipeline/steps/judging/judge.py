@@ -11,13 +11,13 @@ import numpy as np
 
 from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates import judge, question
+from pipeline.core.gates import question, run_gates
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
-from pipeline.core.waivers import waived
+from pipeline.core.waivers import apply_waivers
 from pipeline.core.windows import evidence_days
 from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.ledger_scores import LedgerScores
@@ -130,8 +130,10 @@ class DayJudge:
                 refit = self.source.resampled(candidate)
                 evidence = replace(evidence, holdout=replace(evidence.holdout, resampled=refit))
             evidence = self.source.measured(stage, evidence, candidate)
-            judged = judge(gates, evidence)
-            findings += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
+            judged = run_gates(gates, evidence)
+            findings += apply_waivers(
+                judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe
+            )
         self.evidence[candidate.recipe] = evidence
         return findings
 

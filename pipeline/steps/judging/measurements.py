@@ -177,7 +177,7 @@ class Measurer:
     def _memory(self) -> dict[str, float]:
         """Model to the peak memory of a process that loads it and answers the scored day; all of them at one go."""
         files = self._files
-        return dict(zip(files, self.world.models.weigh(list(files.values()), self.units.inputs), strict=True))
+        return dict(zip(files, self.world.models.peak_memory(list(files.values()), self.units.inputs), strict=True))
 
     @property
     def _trained(self) -> float:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 #: How many units of a day; each costs one computation of the features over the history.
 REQUESTS = 2
 #: Engines may add up numbers in another order; what differs by no more than this share is the same number.
-ROUNDING = 1e-9
+NUMBER_TOLERANCE = 1e-9
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
@@ -178,5 +178,5 @@ def _plain(value: Any) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+        return math.isclose(one, other, rel_tol=NUMBER_TOLERANCE, abs_tol=NUMBER_TOLERANCE)
     return bool(one == other)

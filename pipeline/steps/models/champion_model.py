@@ -22,7 +22,7 @@ def file_of(usecase: str, sha256: str) -> str:
     return f"models/{usecase}/{sha256}.skops"
 
 
-def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
+def already_promoted_today(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
     """The ledger's newest line, if it is this very day's and promoted one of these very models, or its refit.
 
     A run that is tried again after it promoted finds its own work here, and does not judge its winner against itself.
@@ -39,10 +39,10 @@ def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world:
     return head if sat.get("model") in models else None
 
 
-def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
+def judged_against(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
     """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day promoted it."""
     entries = world.ledger.entries(usecase.name)
-    if settled(usecase, entries, trained, world) is None:
+    if already_promoted_today(usecase, entries, trained, world) is None:
         return current_champion(entries)
     return current_champion(entries[:-1])
 

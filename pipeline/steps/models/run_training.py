@@ -66,8 +66,8 @@ class RunTraining:
             }
             for table, marks in self.marks.items()
         }
-        versions = [self.world.libraries(function) for function in (recipe.build, self.usecase.features)]
-        made_of = [self.usecase.name, self._definition(recipe), str(days), data, self.world.computes, *versions]
+        versions = [self.world.library_digest_of(function) for function in (recipe.build, self.usecase.features)]
+        made_of = [self.usecase.name, self._definition(recipe), str(days), data, self.world.compute_digest, *versions]
         return digest(made_of)
 
     def _definition(self, recipe: Recipe) -> str:

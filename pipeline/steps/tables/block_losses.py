@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
+from pipeline.core.evidence.paired_days import AGEING_DAYS, AGES, HEAD_TO_HEAD_DAYS, PairedDay, PairedDays
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.stats import dense_codes
@@ -32,7 +32,7 @@ def table(usecase: str) -> str:
 
 def look_back_days(through: date) -> Days:
     """The days that a decision looks back on."""
-    return evidence_days(through, LONG_MEMORY)
+    return evidence_days(through, AGEING_DAYS)
 
 
 def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[tuple[Scoring, int]]) -> Rows:
@@ -210,7 +210,7 @@ class BlockLosses:
         return self.scored.get((contestant, age), {})
 
     def _days(self, since: date) -> list[date]:
-        first = max(since, self.through - timedelta(MEMORY))
+        first = max(since, self.through - timedelta(HEAD_TO_HEAD_DAYS))
         return [first + timedelta(n) for n in range(1, (self.through - first).days + 1)]
 
 

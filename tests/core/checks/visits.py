@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.checks.day import judge
-from pipeline.core.checks.profiles import MEMORY, KeyHistory, Profile
+from pipeline.core.checks.day import check_day
+from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.gates import Sound
 from pipeline.core.kinds import Regression
@@ -158,9 +158,9 @@ class Past:
         return other
 
     def _judge(self, tables: Tables) -> Any:
-        recent = [kept for kept in self.profiles if (self.day - kept.day).days <= MEMORY]
+        recent = [kept for kept in self.profiles if (self.day - kept.day).days <= PROFILE_DAYS]
         contents = {"shops": {**self.contents, self.day: _content(tables)}}
-        return judge(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
+        return check_day(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
 
 
 def _content(tables: Tables) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.replay import drawn_history
-from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, judge
+from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, run_gates
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
@@ -61,7 +61,7 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
         scores = DayScores(self.scores, serving.champion, serving.since, serving.recipe_since, holdout)
         passed = [one for one in found if joint(found[one]) is Outcome.PASS]
         evidence = contest.with_units(contest.with_ageing(contest.decisive(recipe, scores), scores), scores, passed)
-        findings = judge(policy.gates, evidence)
+        findings = run_gates(policy.gates, evidence)
         asked.append(joint(findings))
         return findings
 

@@ -83,7 +83,7 @@ def source(function: Callable[..., Any]) -> str:
 def test_what_can_change_a_prediction_makes_another_model(
     accepted: tuple[World, Validated], usecase: Usecase, world: dict[str, Any]
 ) -> None:
-    plain = dataclasses.replace(accepted[0], source=source)
+    plain = dataclasses.replace(accepted[0], source_digest_of=source)
     before = identity(small.SMALL, accepted[1], plain)
     assert identity(usecase, accepted[1], dataclasses.replace(plain, **world)) != before
 
@@ -110,7 +110,7 @@ def test_other_data_makes_another_model(accepted: tuple[World, Validated], tmp_p
 def test_what_can_not_change_a_prediction_leaves_the_model_what_it_is(
     accepted: tuple[World, Validated], usecase: Usecase, world: dict[str, Any]
 ) -> None:
-    plain = dataclasses.replace(accepted[0], source=source)
+    plain = dataclasses.replace(accepted[0], source_digest_of=source)
     before = identity(small.SMALL, accepted[1], plain)
     changed = dataclasses.replace(plain, **world)
     assert identity(usecase, accepted[1], changed) == before
@@ -122,7 +122,7 @@ def test_an_upgrade_of_a_library_makes_other_models_and_leaves_the_evidence(
 ) -> None:
     """The recipe is the same, so what it earned counts; its fits are fitted anew, so nobody takes one for the other."""
     world, validated = accepted
-    upgraded = dataclasses.replace(world, libraries=lambda _: "another scikit-learn")
+    upgraded = dataclasses.replace(world, library_digest_of=lambda _: "another scikit-learn")
     models = [
         {one.recipe: one.model for one in train(small.SMALL, validated, each).models} for each in (world, upgraded)
     ]

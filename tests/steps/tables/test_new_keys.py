@@ -126,7 +126,7 @@ def test_the_gates_see_the_slice_in_the_evidence_and_on_the_scored_day(opening: 
     small.run_day(KEYED, DAYS[4], opening)
     for day in DAYS[5:7]:
         fitted, made = sat(opening, KEYED, day)
-    day_judge = DayJudge(KEYED, fitted, made, opening, champion_model.opponent(KEYED, fitted, opening))
+    day_judge = DayJudge(KEYED, fitted, made, opening, champion_model.judged_against(KEYED, fitted, opening))
     day_judge.findings()
     evidence = day_judge.evidence["linear_short"]
     assert {"yes", NO_SLICE} == set(evidence.paired.slices["new_shop"]) == set(evidence.holdout.slices["new_shop"])

@@ -49,7 +49,7 @@ def _panel(day: date, world: World) -> Any:
     made: list[Any] = [None]
     for _, step in small.steps_of(small.SMALL, day, world)[:4]:
         made.append(step(made[-1]))
-    head = champion_model.opponent(small.SMALL, made[-2], world)
+    head = champion_model.judged_against(small.SMALL, made[-2], world)
     return DayJudge(small.SMALL, made[-2], made[-1], world, head)
 
 
