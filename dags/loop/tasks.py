@@ -102,7 +102,7 @@ def tell(usecase: Usecase, made: Record | None) -> None:
             log.warning("no link to the page: %s", down)  # what was done is done, and stands
     _PAGES[context["dag_run"].run_id, context["ti"].task_id] = page
     if isinstance(made, DayOutcome):
-        told = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
+        told = {name: getattr(made, name) for name in ("day", "outcome", "headline", "recipe", "champion", "reason")}
         context["ti"].xcom_push(key=TOLD, value={**told, "page": page})
 
 
@@ -193,7 +193,7 @@ def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **
                     if not (isinstance(error, AirflowException | AirflowRuntimeError) and comes_again()):
                         record_failure(usecase, which, error, again=False)
                     raise
-            for said in ("outcome", "decision", "reason", "note"):
+            for said in ("headline", "outcome", "decision", "reason", "note"):
                 if text := getattr(made, said, ""):
                     log.info("%s: %s", said, text)
             tell(usecase, made)

@@ -22,9 +22,13 @@ def refusal_headline(reason: str, findings: Sequence[Finding] = ()) -> str:
         findings: What was found about the data, as far as it is known.
     """
     stops = stopping(findings)
-    if not stops or stops[0].name == "delivery":
-        short = _FILE.sub(r"\1: '\2' ", " ".join(reason.split()))
-        return first_that_fits("refused: ", [first_clause(short), clip(short, 80), "its data is not sound"])
+    if not stops or _is_delivery(stops[0]):
+        # Of several files that can't be used, the reason counts them and names the first one late.
+        sentence = stops[0].text if len(stops) > 1 else reason
+        short = _FILE.sub(r"\1: '\2' ", " ".join(sentence.split()))
+        clause = first_clause(short)
+        forms = [f"{clause}; {len(stops)} files can't be used"] if len(stops) > 1 else []
+        return first_that_fits("refused: ", [*forms, clause, clip(short, 80), "its data is not sound"])
     told, name = _told(stops[0]), stops[0].name
     forms = [f"{told}; {checks_told(findings)}"] if len(stops) > 1 else []
     clause = first_clause(stops[0].text)
@@ -49,6 +53,11 @@ def checks_told(findings: Sequence[Finding]) -> str:
     """``1 of 58 checks did not pass``: of the checks that can refuse the day."""
     asked = sum(finding.required for finding in findings)
     return f"{len(stopping(findings)):,} of {count(asked, 'check')} did not pass"
+
+
+def _is_delivery(finding: Finding) -> bool:
+    """Whether it is about a file that could not be taken in: ingest names the table, ``flights: delivery``."""
+    return finding.name.removeprefix(f"{finding.about}: ") == "delivery"
 
 
 def _told(finding: Finding) -> str:

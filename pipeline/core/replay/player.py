@@ -126,7 +126,7 @@ class Replayer:
         )
 
     def _shipped(self, policy: Policy, recipe: str, holdout: int) -> FitKey | None:
-        """What is shipped of a recipe that has won on an holdout day."""
+        """What is shipped of a recipe that has won on a holdout day; None where there is no such fit."""
         made = FitKey(recipe, holdout + 1 if policy.ship == "refit" else holdout)
         if made.day >= len(self.history):
             return None
@@ -160,7 +160,7 @@ class Replayer:
                 findings[recipe] = self._judge(policy, serving, recipe, holdout, findings)
         if all(joint(found) is not Outcome.PASS for found in findings.values()):
             return None
-        day = self.history.stretch.days[holdout].astype(object)
+        day = self._data_day(holdout)
         decision = decisions.choose(
             self.usecase,
             day,
@@ -174,6 +174,11 @@ class Replayer:
             return None
         made = self._shipped(policy, decision.recipe, holdout)
         return None if made is None else (made, decision.reason)
+
+    def _data_day(self, holdout: int) -> date:
+        """The data day on which a holdout day is judged: labels take ``delay`` days."""
+        day: date = self.history.stretch.days[holdout].astype(object)
+        return day + timedelta(self.delay)
 
     def _judge(
         self, policy: Policy, serving: Serving, recipe: str, holdout: int, found: Mapping[str, tuple[Finding, ...]]
@@ -196,10 +201,9 @@ class Replayer:
         if not rest:
             return findings
         evidence = contest.with_units(evidence, scores, [one for one in found if joint(found[one]) is Outcome.PASS])
-        data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
         asked = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
-            findings += apply_waivers(self._found(gate, asked, evidence), self.waivers, data_day, recipe)
+            findings += apply_waivers(self._found(gate, asked, evidence), self.waivers, self._data_day(holdout), recipe)
             if joint(findings) is not Outcome.PASS:
                 break
         return findings

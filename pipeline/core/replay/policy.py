@@ -28,7 +28,7 @@ class Policy:
             them is at most the champion's.
         gates: For ``"gates"``.
         recipes: The recipes that compete.
-        every: Judge on every so manieth day only.
+        every: Judge on one day in this many: 7 is once a week.
         lag: Days from a verdict until the winner serves: how long a person takes to approve.
         ship: What is shipped.
         holdout: Days, for ``"point"``.

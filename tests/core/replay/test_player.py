@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +72,25 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
     assert (quick.served, quick.changes, quick.fits) == (slow.served, slow.changes, slow.fits)
     assert slow.changes
     assert {Outcome.PASS, Outcome.UNKNOWN} <= set(asked)
+
+
+def test_a_decision_is_about_the_data_day_and_not_about_the_holdout_day(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where labels take days, the day that is judged lies before the data day: each must be named by its own."""
+    asked: list[np.datetime64] = []
+    choose = replaying.decisions.choose
+
+    def noted(usecase: str, day: date, *arguments: Any, **more: Any) -> Any:
+        asked.append(np.datetime64(day))
+        return choose(usecase, day, *arguments, **more)
+
+    monkeypatch.setattr(replaying.decisions, "choose", noted)
+    policy = Policy("declared", "gates", RECIPES, GATES)
+    made = Replayer("drawn", history, FitKey("usual", 0), 4, "usual", delay=3).run(policy)
+    decided = {history.stretch.days[change.decided] + 3 for change in made.changes}
+    assert decided
+    assert decided <= set(asked)
 
 
 def test_what_policies_share_changes_none_of_them(history: History) -> None:
