@@ -75,8 +75,8 @@ def source(function: Callable[..., Any]) -> str:
         (dataclasses.replace(small.SMALL, feeds=(known_later,)), {}),
         (dataclasses.replace(small.SMALL, inputs=small.SMALL.inputs[:1]), {}),
         (dataclasses.replace(small.SMALL, kind=Regression(target="late", acts_at=0.5, tolerance=0.1)), {}),
-        (small.SMALL, {"computes": "another engine"}),
-        (small.SMALL, {"libraries": lambda _: "another scikit-learn"}),
+        (small.SMALL, {"compute_digest": "another engine"}),
+        (small.SMALL, {"library_digest_of": lambda _: "another scikit-learn"}),
     ],
     ids=["seed", "window", "estimator", "features", "known at", "inputs", "target", "engine", "libraries"],
 )  # fmt: skip
