@@ -1,6 +1,6 @@
-"""What a replay costs: a reel against the bare scikit-learn fits and predictions on the same rows, and many policies.
+"""What a replay costs: history against the bare scikit-learn fits and predictions on the same rows, and many policies.
 
-The first is a ratio of two figures of one run on one processor; the second is in seconds, on a reel of a year's size
+The first is a ratio of two figures of one run on one processor; the second is in seconds, on a history of a year's size
 whose predictions are drawn, not fitted: policies cost the same whatever a fit cost.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-#: The reel: so many days on which every recipe is fitted, after as many as the longest window needs.
+#: The history: so many days on which every recipe is fitted, after as many as the longest window needs.
 FIRST_COUNTED, DAYS = date(2013, 3, 2), 12
 #: The sweep.
 SWEPT_DAYS, POLICIES, UNITS, BLOCKS = 300, 100, 920, 57
@@ -26,7 +26,7 @@ MOST, SECONDS = 1.15, 60.0
 
 
 def overhead(home: Path) -> tuple[float, float, int]:
-    """Seconds of a reel and of the bare fits and predictions on the same rows, and how many fits there were."""
+    """Seconds of a history, and of the bare fits and predictions on the same rows; and how many fits there were."""
     from demo.upstream import FIRST, deliver
 
     last = FIRST_COUNTED + timedelta(DAYS - 1)
@@ -110,7 +110,7 @@ def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOC
 
 
 def sweep(policies: int = POLICIES) -> tuple[float, float]:
-    """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
+    """Seconds for so many policies on a history that is made, and those of them that the processor worked."""
     from pipeline.core.evidence.candidate import Stage
     from pipeline.core.replay.figures import policy_figures
     from pipeline.core.replay.history import FitKey
@@ -144,11 +144,11 @@ def main() -> None:
         f"{POLICIES} policies over {SWEPT_DAYS} days: {seconds:.1f} s, of which the processor worked {worked:.1f} s "
         f"(wanted: at most {SECONDS:.0f})"
     )
-    console.print(f"a reel of {DAYS} days of flights, every recipe on every day, one processor ...", style="dim")
+    console.print(f"a history of {DAYS} days of flights, every recipe on every day, one processor ...", style="dim")
     with tempfile.TemporaryDirectory() as home:
         history, bare, fits = overhead(Path(home))
     console.print(
-        f"reel of {fits} fits: {history:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
+        f"history of {fits} fits: {history:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
         f"{history / bare:.2f} × (wanted: at most {MOST})"
     )
 

@@ -88,7 +88,7 @@ class Candidate(Record):
         rows: Units it learnt from.
         file: Name of the skops file in the file store.
         sha256: Digest of that file; checked before it is ever loaded.
-        seconds: What the fit took.
+        seconds: What the fit took, in seconds by the clock on the wall (timings of predictions are processor time).
     """
 
     model: str

@@ -172,11 +172,12 @@ class Verdict:
         decision: ``"promote"`` (a candidate won), ``"start"`` (the baseline becomes the first champion) or ``"hold"``.
         outcome: PASS where a model may ship, FAIL or UNKNOWN where none may.
         reason: One sentence: why this decision.
-        champion: who was champion when the day was judged; None before the first champion.
+        champion: Who was champion when the day was judged; None before the first champion.
         epoch: The champion's epoch in the promotion ledger when the day was judged (0: no champion yet).
         challenger: The candidate that the decision is about; None where there was none.
-        findings: Recipe name to the findings about it; the champion's side of each comparison is ``champion``.
-        losses: Contestant name (``"champion"``, ``"baseline"``, each recipe) to its mean loss on the scored day.
+        findings: Recipe name to what the gates found about its candidate; empty before the first champion.
+        losses: Contestant to its mean loss on the scored day: ``"champion"``, and each recipe's name, the baseline's
+            among them, for its fresh fit.
         loss_name: What the loss is called, such as ``"log_loss"``.
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.

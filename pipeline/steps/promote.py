@@ -1,4 +1,4 @@
-"""Promote: the one place where the champion changes. The ledger's next line first, the aliases after it."""
+"""Promote: a winner becomes champion, or the day ends without. The ledger's next line first, the aliases after it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
         by: Who decided: the gates, or a person's name.
 
     Raises:
-        ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged.
+        ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged;
+            the champion stays, and the day's line says so.
+        RefusedError: With code ``DRIFT``: the registry knows a champion that the ledger does not.
+        UnavailableError: The registry is not there. Where the ledger's line is written by then, the champion has
+            changed; a second try brings the aliases and the day's line after it.
     """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
@@ -68,7 +72,12 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
 
 
 def decline(usecase: Usecase, registered: Registered, world: World, why: str, by: str) -> DayOutcome:
-    """A person said no, or nobody answered in time: the champion serves on, and the day says so."""
+    """A person said no, or nobody answered in time: the champion serves on, and the day says so.
+
+    Raises:
+        UnavailableError: The registry is not there. Before the day's line is written: it keeps its alias ``candidate``;
+            after it: the run keeps the title of a winner that waits. A second try mends both.
+    """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     world.registry.set_alias(usecase.name, "candidate", None)
@@ -106,7 +115,22 @@ def approval_form(registered: Registered, world: World) -> tuple[str, str]:
 def write_day_outcome(
     usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
 ) -> DayOutcome:
-    """Write the day's line, with whoever is champion now."""
+    """Write the day's line, with whoever is champion now, and let the registry's run say how the day ended.
+
+    Args:
+        usecase: The use case.
+        registered: What was judged and registered.
+        world: The ports.
+        verdict: The day's verdict.
+        outcome: As in :class:`~pipeline.core.records.DayOutcome`.
+        reason: The line's sentence.
+
+    Returns:
+        The line, as it is written.
+
+    Raises:
+        UnavailableError: The registry is not there; the line is written by then.
+    """
     head = current_champion(world.ledger.entries(usecase.name))
     line = DayOutcome(
         usecase=usecase.name,

@@ -31,7 +31,11 @@ def verdict_file(usecase: str, day: str, verdict: str, suffix: str = "json") -> 
 
 
 def read_verdict(usecase: str, day: str, verdict: str, world: World) -> Verdict:
-    """The verdict of that digest."""
+    """The verdict of that digest.
+
+    Raises:
+        RefusedError: With code ``MISSING``: its file is gone.
+    """
     return Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase, day, verdict))))
 
 
@@ -50,6 +54,14 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         judged: The verdict.
         world: The ports.
         links: Name to address of what the page should lead to, such as the Airflow run.
+
+    Returns:
+        The verdict with the registry's run, and the winner's version where something won.
+
+    Raises:
+        RefusedError: With code ``DRIFT``: the registry knows a champion that the promotion ledger does not; with
+            ``TAMPERED`` or ``MISSING``: the winner's file is not what was fitted.
+        UnavailableError: The registry, or the file store, is not there. All that was done is found by a second try.
     """
     reconcile(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
@@ -77,7 +89,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
 
 
 def loss_curves(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
-    """Contestant to its loss on each day that was judged, this one among them; a day without a loss has no point."""
+    """Contestant to day to its mean loss, for each day that was judged, this one too; without a loss no point."""
     lines = {line.day: line.losses for line in world.ledger.outcomes(usecase.name)} | {verdict.day: verdict.losses}
     made: dict[str, dict[date, float]] = {}
     for day, losses in lines.items():
@@ -144,7 +156,18 @@ def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
 
 
 def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, links: Mapping[str, str]) -> Page:
-    """The day's run: a nested run per recipe, the verdict as JSON and as a page, the data's own pages."""
+    """The day's run: a nested run per recipe, the verdict as JSON and as a page, the data's own pages.
+
+    Args:
+        usecase: The use case.
+        verdict: What was decided.
+        judged: The same as the step before handed it on: it names the verdict's file.
+        world: The ports; files are read.
+        links: Name to address of what the page should lead to.
+
+    Raises:
+        RefusedError: A page or a report of the day is gone from the file store.
+    """
     name = verdict.loss_name
     children = []
     for recipe, fit in verdict.fits.items():

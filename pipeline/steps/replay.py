@@ -133,6 +133,9 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
     """The use case's own policy, and the names of its gates that can't be replayed.
 
     Those judge what is measured on the day: seconds, memory, a refit of the candidate. History has kept none of that.
+
+    Raises:
+        UsageError: The use case does not declare the gate that decides, ``Better``.
     """
     gates = tuple(gate for gate in usecase.gates if gate.stage is Stage.SCORES)
     if not any(isinstance(gate, Better) for gate in gates):

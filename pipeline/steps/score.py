@@ -36,6 +36,8 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     Raises:
         RefusedError: The day has no unit, or the champion answers with something that is not a prediction. A
             candidate's answers that are none are written as NaN: the gates stop it, and nobody else.
+        AssertionError: A contestant was trained on the scored day or later. Training never does that, so it is a fault
+            of the product and not of the data; nothing is written.
     """
     day = date.fromisoformat(trained.scored)
     versions = trained.validated["snapshot"]["versions"]
@@ -43,7 +45,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     units = world.engine.units(usecase, versions, Days(day, day), without)
     head = champion_model.judged_against(usecase, trained, world)
     if not len(units) and usecase.label_delay and not trained.models:
-        return _nobody_sat(usecase, trained, world, head)
+        return _nobody_scored(usecase, trained, world, head)
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     units = with_new_keys(usecase, units, day, versions, without, world.store)
@@ -74,7 +76,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         older = _older(usecase, trained, world, units)
         done()
     if not scorings:
-        return _nobody_sat(usecase, trained, world, head)
+        return _nobody_scored(usecase, trained, world, head)
     data = score_ledger.delivery_digests(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((scoring, 0) for scoring in scorings), *older]
     added = _write(
@@ -94,8 +96,8 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
 
 
-def _nobody_sat(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
-    """The score ledger as it is."""
+def _nobody_scored(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
+    """The score ledger and the block losses as they are."""
     ledger, added = (
         score_ledger.NOTHING if version is None else version
         for version in (world.store.version(of.table(usecase.name)) for of in (score_ledger, block_losses))

@@ -36,7 +36,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     skipped: dict[str, str] = {}
     broken: list[str] = []
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
-    if nothing := _nothing_to_sit(usecase, validated, world, scored):
+    if nothing := _why_nobody_is_scored(usecase, validated, world, scored):
         skipped, fits = dict.fromkeys((recipe.name for recipe in fits), nothing), []
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
@@ -61,7 +61,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     )
 
 
-def _nothing_to_sit(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
+def _why_nobody_is_scored(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
     """Why nobody is scored on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
 
     The data day itself was accepted, so this is asked only where labels take days.

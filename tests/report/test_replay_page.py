@@ -27,7 +27,7 @@ from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
 @pytest.fixture(scope="module")
 def made() -> ReplayResult:
-    """Six weeks of a drawn reel of four recipes under the real use case's name."""
+    """Six weeks of a drawn history of four recipes under the real use case's name."""
     history = drawn_history(days=42, units=90, blocks=12)
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))

@@ -26,7 +26,10 @@ PROFILE_DAYS = 42
 KEY_MEMORY_DAYS = 180
 """After how many days without being seen a key is no longer known: half a year of a fleet's rotation."""
 
-_SKETCH, _VALUES, _KEYS, _FIXED = 512, 256, 8192, 2048
+#: How many digests of rows a kept profile holds: one with fewer holds all of its day's.
+SKETCH = 512
+#: The most values of a column, keys of a reference, and determined numbers of a fact that are kept, chosen by hash.
+_VALUES, _KEYS, _FIXED = 256, 8192, 2048
 
 _Value = TypeVar("_Value")
 
@@ -63,7 +66,7 @@ class FeedProfile:
             self,
             values={name: _sample(counts, _VALUES) for name, counts in self.values.items()},
             residues={name: _sample(counts, _VALUES) for name, counts in self.residues.items()},
-            sketch=self.sketch[:_SKETCH],
+            sketch=self.sketch[:SKETCH],
             fixed={name: _sample(known, _FIXED) for name, known in self.fixed.items()},
         )
 
@@ -85,7 +88,13 @@ class ReferenceProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All tables of one accepted day."""
+    """All tables of one accepted day.
+
+    Attributes:
+        day: The data day.
+        feeds: Feed's name to its day.
+        references: Reference's name to how it served the day.
+    """
 
     day: date
     feeds: Mapping[str, FeedProfile]
@@ -112,7 +121,14 @@ class Profile:
 
 
 class KeyUse(NamedTuple):
-    """When a key was used first and last, in days before its book's, and whether it was found then."""
+    """When a key was used by a unit, and whether the reference table had it then.
+
+    Attributes:
+        first: Days from its first use to the history's day; 0: first used on that day.
+        last: Days from its last use to the history's day.
+        found_first: Whether it was found when it was first used.
+        found_last: Whether it was found when it was last used.
+    """
 
     first: int
     last: int

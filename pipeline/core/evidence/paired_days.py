@@ -25,7 +25,16 @@ AGEING_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class PairedDay:
-    """One day of a :class:`Track`; see there."""
+    """Two contestants on one day's labelled units.
+
+    Attributes:
+        day: The day, ``datetime64[D]``.
+        units: Labelled units of the day, all of them scored by both.
+        reference: Mean loss, over the units, of whom the candidate is compared with: the champion, or an older fit.
+        candidate: Mean loss of the candidate. Both in the unit of the kind's loss.
+        error: Standard error of the difference of the two means, by blocks; infinite with fewer than
+            :data:`~pipeline.core.stats.intervals.MINIMUM` blocks.
+    """
 
     day: Any
     units: int
@@ -65,7 +74,7 @@ class PairedDays:
 
     Attributes:
         days: ``datetime64[D]``, ascending.
-        units: Labelled units that both sat.
+        units: Labelled units that both were scored on.
         reference: Mean loss of whom it is compared with: the champion, or an older fit.
         candidate: Mean loss of the candidate.
         error: Standard error of the difference of the two means, by blocks; infinite on a day with too few blocks.
@@ -133,7 +142,7 @@ class Noise:
 
     @classmethod
     def of(cls, series: Iterable[PairedDays], spells: bool = True) -> Self | None:
-        """Learnt from tracks of the same sort, the first of which it is for; None: not known yet.
+        """Learnt from several runs of paired days, the first of which it is for; None: not known yet.
 
         Args:
             series: Whose blocks are known, or not known, as the first one's.

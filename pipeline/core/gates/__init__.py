@@ -1,7 +1,14 @@
 """The gates: each is one question about a candidate, and answers it with findings. Declared per use case.
 
 Write a new gate as a frozen dataclass in the module of its family, name it here, and add an example of it to
-``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises.
+``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises. The first sentence
+of its docstring is printed to users as the question that it asks, a limit in double backquotes by its value.
+
+A gate that reads more than scores needs four places more: a value in ``core/evidence/measurements.py`` with
+``to_dict`` and ``from_dict``; a field of :class:`~pipeline.core.evidence.candidate.Evidence` for it, which the gate
+names in ``reads``; how it is made, in ``Measurer.parts`` of ``steps/judging/measurements.py``; and its class under that
+field in ``MEASUREMENTS`` of ``steps/judging/recorded.py``, so that a verdict can be reached again. A replay has kept
+nothing of that: it asks the gates of :attr:`Stage.SCORES` only, and names the others as left out.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import at_best, at_worst, change, count, percent
 
 YEAR = 365.25
-#: The share of the evidence about this very champion; the rest is what is known of how its recipe ages.
+#: The share of the evidence about this very champion; the rest is what is known of how its recipe ages. Any share that
+#: is fixed beforehand keeps the promise; this one was set on the flights of 2013 (``python -m benchmarks policies``).
 _OWN = 0.8
 
 
@@ -50,8 +51,9 @@ class Better:
     the spread that was learnt.
 
     Attributes:
-        price: Of a refresh, in days of loss: 0.08 is a twelfth of what all mistakes of one day cost.
-        switch_price: Of a switch to another recipe.
+        price: Of a refresh, in days of loss: 0.08 is a twelfth of what all mistakes of one day cost. The default was
+            set on the flights of 2013 and the field's drift streams (``docs/decisions.md``): a team has its own.
+        switch_price: Of a switch to another recipe. The default was set likewise: another recipe is a greater change.
         switch_by: By how much, as a share of the champion's loss, another recipe's must be lower to count at all.
         by_chance: Promotions a year that chance alone may bring, above 0.
         first_by_chance: The same while a plain rule serves. It is left once, and a model that is no better than the
@@ -197,7 +199,12 @@ def regret_of(head_to_head: PairedDays, by: float = 0.0) -> float:
 
 
 def _bounds(head_to_head: PairedDays, noise: Noise, confidence: float) -> tuple[float, float, float]:
-    """The candidate's loss relative to the reference's over all days, and its anytime-valid ends."""
+    """The candidate's loss relative to the reference's over all days, and its anytime-valid ends.
+
+    The ends are those of :func:`~pipeline.core.stats.sequential.confidence_sequence` (Howard, Ramdas, McAuliffe &
+    Sekhon, Annals of Statistics 49, 2021; Waudby-Smith et al., Annals of Statistics 52, 2024), over what the reference
+    lost in all. Minus infinity and infinity where it lost nothing.
+    """
     errors = noise.errors(head_to_head)
     # A day of unknown error takes no part.
     units = np.where(np.isfinite(errors), head_to_head.units, 0.0)

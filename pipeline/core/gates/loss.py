@@ -1,4 +1,7 @@
-"""Gates on the loss: is the candidate as good as what serves now, better, better than a plain rule, and everywhere?"""
+"""Gates on the loss: is the candidate as good as the champion, better than a plain rule, and as good in every slice?
+
+Whether it is better than the champion, over days and days of looking, is asked in :mod:`pipeline.core.gates.better`.
+"""
 
 from __future__ import annotations
 

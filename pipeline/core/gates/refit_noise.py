@@ -31,7 +31,12 @@ def check_limit(gate: str, limit: float, at_least: int, confidence: float) -> No
 
 
 def refit_evidence(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
-    """The holdout day and the resampled refit's predictions, if they can be judged; else why not."""
+    """The holdout day and the resampled refit's predictions, if they can be judged; else why not, as a clause.
+
+    Args:
+        evidence: The candidate's.
+        at_least: Units below which nothing is judged.
+    """
     holdout = evidence.holdout
     if holdout is None or not len(holdout):
         return "no unit of the scored day was predicted"
@@ -53,7 +58,15 @@ def refit_evidence(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Float
 def excess_finding(
     name: str, found: Interval | NoInterval, limit: float, told: str, number: Callable[[float], str] = beyond
 ) -> Finding:
-    """The finding about an excess over refitting noise that should stay below ``limit``."""
+    """The finding about an excess over refitting noise that should stay below ``limit``.
+
+    Args:
+        name: The finding's name.
+        found: The excess, with its interval; or why there is none.
+        limit: What is allowed, in the unit of the excess.
+        told: How the sentence begins: what changed, and what refitting alone changes.
+        number: An excess as people read it; by default as a share in per cent.
+    """
     bound = Bound(high=limit)
     if isinstance(found, NoInterval):
         return Finding(name, Outcome.UNKNOWN, found.why, wanted=bound)

@@ -43,7 +43,7 @@ class CalibrationPairs:
 
     Attributes:
         order: What the predictions are sorted by, to tell high ones from low ones.
-        said: The share that should come true of units with such a prediction, from 0 to 1.
+        predicted: The share that should come true of units with such a prediction, from 0 to 1.
         happened: Whether it did: 0, 1, or a half where it is a tie.
         per_unit: Entries per unit.
         what: The share in words: ``"share of 'late'"``.
@@ -107,7 +107,10 @@ class Kind(Protocol):
         """A prediction per row of ``inputs``, from a fitted scikit-learn estimator."""
 
     def loss(self, label: Floats, prediction: Floats) -> Floats:
-        """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN."""
+        """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN.
+
+        Its unit is the kind's own: nats for probabilities, the target's unit for an absolute error.
+        """
 
     def constant(self, label: Floats) -> Floats:
         """The best single prediction for units with these labels, none of them NaN: what a rule without inputs says.
@@ -164,7 +167,7 @@ def shares(groups: list[tuple[Floats, Floats, Ints]], x: str) -> Reliability:
     """The reliability of probabilities: in each group what was said, and the share that came true."""
     units = np.array([len(happened) for happened, _, _ in groups], dtype=np.int64)
     share = np.array([happened.mean() for happened, _, _ in groups], dtype=np.float64)
-    # Wilson (1927): stays within 0 and 1, also where nothing or everything happened.
+    # Wilson (J. American Statistical Association 22, 1927): stays within 0 and 1, also where nothing or all happened.
     z, n = 1.96, np.array([_effective(happened, days) for happened, _, days in groups], dtype=np.float64)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

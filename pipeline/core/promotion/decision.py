@@ -1,6 +1,6 @@
 """Pure decisions about who becomes champion, each with its reason: whom to promote, and whether one still may.
 
-who is champion and who was before, and the lines of the promotion ledger, are in
+Who is champion and who was before, and the lines of the promotion ledger, are in
 :mod:`pipeline.core.promotion.ledger`; its names are here too, for whoever decides.
 """
 

@@ -154,6 +154,17 @@ def promotion(
 ) -> Entry:
     """The next line of the ledger: ``candidate`` becomes champion as ``version``; the first such line is a ``start``.
 
+    Args:
+        entries: The promotion ledger, oldest line first.
+        usecase: The use case's name.
+        candidate: Who becomes champion.
+        version: Its number in the registry.
+        day: The data day of the decision.
+        verdict: Digest of the verdict that decided it.
+        why: The verdict's sentence.
+        by: Who decided: ``"the gates"``, or a person's name.
+        at: When, ISO format, UTC.
+
     Raises:
         ConflictError: The day is earlier than the champion's.
         UsageError: No reason, no author, or the version is champion already.

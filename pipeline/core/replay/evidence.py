@@ -18,6 +18,10 @@ from pipeline.core.replay.history import FitKey, History
 class HistoryScores:
     """Evidence about a candidate on a day of a history, made once for whoever asks again.
 
+    Days are numbers here: places in ``history.stretch.days``. ``since`` is the number of the holdout day that promoted
+    the champion, or on which its recipe took over: later days count. ``holdout`` is the number of the day that is
+    judged, the last one that counts.
+
     Args:
         history: The history.
         first: Number of the first day that anybody was scored on.
@@ -41,15 +45,22 @@ class HistoryScores:
             lambda day: self._pair(champion, FitKey(recipe, day), day),
         )
 
-    def recipes_head_to_head(self, one: str, other: str, since: int, holdout: int) -> PairedDays:
-        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
-        run = self._run((one, other))
+    def recipes_head_to_head(self, serving: str, challenger: str, since: int, holdout: int) -> PairedDays:
+        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since`` through ``holdout``.
+
+        Args:
+            serving: Name of the serving recipe.
+            challenger: Name of the one that would take over.
+            since: Number of the holdout day on which the serving recipe took over.
+            holdout: Number of the holdout day.
+        """
+        run = self._run((serving, challenger))
         return run.paired_days(
-            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1, holdout, lambda day: self._served(one, other, day)
+            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1, holdout, lambda day: self._served(serving, challenger, day)
         )
 
     def ageing(self, recipe: str, holdout: int) -> tuple[PairedDays, ...]:
-        """Older fits of a recipe and its fresh ones, for each age, through a day."""
+        """Older fits of a recipe and its fresh ones, one run of days for each of ``AGES``, through ``holdout``."""
         key = (recipe, holdout)
         if key not in self._series:
             self._series[key] = tuple(self._aged(recipe, age, holdout) for age in AGES)
@@ -92,7 +103,7 @@ class HistoryScores:
         return self._fresh[key]
 
     def holdout(self, champion: FitKey, recipe: str, holdout: int) -> HoldoutDay | None:
-        """The scored day itself."""
+        """The scored day itself; None where the champion or the recipe has no fit for it."""
         stretch = self.history.stretch
         at = slice(int(self.history.start[holdout]), int(self.history.start[holdout + 1]))
         sides = self.history.predicted(champion, holdout), self.history.predicted(FitKey(recipe, holdout), holdout)
@@ -129,9 +140,11 @@ class HistoryScores:
         known = min(reference.day, candidate.day) >= self.first
         return self.history.pair(reference, candidate, day) if known else None
 
-    def _served(self, one: str, other: str, day: int) -> PairedDay | None:
+    def _served(self, serving: str, challenger: str, day: int) -> PairedDay | None:
         ages = [age for age in AGES if day - age >= self.first]
-        sides = [[self.history.losses(FitKey(recipe, day - age), day) for recipe in (one, other)] for age in ages]
+        sides = [
+            [self.history.losses(FitKey(recipe, day - age), day) for recipe in (serving, challenger)] for age in ages
+        ]
         # An age at which either could not be fitted yet is no age of the comparison.
         both = [side for side in sides if all(loss is not None for loss in side)]
         if not both:
@@ -184,7 +197,7 @@ class DayScores:
 
 
 class _Run:
-    """A track's days, each worked out when it is first asked for, from which any stretch can be cut."""
+    """The days of one comparison, each worked out when it is first asked for, from which any stretch can be cut."""
 
     def __init__(self, days: NDArray[np.datetime64]) -> None:
         self.days = days

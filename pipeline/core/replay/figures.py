@@ -80,7 +80,16 @@ def policy_figures(
 
 
 def harm_absolute(change: Replacement, history: History, after: int = AFTER) -> float:
-    """By how much the winner's mean loss lies above the replaced model's over the next days; NaN where none is left."""
+    """By how much the winner's mean loss lies above the replaced model's over the next days, in the loss's own unit.
+
+    Args:
+        change: The promotion.
+        history: What it was replayed on.
+        after: Over how many days from the first that the winner serves.
+
+    Returns:
+        Above 0: the promotion did harm. NaN where none of these days has a label.
+    """
     days = [day for day in range(change.serves, min(change.serves + after, len(history))) if history.units(day)]
     if not days:
         return float("nan")

@@ -152,7 +152,11 @@ class History:
             self._ask(fit, day)
 
     def losses(self, fit: FitKey, day: int) -> Floats | None:
-        """Sums of the fit's losses over the blocks of a day; None where it could not be fitted."""
+        """Sums of the fit's losses over the blocks of a day, one per block of :meth:`sizes`; None: no such fit.
+
+        Raises:
+            ValueError: The fit has learnt from that day.
+        """
         if day < fit.day:
             raise ValueError(f"{fit.recipe} of day {fit.day} has learnt from day {day}")
         while True:
@@ -165,13 +169,21 @@ class History:
             self._ask(fit, day)
 
     def loss(self, fit: FitKey, day: int) -> float:
-        """The fit's mean loss on a day; NaN where it has none."""
+        """The fit's mean loss on a day, per labelled unit; NaN where it has none.
+
+        Raises:
+            ValueError: The fit has learnt from that day.
+        """
         sums = self.losses(fit, day)
         units = self.units(day)
         return float(sums.sum()) / units if sums is not None and units else float("nan")
 
     def pair(self, reference: FitKey, candidate: FitKey, day: int) -> PairedDay | None:
-        """Both on one day; None where the day has no label or either could not be fitted."""
+        """Both on one day; None where the day has no label or either could not be fitted.
+
+        Raises:
+            ValueError: One of them has learnt from that day.
+        """
         key = (reference, candidate, day)
         if key not in self._pairs:
             above, below = self.losses(reference, day), self.losses(candidate, day)

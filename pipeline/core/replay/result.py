@@ -104,7 +104,11 @@ class ReplayResult:
         return f"{fit.recipe} of {self.day(fit.day)}"
 
     def harm_relative(self, change: Replacement) -> float:
-        """What a change did to the loss over the next days, relative to what it replaced; NaN where none is left."""
+        """What a change did to the loss over the next days, as a share of what the replaced model lost on them.
+
+        0.02 is two per cent more. NaN where none of these days has a label; see
+        :func:`~pipeline.core.replay.figures.harm_absolute` for the same in the loss's own unit.
+        """
         days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.history))) if self.history.units(n)]
         before = sum(self.history.loss(change.replaced, n) * self.history.units(n) for n in days)
         units = sum(self.history.units(n) for n in days)

@@ -1,4 +1,9 @@
-"""Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here."""
+"""Numbers with honest intervals, each with its paper. An opinion about a number is made in the gates, not here.
+
+intervals: what an interval is · losses, means, shares, shift, top, timings: one number each · single_column: what one
+column tells alone · bootstrap: a second opinion on the jackknife · sequential: what holds under daily looks, for years.
+The last is imported by its own name: its numbers are of a run of days, and not of one window.
+"""
 
 from pipeline.core.stats.bootstrap import bootstrap_difference
 from pipeline.core.stats.intervals import (

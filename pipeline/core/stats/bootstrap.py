@@ -60,6 +60,9 @@ def bootstrap_difference(
 
     Returns:
         One for each group number from 0 on.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(candidate)
     group = np.zeros(units, dtype=np.int64) if group is None else group

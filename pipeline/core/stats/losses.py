@@ -43,6 +43,9 @@ def relative_difference(
     Returns:
         The interval; or why there is none: too few days, losses that are no numbers or below 0, a reference whose
         loss is 0, no spread at all although the two differ. Losses equal on every unit are a difference of 0 +- 0.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(candidate)
     if not units == len(reference) == len(clusters.day):

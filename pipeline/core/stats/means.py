@@ -55,6 +55,9 @@ def mean_difference(
     Returns:
         The interval; or why there is none: too few days, values that are no numbers, no spread at all although the
         difference is not nothing. Values that are equal on every unit are a difference of 0 +- 0.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(values)
     if units != len(clusters.day) or (less is not None and len(less) != units):

@@ -35,6 +35,15 @@ class FreshEvidence:
     """A day's evidence made now: :class:`~pipeline.steps.judging.source.EvidenceSource` with the models."""
 
     def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
+        """Read the day's units; no model is asked before a gate needs it.
+
+        Args:
+            usecase: The use case.
+            trained: Who was fitted, and on which data.
+            scored: The day in the score ledger, and the epoch that it was scored at.
+            world: The ports.
+            head: The champion's line of the promotion ledger; None before the first champion.
+        """
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
         self.day, self.data_day = date.fromisoformat(trained.scored), date.fromisoformat(trained.day)
         validated = self._validated = Validated.from_dict(trained.validated)

@@ -31,6 +31,17 @@ class DayJudge:
     """One day's judging: what was scored, who was scored, and what each gate said.
 
     It reads the store at pinned versions; all else comes from its source, so it judges alike now and years later.
+
+    Attributes:
+        usecase, trained, world, head, source: As they were given.
+        day: The scored day.
+        version: Version of the score ledger that is read.
+        versions: Table's name to its pinned version.
+        ledger: The score ledger's rows of the days of evidence whose data is still as it was.
+        block_losses_version: Version of the table of block losses that is read.
+        block_losses: The block losses of the last year.
+        contenders: The day's fresh fits but the baseline's, in the order in which their recipes are declared.
+        evidence: Recipe to what the gates read of its candidate, once it was judged.
     """
 
     def __init__(
@@ -62,10 +73,12 @@ class DayJudge:
         sound = score_ledger.delivery_digests(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
-        self.added = scored.block_losses_version
+        self.block_losses_version = scored.block_losses_version
         whole = score_ledger.delivery_digests(usecase, self.versions, world, block_losses.look_back_days(self.day))
         whole = {day: data for day, data in whole.items() if day not in without}
-        self.block_losses = block_losses.BlockLosses.read(world.store, usecase.name, self.added, self.day, whole)
+        self.block_losses = block_losses.BlockLosses.read(
+            world.store, usecase.name, self.block_losses_version, self.day, whole
+        )
         order = [recipe.name for recipe in usecase.recipes]
         contenders = [c for c in trained.models if c.recipe != usecase.baseline.name]
         self.contenders = sorted(contenders, key=lambda candidate: order.index(candidate.recipe))
@@ -85,7 +98,7 @@ class DayJudge:
             baseline=usecase.baseline.name,
             label_delay=usecase.label_delay,
             definition=self.source.definition,
-            examine=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
+            holdout_of=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
         )
         contest = Contest(
             kind=usecase.kind,
@@ -160,8 +173,8 @@ class DayJudge:
         reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
         if chosen is not None and decision.decision == "promote":
-            examined = self.evidence[chosen.recipe].holdout
-            chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, examined)
+            scored_day = self.evidence[chosen.recipe].holdout
+            chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, scored_day)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
@@ -181,7 +194,7 @@ class DayJudge:
             counts=self.source.counts,
             snapshot=self.versions,
             evidence=self.version,
-            block_losses_version=self.added,
+            block_losses_version=self.block_losses_version,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),

@@ -69,7 +69,17 @@ class Measurer:
         self.candidates = tuple(candidates)
 
     def parts(self, stage: Stage, evidence: Evidence, candidate: Candidate, fresh: Any) -> dict[str, Any]:
-        """Field of the evidence to its value, for all that gates of this stage read; nothing else is made."""
+        """What the gates of this stage read, made for one candidate; nothing else is made.
+
+        Args:
+            stage: The stage.
+            evidence: The candidate's so far.
+            candidate: Which one it is.
+            fresh: Its fitted estimator, as loaded from its file.
+
+        Returns:
+            Field of the evidence to its value; None where it could not be measured.
+        """
         parts: dict[str, Callable[[], Any]] = {
             "answers": lambda: self.answers(candidate.recipe, fresh),
             "audited": lambda: replace(self.audited, takes=columns_of_model(fresh)),

@@ -109,7 +109,14 @@ def same(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """One contestant's rows of the scored day in the score ledger, in the order of its units' names."""
+    """One contestant's rows of the scored day in the score ledger, in the order of its units' names.
+
+    Attributes:
+        predictions: Shape (units,), or (units, K) where a prediction is a row of K numbers; NaN: none was given.
+        labels: The truth per unit; NaN where there is none.
+        blocks: Name of the unit's block.
+        slices: Slice column to its value per unit.
+    """
 
     predictions: Floats
     labels: Floats
@@ -118,7 +125,14 @@ class ScoredRows:
 
     @classmethod
     def of(cls, ledger: ScoreLedger, day: date, contestant: str, model: str) -> ScoredRows | None:
-        """The rows; None where there are none."""
+        """The rows of a contestant's model; None where there are none.
+
+        Args:
+            ledger: The score ledger.
+            day: The scored day.
+            contestant: ``"champion"``, or the recipe's name for a fresh fit.
+            model: The model's identity: another one's rows of that day do not count.
+        """
         mine = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
         at = np.flatnonzero(mine)
         if not len(at):

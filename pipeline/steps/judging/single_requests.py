@@ -35,7 +35,15 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 class RequestAudit(NamedTuple):
-    """What came of them, as :class:`~pipeline.core.evidence.measurements.Audited` says."""
+    """What came of computing some units alone: fields of :class:`~pipeline.core.evidence.measurements.Audited`.
+
+    Attributes:
+        requests: How many units were computed as one request each; 0 where that failed.
+        differs: A sentence for each input that came out otherwise than on the day's table.
+        lived: How many units were computed without what became known later.
+        leaks: A sentence about the features that use what was not yet known; empty where none does.
+        silent: Why there is no answer, as a clause; empty where there is one.
+    """
 
     requests: int = 0
     differs: tuple[str, ...] = ()

@@ -29,9 +29,24 @@ def _note(usecase: str, of: str) -> str:
 
 
 class RunTraining:
-    """The training data of one run, read once and cut to each recipe's window; and what is fitted on it."""
+    """The training data of one run, read once and cut to each recipe's window; and what is fitted on it.
+
+    Attributes:
+        usecase, world, scored: As they were given.
+        without: Refused days, which nothing is learnt from.
+        versions: Table's name to the pinned version that is read.
+        marks: Table's name to day to what the store says of that day, as far back as any recipe's features reach.
+    """
 
     def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date) -> None:
+        """What is learnt from.
+
+        Args:
+            usecase: The use case.
+            validated: The accepted data.
+            world: The ports.
+            scored: The scored day: recipes learn from days before it.
+        """
         self.usecase, self.world, self.scored = usecase, world, scored
         self.without = {date.fromisoformat(day) for day in validated.without}
         self.versions = validated.snapshot["versions"]

@@ -48,6 +48,10 @@ def replay_and_keep(
 
     Returns:
         What came of it, in sentences, and the run's id.
+
+    Raises:
+        UsageError: The days are none, or the replay can't be made; see :func:`~pipeline.steps.replay.replay`.
+        PipelineError: The store or the registry; the table is in the log by then, unless a fit failed.
     """
     try:
         days = [date.fromisoformat(first), date.fromisoformat(last)]

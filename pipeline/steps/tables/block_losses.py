@@ -175,15 +175,15 @@ class BlockLosses:
             and fresh[day].definition == definition
         )
 
-    def recipes_head_to_head(self, one: tuple[str, str], other: tuple[str, str], since: date) -> PairedDays:
+    def recipes_head_to_head(self, serving: tuple[str, str], challenger: tuple[str, str], since: date) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
 
         Args:
-            one: Name and definition of the serving recipe.
-            other: The same of the one that would take over.
+            serving: Name and definition of the serving recipe.
+            challenger: The same of the one that would take over.
             since: The day on which the serving recipe took over.
         """
-        return PairedDays.of(self._served(day, one, other) for day in self._days(since))
+        return PairedDays.of(self._served(day, serving, challenger) for day in self._days(since))
 
     def ageing(self, recipe: str, definition: str) -> tuple[PairedDays, ...]:
         """The recipe's older fits and its fresh ones, for each age."""
@@ -196,10 +196,10 @@ class BlockLosses:
 
         return tuple(PairedDays.of(days(age)) for age in AGES)
 
-    def _served(self, day: date, one: tuple[str, str], other: tuple[str, str]) -> PairedDay | None:
+    def _served(self, day: date, serving: tuple[str, str], challenger: tuple[str, str]) -> PairedDay | None:
         sides = []
-        ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (one, other))]
-        for name, definition in (one, other):
+        ages = [age for age in AGES if all(day in self._of(name, age) for name, _ in (serving, challenger))]
+        for name, definition in (serving, challenger):
             scored = [self._of(name, age)[day] for age in ages]
             if not scored or any(of.definition != definition or not _alike(of, scored[0]) for of in scored):
                 return None

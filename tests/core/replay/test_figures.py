@@ -17,7 +17,7 @@ MINE, OTHER = FitKey("mine", 0), FitKey("other", 0)
 
 
 class Losses:
-    """As much of a reel as losses need: two models, a hundred units a day."""
+    """As much of a history as losses need: two models, a hundred units a day."""
 
     def __init__(self, difference: Any) -> None:
         self.difference = difference

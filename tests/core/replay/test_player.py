@@ -1,4 +1,4 @@
-"""Reels and scenes: shortcuts that change no number, no decision, and no order of time."""
+"""A history and the evidence from it: shortcuts that change no number, no decision, and no order of time."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
 
 
 def learning(cut: int | None = None, days: int = 60, units: int = 120) -> History:
-    """A reel whose fits do learn, from the days before theirs; from day ``cut`` on the whole world is another one."""
+    """A history whose fits do learn, from the days before theirs; from day ``cut`` on the world is another one."""
     rng = np.random.default_rng(1)
     day, cue = np.repeat(np.arange(days), units), rng.normal(size=days * units)
     slope = 1.5 * np.sin(np.arange(days) / 6)[day] + 0.3
