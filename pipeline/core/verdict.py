@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Outcome(StrEnum):
@@ -191,6 +191,9 @@ class Verdict:
         asked: Gate to what it asks, in plain words.
     """
 
+    #: Field to its key in the dict, where that is not its name: the key is older, and what was written is read on.
+    KEYS: ClassVar[Mapping[str, str]] = {"block_losses_version": "sums"}
+
     usecase: str
     day: str
     decision: str
@@ -230,7 +233,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
-            "sums": self.block_losses_version,
+            self.KEYS["block_losses_version"]: self.block_losses_version,
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
@@ -246,8 +249,8 @@ class Verdict:
         findings = {recipe: tuple(map(Finding.from_dict, found)) for recipe, found in data["findings"].items()}
         intervals = {name: (low, high) for name, (low, high) in data["intervals"].items()}
         losses = {name: math.nan if loss is None else loss for name, loss in data["losses"].items()}
-        # The key is older than the field's name; verdicts of before the table was there do not have it.
-        plain = {"block_losses_version" if key == "sums" else key: value for key, value in data.items()}
+        names = {key: name for name, key in cls.KEYS.items()}
+        plain = {names.get(key, key): value for key, value in data.items()}
         return cls(
             **{
                 **plain,
