@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.coverage import coverage, share, slices
 from pipeline.core.evidence.candidate import Evidence
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
+from pipeline.core.evidence.paired_days import AGEING_DAYS, AGES, HEAD_TO_HEAD_DAYS, PairedDay, PairedDays
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary, Floats, Ints
 from pipeline.core.verdict import Outcome
@@ -126,14 +126,14 @@ def by_chance(
     rivals, older = known[:candidates], known[candidates:] if ageing else []
     since, recipe_since, promoted, worse = 0, 0, 0, 0
     for now in range(1, days + 1):
-        aged = tuple(cut(each, max(0, now - LONG_MEMORY), now) for each in older)
+        aged = tuple(cut(each, max(0, now - AGEING_DAYS), now) for each in older)
         for number, rival in enumerate(rivals):
             refresh = number == 0
             evidence = Evidence(
                 _KIND,
                 "a",
                 "b",
-                head_to_head=cut(rival, max(since if refresh else recipe_since, now - MEMORY), now),
+                head_to_head=cut(rival, max(since if refresh else recipe_since, now - HEAD_TO_HEAD_DAYS), now),
                 ageing=aged if refresh else (),
                 refresh=refresh,
                 candidates=candidates,
@@ -253,7 +253,7 @@ def within_a_week(rng: np.random.Generator, gain: Gain, history: int, promoted: 
     for candidates in (1, 4):
         days = 8
         for n in range(7, 0, -1):
-            past = PairedDays.of([*(head_to_head[-(MEMORY - 7) :] if promoted else []), *week[:n]])
+            past = PairedDays.of([*(head_to_head[-(HEAD_TO_HEAD_DAYS - 7) :] if promoted else []), *week[:n]])
             evidence = Evidence(_KIND, "a", "b", head_to_head=past, ageing=ageing, candidates=candidates)
             if Better().judge(evidence)[0].outcome is Outcome.PASS:
                 days = n

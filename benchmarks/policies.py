@@ -24,9 +24,9 @@ from benchmarks import streams
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
 from pipeline.core.replay.figures import PolicyFigures, policy_figures
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer
-from pipeline.core.replay.policy import Policy, habits
+from pipeline.core.replay.policy import Policy, reference_policies
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
 from pipeline.steps.replay import ageing
@@ -68,14 +68,15 @@ def _show(name: str, history: History, source: FitMaker, first: int, seconds: fl
 
 def show(title: str, history: History, recipes: Sequence[str], baseline: str, first: int) -> None:
     """One table: the habits, then the gate that decides at several prices."""
-    player = Replayer(title, history, Fit(recipes[0], first), first, baseline)
+    player = Replayer(title, history, FitKey(recipes[0], first), first, baseline)
     own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
     ours = [
         Policy(f"price {price:g}", "gates", tuple(recipes), (Better(price=price),), ship="refit") for price in PRICES
     ]
     ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, scored", ship="scored"))
     figures = {
-        policy.name: policy_figures(player.run(policy), history) for policy in (*habits(recipes, "scored"), *own, *ours)
+        policy.name: policy_figures(player.run(policy), history)
+        for policy in (*reference_policies(recipes, "scored"), *own, *ours)
     }
     daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
     table = Table(title=title, title_justify="left")
@@ -115,10 +116,10 @@ def _averages(player: Replayer, daily: Policy, gate: Policy) -> dict[str, tuple[
     }
 
 
-def averaged(history: History, first: int, teams: Sequence[tuple[Fit, ...]]) -> tuple[float, float]:
+def averaged(history: History, first: int, teams: Sequence[tuple[FitKey, ...]]) -> tuple[float, float]:
     """Loss and churn where the mean of several fits' predictions is served, per day from ``first`` on."""
 
-    def mean(team: tuple[Fit, ...], day: int) -> Floats:
+    def mean(team: tuple[FitKey, ...], day: int) -> Floats:
         predicted = [predictions for fit in team if (predictions := history.predicted(fit, day)) is not None]
         return np.asarray(np.mean(predicted, axis=0), dtype=np.float64)
 

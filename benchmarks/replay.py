@@ -1,6 +1,6 @@
-"""What a replay costs: a reel against the bare scikit-learn fits and predictions on the same rows, and many policies.
+"""What a replay costs: history against the bare scikit-learn fits and predictions on the same rows, and many policies.
 
-The first is a ratio of two figures of one run on one processor; the second is in seconds, on a reel of a year's size
+The first is a ratio of two figures of one run on one processor; the second is in seconds, on a history of a year's size
 whose predictions are drawn, not fitted: policies cost the same whatever a fit cost.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-#: The reel: so many days on which every recipe is fitted, after as many as the longest window needs.
+#: The history: so many days on which every recipe is fitted, after as many as the longest window needs.
 FIRST_COUNTED, DAYS = date(2013, 3, 2), 12
 #: The sweep.
 SWEPT_DAYS, POLICIES, UNITS, BLOCKS = 300, 100, 920, 57
@@ -26,7 +26,7 @@ MOST, SECONDS = 1.15, 60.0
 
 
 def overhead(home: Path) -> tuple[float, float, int]:
-    """Seconds of a reel and of the bare fits and predictions on the same rows, and how many fits there were."""
+    """Seconds of a history, and of the bare fits and predictions on the same rows; and how many fits there were."""
     from demo.upstream import FIRST, deliver
 
     last = FIRST_COUNTED + timedelta(DAYS - 1)
@@ -86,7 +86,7 @@ def _bare(source: Any, fit: Any, begin: int, end: int) -> float:
 def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOCKS) -> Any:
     """A history of four recipes that age and a plain rule, whose predictions are drawn."""
     from pipeline.core.kinds import Binary
-    from pipeline.core.replay.history import Fit, History, Stretch
+    from pipeline.core.replay.history import FitKey, History, Stretch
 
     rng = np.random.default_rng(1)
     count = days * units
@@ -98,7 +98,7 @@ def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOC
     airlines = np.array(["AA", "B6", "DL", "UA"])[rng.integers(0, 4, count)]
     noise = {"short": (0.6, 0.02), "long": (0.55, 0.004), "trees": (0.45, 0.02), "deep": (0.4, 0.008), "usual": (1, 0)}
 
-    def predict(fit: Fit, first: int, end: int) -> Any:
+    def predict(fit: FitKey, first: int, end: int) -> Any:
         at = slice(first * units, end * units)
         spread, ages = noise[fit.recipe]
         blur = spread + ages * (day[at] - fit.day)
@@ -110,28 +110,28 @@ def drawn_history(days: int = SWEPT_DAYS, units: int = UNITS, blocks: int = BLOC
 
 
 def sweep(policies: int = POLICIES) -> tuple[float, float]:
-    """Seconds for so many policies on a reel that is made, and those of them that the processor worked."""
+    """Seconds for so many policies on a history that is made, and those of them that the processor worked."""
     from pipeline.core.evidence.candidate import Stage
     from pipeline.core.replay.figures import policy_figures
-    from pipeline.core.replay.history import Fit
+    from pipeline.core.replay.history import FitKey
     from pipeline.core.replay.player import Replayer
-    from pipeline.core.replay.policy import Policy, changed
+    from pipeline.core.replay.policy import Policy, with_changes
     from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
     history = drawn_history()
     for n in range(len(history)):
         for recipe in history.recipes:
-            history.losses(Fit(recipe, n), n)
+            history.losses(FitKey(recipe, n), n)
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     gates = tuple(gate for gate in FLIGHT_DELAY.gates if gate.stage is Stage.SCORES)
     declared = Policy("declared", "gates", recipes, gates)
-    player = Replayer("benchmark", history, Fit("short", 0), 0, "usual")
+    player = Replayer("benchmark", history, FitKey("short", 0), 0, "usual")
     rng = np.random.default_rng(2)
     began, worked = time.perf_counter(), time.process_time()
     for n in range(policies):
         price, switch = rng.uniform(0.01, 0.4), rng.uniform(0.1, 1.0)
         text = f"price={price:.3f},switch_price={switch:.3f},ship={('refit', 'scored')[n % 2]},every={1 + n % 3}"
-        policy_figures(player.run(changed(declared, text)), history)
+        policy_figures(player.run(with_changes(declared, text)), history)
     return time.perf_counter() - began, time.process_time() - worked
 
 
@@ -144,11 +144,11 @@ def main() -> None:
         f"{POLICIES} policies over {SWEPT_DAYS} days: {seconds:.1f} s, of which the processor worked {worked:.1f} s "
         f"(wanted: at most {SECONDS:.0f})"
     )
-    console.print(f"a reel of {DAYS} days of flights, every recipe on every day, one processor ...", style="dim")
+    console.print(f"a history of {DAYS} days of flights, every recipe on every day, one processor ...", style="dim")
     with tempfile.TemporaryDirectory() as home:
         history, bare, fits = overhead(Path(home))
     console.print(
-        f"reel of {fits} fits: {history:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
+        f"history of {fits} fits: {history:.1f} s; bare fits and predictions on the same rows {bare:.1f} s; "
         f"{history / bare:.2f} × (wanted: at most {MOST})"
     )
 

@@ -40,37 +40,37 @@ def retrain(usecase: Usecase) -> DAG:
         @step(usecase, INGEST, minutes=60, first=True, **ingest_place())
         def ingest() -> Record:
             """Reads the day's deliveries into the store, one commit a table. A faulty file leaves it as it was."""
-            return INGEST.act(present(usecase), {})
+            return INGEST.call(present(usecase), {})
 
         @step(usecase, VALIDATE, minutes=30)
         def validate(snapshot: dict) -> Record:
             """Refuses data that must be neither learnt from nor judged on. A refusal is red, the reason on top."""
-            return VALIDATE.act(present(usecase), snapshot)
+            return VALIDATE.call(present(usecase), snapshot)
 
         @step(usecase, TRAIN, minutes=180, pool=training_pool())
         def train(validated: dict) -> Record:
             """Fits every recipe on the days before the scored day, which stays unseen."""
-            return TRAIN.act(present(usecase), validated)
+            return TRAIN.call(present(usecase), validated)
 
         @step(usecase, SCORE, minutes=60)
         def score(trained: dict) -> Record:
             """Scores the day with the champion, the baseline and every fresh candidate, into the score ledger."""
-            return SCORE.act(present(usecase), trained)
+            return SCORE.call(present(usecase), trained)
 
         @step(usecase, EVALUATE, minutes=60)
         def evaluate(scored: dict) -> Record:
             """Puts the gates' questions to the ledger of the last days. Held is green: the champion is good enough."""
-            return EVALUATE.act(present(usecase), scored)
+            return EVALUATE.call(present(usecase), scored)
 
         @step(usecase, REGISTER, minutes=30)
         def register(judged: dict) -> Record:
             """Shows the day in MLflow; a winner, and only a winner, becomes a version."""
-            return REGISTER.act(present(usecase), judged)
+            return REGISTER.call(present(usecase), judged)
 
         @step(usecase, PROMOTE, minutes=15)
         def promote(registered: dict, answer: dict | None = None) -> Record:
             """Makes the winner champion, if there is one and, where a person must say yes, if one did."""
-            return PROMOTE.act(present(usecase, answered(usecase, answer)), registered)
+            return PROMOTE.call(present(usecase, answered(usecase, answer)), registered)
 
         registered = register(evaluate(score(train(validate(ingest())))))
         if person:

@@ -191,7 +191,7 @@ class MemoryRegistry:
     def address(self, usecase: str, run: str, file: str = "") -> str:
         return f"http://registry.test/{usecase}/{run}/{file}"
 
-    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+    def annotate_version(self, usecase: str, version: int, name: str, text: str) -> None:
         if version > len(self.versions):
             raise UsageError(f"{usecase} has no version {version}", "MISSING")
         self.versions[version - 1][3][name] = text
@@ -199,7 +199,7 @@ class MemoryRegistry:
     def aliases(self, usecase: str) -> Mapping[str, int]:
         return dict(self.alias)
 
-    def point(self, usecase: str, alias: str, version: int | None) -> None:
+    def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         if version is None:
             self.alias.pop(alias, None)
         else:
@@ -246,7 +246,7 @@ def steps_of(usecase: Usecase, day: date, world: World, recipes: Sequence[str] =
     run = run_of(usecase, day, world, recipes)
 
     def acting(step: loop.Step) -> Step:
-        return lambda made: step.act(run, {} if made is None else made.to_dict())
+        return lambda made: step.call(run, {} if made is None else made.to_dict())
 
     return [(step.name, acting(step)) for step in loop.LOOP]
 

@@ -47,10 +47,10 @@ class Approval(HITLOperator):
         end_with_supervisor()
         with one_sentence(f"{self.usecase.name}: approve"):
             registered = Registered.from_dict(self.registered)
-            if not steps.promote.asks(self.usecase, registered):
+            if not steps.promote.needs_approval(self.usecase, registered):
                 log.info("Nobody is asked: nothing won that a person has to approve.")
                 return None
-            self.subject, self.body = steps.promote.question(registered, world())
+            self.subject, self.body = steps.promote.approval_form(registered, world())
             steps.promote.wait(self.usecase, registered, world())
         return super().execute(context)
 

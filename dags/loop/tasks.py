@@ -102,7 +102,9 @@ def tell(usecase: Usecase, made: Record | None) -> None:
             log.warning("no link to the page: %s", down)  # what was done is done, and stands
     _PAGES[context["dag_run"].run_id, context["ti"].task_id] = page
     if isinstance(made, DayOutcome):
-        note_fields = {name: getattr(made, name) for name in ("day", "outcome", "recipe", "champion", "reason")}
+        note_fields = {
+            name: getattr(made, name) for name in ("day", "outcome", "headline", "recipe", "champion", "reason")
+        }
         context["ti"].xcom_push(key=TOLD, value={**note_fields, "page": page})
 
 
@@ -150,13 +152,13 @@ def comes_again() -> bool:
     return bool(ti.try_number <= ti.max_tries)
 
 
-def give_up(usecase: Usecase, which: Step, error: Exception, *, again: bool) -> None:
+def record_failure(usecase: Usecase, which: Step, error: Exception, *, again: bool) -> None:
     """Write down how the day ended, if nobody tries again; where that fails too, the red task alone says so."""
     if isinstance(error, UsageError):
         return  # it was no day to be judged, and perhaps none at all
     run = present(usecase)
     try:
-        line = loop.give_up(which, run, error, comes_again=again)
+        line = loop.record_failure(which, run, error, comes_again=again)
     except PipelineError as further:
         log.warning("the day's line could not be written: %s", further)
         why = f"{which.name} failed: {error}"
@@ -187,13 +189,13 @@ def step(usecase: Usecase, which: Step, *, minutes: int, first: bool = False, **
                 try:
                     record = body(*args, **kwargs)
                 except PipelineError as error:
-                    give_up(usecase, which, error, again=comes_again())
+                    record_failure(usecase, which, error, again=comes_again())
                     raise
                 except Exception as error:
                     if not (isinstance(error, AirflowException | AirflowRuntimeError) and comes_again()):
-                        give_up(usecase, which, error, again=False)
+                        record_failure(usecase, which, error, again=False)
                     raise
-            for name in ("outcome", "decision", "reason", "note"):
+            for name in ("headline", "outcome", "decision", "reason", "note"):
                 if text := getattr(record, name, ""):
                     log.info("%s: %s", name, text)
             tell(usecase, record)

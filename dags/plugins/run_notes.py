@@ -24,10 +24,13 @@ SIGNS = {"promoted": "▲", "started": "●", "held": "‖", "declined": "–", 
 
 
 def note_of(told: dict[str, Any]) -> str:
-    """Markdown: the data day and how it ended, the page, the reason as far as there is room."""
+    """Markdown: the data day and its headline, the page, the reason as far as there is room."""
     outcome = str(told.get("outcome", ""))
-    won = f" {told.get('recipe')}, version {told.get('champion')}" if outcome in ("promoted", "started") else ""
-    head = f"**{told.get('day')} {SIGNS.get(outcome, '·')} {outcome}{won}**"
+    won = f"{told.get('recipe')}, version {told.get('champion')}" if outcome in ("promoted", "started") else ""
+    headline = " ".join(str(told.get("headline") or "").split())
+    # Without a headline: left by tasks from before days had one.
+    ended = " ".join([headline or outcome, *([f"({won})" if headline else won] if won else [])])
+    head = f"**{told.get('day')} {SIGNS.get(outcome, '·')} {ended}**"
     page = str(told.get("page") or "")
     if page.startswith(("http://", "https://")):
         head += f" · [what was decided, and why]({page})"

@@ -198,7 +198,7 @@ def world(progress: Progress | None = None) -> World:
         checker=GxChecker(expectations()),
         progress=progress or silent,
         code=code(),
-        computes=product(),
-        source=source,
-        libraries=libraries,
+        compute_digest=product(),
+        source_digest_of=source,
+        library_digest_of=libraries,
     )

@@ -25,14 +25,14 @@ def run_day(
     A use case whose winners a person must approve asks at the terminal; without one the winner waits.
     """
     from pipeline.steps import loop
-    from pipeline.steps.promote import question
+    from pipeline.steps.promote import approval_form
 
     def ask(registered: Registered) -> loop.Answer:
         if approver:
             return loop.Answer(True, approver)
         if not sys.stdin.isatty():
             return loop.Answer(None)
-        subject, body = question(registered, world)
+        subject, body = approval_form(registered, world)
         answer = input(f"\n{subject}\n\n{body}\n\nPromote? [y/N] ")
         yes = answer.strip().lower() in ("y", "yes")
         return loop.Answer(yes, getpass.getuser(), "" if yes else "declined at the terminal")
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.adapters.world import alone, world
     from pipeline.report.progress import bars
     from pipeline.report.terminal.tables import days_table, show
-    from pipeline.steps.refuse import refusal
+    from pipeline.steps.refuse import as_refusal
 
     if (args.day is None) == (args.first is None):
         raise UsageError("say which data day: either --day 2013-03-08, or --from 2013-03-01 --to 2013-03-08")
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
             try:
                 outcomes.append(run_day(usecase, day, ports, args.recipes, not args.judge_only, args.approve_as))
             except PipelineError as error:
-                if refusal(error) is None:
+                if as_refusal(error) is None:
                     raise
                 status = max(status, status_of(error))
                 outcomes += [line for line in ports.ledger.outcomes(usecase.name) if line.day == day.isoformat()]

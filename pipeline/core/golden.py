@@ -100,7 +100,7 @@ class Case:
         """How many predictions the case asks for."""
         return 1 if self.kind == "range" else 2
 
-    def number(self, answers: Sequence[float]) -> float:
+    def judged_value(self, answers: Sequence[float]) -> float:
         """What is held against the bound; NaN where an answer is."""
         return answers[0] if self.kind == "range" else answers[1] - answers[0]
 
@@ -108,7 +108,7 @@ class Case:
         """Whether a break on that data day passes."""
         return self.waiver is not None and day <= self.waiver.until
 
-    def asks(self, inputs: Sequence[str]) -> bool:
+    def has_columns(self, inputs: Sequence[str]) -> bool:
         """Whether its rows have exactly these columns."""
         return bool(self.rows) and all(set(row) == set(inputs) for row in self.rows)
 

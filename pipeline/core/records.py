@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 def digest(value: Any) -> str:
@@ -19,17 +19,25 @@ def digest(value: Any) -> str:
 class Record:
     """Base of the records: plain fields only, so that ``to_dict`` is what Airflow's XCom carries."""
 
+    #: Field to its key in the dict, where that is not its name: what was written before a field was renamed is read on.
+    KEYS: ClassVar[Mapping[str, str]] = {}
+
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        plain = json.loads(json.dumps(asdict(self)))
+        return {self.KEYS.get(name, name): value for name, value in plain.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what :meth:`to_dict` wrote; an unknown or missing field is an error."""
-        names = {field.name for field in fields(cls)}
-        if set(data) != names:
+        """Read back what :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: A field is unknown or missing.
+        """
+        names = {cls.KEYS.get(field.name, field.name): field.name for field in fields(cls)}
+        if set(data) != set(names):
             raise ValueError(f"{cls.__name__} wants the fields {sorted(names)}, got {sorted(data)}")
-        return cls(**data)
+        return cls(**{names[key]: value for key, value in data.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Candidate(Record):
         rows: Units it learnt from.
         file: Name of the skops file in the file store.
         sha256: Digest of that file; checked before it is ever loaded.
-        seconds: What the fit took.
+        seconds: What the fit took, in seconds by the clock on the wall (timings of predictions are processor time).
     """
 
     model: str
@@ -129,13 +137,15 @@ class Scored(Record):
     Attributes:
         trained: What was scored, as :meth:`Trained.to_dict`.
         ledger: Version of the score ledger that holds the day.
-        sums: Version of the sums that hold the day.
+        block_losses_version: Version of the table of block losses that holds the day.
         epoch: Epoch of the promotion ledger at that moment: whose scores stand beside the candidates'.
     """
 
+    KEYS: ClassVar[Mapping[str, str]] = {"block_losses_version": "sums"}
+
     trained: Mapping[str, Any]
     ledger: int
-    sums: int
+    block_losses_version: int
     epoch: int
 
 

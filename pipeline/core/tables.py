@@ -144,7 +144,8 @@ class Reference:
         key: The columns that name a row; unique within one snapshot.
         refreshed: The column (a date) that says when upstream last refreshed the content; its newest value gives
             the table's age as of the data day.
-        max_age: The age in days from which the table is refused.
+        max_age: The highest age in days that is still accepted: the data day less the newest value of ``refreshed``.
+            An older table is refused, and so is one that says it was refreshed after the data day.
         max_unchanged: For how many days in a row the content may be the same although the date moves on.
             None: the table rarely changes, so the check does not apply.
         shrinkage: The share of rows (and of keys in use) that may vanish from one day to the next.

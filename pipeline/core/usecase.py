@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.golden import Case
 from pipeline.core.tables import Feed, Frame, Reference, Table
-from pipeline.core.waivers import Waiver, unfit
+from pipeline.core.waivers import Waiver, waiver_errors
 
 if TYPE_CHECKING:
     from pipeline.core.gates import Gate
@@ -243,13 +243,15 @@ class Usecase:
                     yield f"declares the gate '{gate.name}', whose {name} is no number"
 
     def _alien_cases(self) -> Iterator[str]:
-        alien = [case.name for case in self.golden if not case.asks(self.inputs)]
+        alien = [case.name for case in self.golden if not case.has_columns(self.inputs)]
         if alien:
             yield f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases()"
 
     def _wrong_waivers(self) -> Iterator[str]:
         if self.waivers:
-            yield from unfit(self.waivers, [gate.name for gate in self.gates], [one.name for one in self.recipes])
+            yield from waiver_errors(
+                self.waivers, [gate.name for gate in self.gates], [one.name for one in self.recipes]
+            )
 
     @property
     def tables(self) -> tuple[Table, ...]:

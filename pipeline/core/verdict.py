@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Outcome(StrEnum):
@@ -100,7 +100,7 @@ class Finding:
         return "; ".join(part for part in (self.text, self.change, self.waived) if part)
 
     @property
-    def told(self) -> bool:
+    def listed(self) -> bool:
         """Whether it belongs among the answers: it can stop something, or could if nobody waived it."""
         return self.required or bool(self.waived)
 
@@ -172,16 +172,17 @@ class Verdict:
         decision: ``"promote"`` (a candidate won), ``"start"`` (the baseline becomes the first champion) or ``"hold"``.
         outcome: PASS where a model may ship, FAIL or UNKNOWN where none may.
         reason: One sentence: why this decision.
-        champion: who was champion when the day was judged; None before the first champion.
+        champion: Who was champion when the day was judged; None before the first champion.
         epoch: The champion's epoch in the promotion ledger when the day was judged (0: no champion yet).
         challenger: The candidate that the decision is about; None where there was none.
-        findings: Recipe name to the findings about it; the champion's side of each comparison is ``champion``.
-        losses: Contestant name (``"champion"``, ``"baseline"``, each recipe) to its mean loss on the scored day.
+        findings: Recipe name to what the gates found about its candidate; empty before the first champion.
+        losses: Contestant to its mean loss on the scored day: ``"champion"``, and each recipe's name, the baseline's
+            among them, for its fresh fit.
         loss_name: What the loss is called, such as ``"log_loss"``.
         counts: Of the scored day: units, labelled, unlabelled by reason.
         snapshot: Table name to the pinned version that everything was computed from.
         evidence: Version of the score ledger that the gates read.
-        sums: Version of the sums (losses by block, a year back) that the gates read.
+        block_losses_version: Version of the table of block losses, a year back, that the gates read.
         validation: Name of the data's validation report in the file store.
         intervals: Contestant name to the two ends of its mean loss's 95 % interval on the scored day.
         fits: Recipe name to how it was fitted (model, window, first and last day, rows, seconds), or why it was not.
@@ -189,6 +190,9 @@ class Verdict:
         measured: Digest of the file beside the verdict with what was measured that day; empty in older verdicts.
         asked: Gate to what it asks, in plain words.
     """
+
+    #: Field to its key in the dict, where that is not its name: the key is older, and what was written is read on.
+    KEYS: ClassVar[Mapping[str, str]] = {"block_losses_version": "sums"}
 
     usecase: str
     day: str
@@ -204,7 +208,7 @@ class Verdict:
     counts: Mapping[str, int]
     snapshot: Mapping[str, int]
     evidence: int
-    sums: int = -1
+    block_losses_version: int = -1
     validation: str = ""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -229,7 +233,7 @@ class Verdict:
             "counts": dict(self.counts),
             "snapshot": dict(self.snapshot),
             "evidence": self.evidence,
-            "sums": self.sums,
+            self.KEYS["block_losses_version"]: self.block_losses_version,
             "validation": self.validation,
             "intervals": {name: [_plain(low), _plain(high)] for name, (low, high) in self.intervals.items()},
             "fits": {recipe: dict(fit) for recipe, fit in self.fits.items()},
@@ -245,9 +249,11 @@ class Verdict:
         findings = {recipe: tuple(map(Finding.from_dict, found)) for recipe, found in data["findings"].items()}
         intervals = {name: (low, high) for name, (low, high) in data["intervals"].items()}
         losses = {name: math.nan if loss is None else loss for name, loss in data["losses"].items()}
+        names = {key: name for name, key in cls.KEYS.items()}
+        plain = {names.get(key, key): value for key, value in data.items()}
         return cls(
             **{
-                **data,
+                **plain,
                 **sides,
                 "outcome": Outcome(data["outcome"]),
                 "findings": findings,

@@ -45,7 +45,7 @@ class Waiver:
         return f"waived until {self.until} by {self.by}: {self.why}"
 
 
-def unfit(waivers: Sequence[Waiver], gates: Sequence[str], recipes: Sequence[str]) -> Iterator[str]:
+def waiver_errors(waivers: Sequence[Waiver], gates: Sequence[str], recipes: Sequence[str]) -> Iterator[str]:
     """Why a use case can't declare these waivers, as clauses.
 
     Args:
@@ -62,7 +62,9 @@ def unfit(waivers: Sequence[Waiver], gates: Sequence[str], recipes: Sequence[str
             yield f"waives '{waiver.gate}' for the recipe '{waiver.recipe}', which it does not have"
 
 
-def waived(findings: Sequence[Finding], waivers: Sequence[Waiver], day: date, recipe: str) -> tuple[Finding, ...]:
+def apply_waivers(
+    findings: Sequence[Finding], waivers: Sequence[Waiver], day: date, recipe: str
+) -> tuple[Finding, ...]:
     """The findings about a recipe on a data day, those that a waiver covers marked so: they stop nothing.
 
     One that has expired stops again, and says so.

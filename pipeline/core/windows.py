@@ -9,7 +9,11 @@ from datetime import date, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """A run of calendar days, both ends included."""
+    """A run of calendar days, both ends included.
+
+    Raises:
+        ValueError: The first lies after the last.
+    """
 
     first: date
     last: date
@@ -41,14 +45,22 @@ def scored_day(data_day: date, label_delay: int) -> date:
 
 
 def training_days(scored: date, window: int) -> Days:
-    """The ``window`` days before the scored day. The scored day tests; tomorrow it trains."""
+    """The ``window`` days before the scored day. The scored day tests; tomorrow it trains.
+
+    Raises:
+        ValueError: The window has no day.
+    """
     if window < 1:
         raise ValueError(f"a training window has at least one day, got {window}")
     return Days(scored - timedelta(window), scored - timedelta(1))
 
 
 def evidence_days(scored: date, window: int) -> Days:
-    """The ``window`` days that end with the scored day: what the gates read of the score ledger."""
+    """The ``window`` days that end with the scored day: what the gates read of the score ledger.
+
+    Raises:
+        ValueError: The window has no day.
+    """
     if window < 1:
         raise ValueError(f"an evidence window has at least one day, got {window}")
     return Days(scored - timedelta(window - 1), scored)

@@ -57,7 +57,7 @@ def amount(interval: Interval) -> str:
     return f"{count(interval.days, 'day')}, {count(interval.units, 'unit')} in {count(interval.blocks, 'block')}"
 
 
-def some(items: Sequence[str], most: int = 3) -> str:
+def first_few(items: Sequence[str], most: int = 3) -> str:
     """The first few, and how many more there are: a text of bounded length."""
     rest = len(items) - most
     return ", ".join(items[:most]) + (f" and {rest:,} more" if rest > 0 else "")

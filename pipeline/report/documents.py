@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core.headlines import day_headline, refusal_why, why_in_one_line
-from pipeline.core.promotion.ledger import champion, previous, previous_told
+from pipeline.core.promotion.ledger import current_champion, previous, previous_told
 from pipeline.core.records import DayOutcome, Entry
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.report.terminal.explanation import explained_headline
@@ -23,7 +23,7 @@ def days_document(usecase: str, outcomes: Sequence[DayOutcome]) -> dict[str, Any
 
 def history_document(usecase: str, entries: Sequence[Entry]) -> dict[str, Any]:
     """The promotion ledger, and whom the aliases name by it."""
-    head, before = champion(entries), previous(entries)
+    head, before = current_champion(entries), previous(entries)
     recipes = recipes_of(entries)
     return {
         "usecase": usecase,

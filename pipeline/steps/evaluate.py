@@ -11,8 +11,8 @@ from pipeline.core.verdict import Verdict
 from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.judge import DayJudge
 from pipeline.steps.judging.recorded import recorded_file
-from pipeline.steps.models import champion
-from pipeline.steps.models.lineage import made
+from pipeline.steps.models import champion_model
+from pipeline.steps.models.run_training import candidate_by_identity
 from pipeline.steps.register import read_verdict, verdict_file
 
 
@@ -32,11 +32,11 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     """
     trained = Trained.from_dict(scored.trained)
     entries = world.ledger.entries(usecase.name)
-    settled = champion.settled(usecase, entries, trained, world)
+    settled = champion_model.already_promoted_today(usecase, entries, trained, world)
     if settled is not None:
         verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
         return _judged(verdict, trained, allowed, world)
-    head = decision.champion(entries)
+    head = decision.current_champion(entries)
     if (0 if head is None else head.epoch) != scored.epoch:
         raise ConflictError(
             f"{usecase.name} {trained.day}: the champion changed after the day was scored (epoch {scored.epoch}, "
@@ -59,7 +59,9 @@ def _judged(verdict: Verdict, trained: Trained, allowed: bool, world: World) -> 
     winner = None
     if verdict.challenger is not None and verdict.decision != "hold":
         models = {candidate.model: candidate for candidate in trained.models}
-        winner = models.get(verdict.challenger.model) or made(verdict.usecase, verdict.challenger.model, world)
+        winner = models.get(verdict.challenger.model) or candidate_by_identity(
+            verdict.usecase, verdict.challenger.model, world
+        )
     return Judged(
         usecase=verdict.usecase,
         day=verdict.day,

@@ -10,7 +10,7 @@ from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
-from pipeline.steps.recompute import named
+from pipeline.steps.recompute import newest_verdict
 from pipeline.steps.register import verdict_file
 from pipeline.steps.validate import read_report
 
@@ -50,12 +50,12 @@ def explain(usecase: Usecase, day: str, world: World, digest: str = "") -> Expla
     Raises:
         UsageError: The day was never run.
     """
-    known, line = named(usecase, day, world)
+    known, line = newest_verdict(usecase, day, world)
     wanted_digest = digest or ("" if line is not None and line.outcome in ("refused", "failed") else known)
     if line is None and not wanted_digest:
         raise UsageError(
-            f"{usecase.name} {day} was never run, so there is nothing to explain: "
-            f"'python -m pipeline run {usecase.name} --day {day}' runs it",
+            f"{usecase.name} {day} was never run, so there is nothing to explain: 'python -m pipeline run "
+            f"{usecase.name} --day {day}' runs it",
             "NOT_RUN",
         )
     if not wanted_digest:

@@ -107,10 +107,10 @@ def _register(run: Run, judged: Mapping[str, Any]) -> Record:
 
 
 def _promote(run: Run, registered_record: Mapping[str, Any]) -> Record:
-    from pipeline.steps.promote import asks, decline, promote, wait
+    from pipeline.steps.promote import decline, needs_approval, promote, wait
 
     registered = Registered.from_dict(registered_record)
-    if not asks(run.usecase, registered):
+    if not needs_approval(run.usecase, registered):
         return promote(run.usecase, registered, run.world, run.now())
     answer = run.ask(registered)
     if answer.promote is None:
@@ -131,7 +131,7 @@ class Step:
     """
 
     name: str
-    act: Callable[[Run, Mapping[str, Any]], Record]
+    call: Callable[[Run, Mapping[str, Any]], Record]
     reads_data: bool = False
 
 
@@ -154,14 +154,14 @@ def run_day(run: Run) -> DayOutcome:
     step_result: Mapping[str, Any] = {}
     for step in LOOP:
         try:
-            step_result = step.act(run, step_result).to_dict()
+            step_result = step.call(run, step_result).to_dict()
         except Exception as error:
-            give_up(step, run, error, comes_again=False)
+            record_failure(step, run, error, comes_again=False)
             raise
     return DayOutcome.from_dict(step_result)
 
 
-def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
+def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool) -> DayOutcome | None:
     """Write down how the day ended, if it ended with this error, and return that; None if it did not.
 
     A refusal of the day's data is its outcome; so is a delivery that nobody waits for any longer. Any other error that
@@ -174,12 +174,12 @@ def give_up(step: Step, run: Run, error: Exception, *, comes_again: bool) -> Day
         error: What happened.
         comes_again: Whether somebody tries the step again by itself.
     """
-    from pipeline.steps.refuse import fail, refusal, refuse
+    from pipeline.steps.refuse import as_refusal, fail, refuse
 
     if isinstance(error, UsageError):
         return None
     passing = isinstance(error, PipelineError) and error.retry
-    refused = refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
+    refused = as_refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
     if passing and comes_again:
         return None
     # A person who is told that the store does not answer tries again, or not; nothing is known of the day.

@@ -1,4 +1,4 @@
-"""Promote: the one place where the champion changes. The ledger's next line first, the aliases after it."""
+"""Promote: a winner becomes champion, or the day ends without. The ledger's next line first, the aliases after it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pipeline.core.errors import ConflictError
 from pipeline.core.headlines import day_headline
 from pipeline.core.headlines.days import JUDGED_ONLY
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion, may_promote, promotion
+from pipeline.core.promotion.decision import current_champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Verdict
 from pipeline.report.verdict.note import title
-from pipeline.steps.models.champion import newest_judged
+from pipeline.steps.models.champion_model import newest_judged
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.register import read_verdict
 
@@ -33,15 +33,19 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
         by: Who decided: the gates, or a person's name.
 
     Raises:
-        ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged.
+        ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged;
+            the champion stays, and the day's line says so.
+        RefusedError: With code ``DRIFT``: the registry knows a champion that the ledger does not.
+        UnavailableError: The registry is not there. Where the ledger's line is written by then, the champion has
+            changed; a second try brings the aliases and the day's line after it.
     """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     if registered.version is None or judged.candidate is None:
         reason = judged.reason if judged.allowed else f"{JUDGED_ONLY}{judged.reason}"
-        return conclude(usecase, registered, world, verdict, "held", reason)
+        return write_day_outcome(usecase, registered, world, verdict, "held", reason)
     entries = world.ledger.entries(usecase.name)
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None or head.verdict != judged.verdict:
         try:
             day = date.fromisoformat(judged.day)
@@ -59,30 +63,35 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
             )
             world.ledger.append(head)
         except ConflictError as stale:
-            conclude(usecase, registered, world, verdict, "held", str(stale))
+            write_day_outcome(usecase, registered, world, verdict, "held", str(stale))
             raise
     reconcile(usecase.name, world)
-    world.registry.point(usecase.name, "candidate", None)
+    world.registry.set_alias(usecase.name, "candidate", None)
     outcome = "started" if judged.decision == "start" else "promoted"
-    return conclude(usecase, registered, world, verdict, outcome, judged.reason)
+    return write_day_outcome(usecase, registered, world, verdict, outcome, judged.reason)
 
 
 def decline(usecase: Usecase, registered: Registered, world: World, why: str, by: str) -> DayOutcome:
-    """A person said no, or nobody answered in time: the champion serves on, and the day says so."""
+    """A person said no, or nobody answered in time: the champion serves on, and the day says so.
+
+    Raises:
+        UnavailableError: The registry is not there. Before the day's line is written: it keeps its alias ``candidate``;
+            after it: the run keeps the title of a winner that waits. A second try mends both.
+    """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    world.registry.point(usecase.name, "candidate", None)
-    return conclude(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
+    world.registry.set_alias(usecase.name, "candidate", None)
+    return write_day_outcome(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
 
 
 def wait(usecase: Usecase, registered: Registered, world: World) -> DayOutcome:
     """The winner waits for a person: the day's line says so until somebody answers."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    return conclude(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
+    return write_day_outcome(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
 
 
-def asks(usecase: Usecase, registered: Registered) -> bool:
+def needs_approval(usecase: Usecase, registered: Registered) -> bool:
     """Whether a person must say yes before this winner is promoted. The first champion needs nobody."""
     return (
         usecase.promotion.approval == "person"
@@ -91,23 +100,38 @@ def asks(usecase: Usecase, registered: Registered) -> bool:
     )
 
 
-def question(registered: Registered, world: World) -> tuple[str, str]:
+def approval_form(registered: Registered, world: World) -> tuple[str, str]:
     """Subject and body (Markdown) of the approval form: the verdict's sentence, then every finding."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(judged.usecase, judged.day, judged.verdict, world)
     challenger = verdict.challenger.recipe if verdict.challenger else "the candidate"
     champion_is = "nobody" if verdict.champion is None else f"{verdict.champion.recipe} {verdict.champion.version}"
     findings = verdict.findings.get(challenger, ())
-    lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.told)]
+    lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.listed)]
     subject = f"{judged.usecase} {judged.day}: shall {challenger} {registered.version} replace {champion_is}?"
     return subject, "\n".join(lines)
 
 
-def conclude(
+def write_day_outcome(
     usecase: Usecase, registered: Registered, world: World, verdict: Verdict, outcome: str, reason: str
 ) -> DayOutcome:
-    """Write the day's line, with whoever is champion now."""
-    head = champion(world.ledger.entries(usecase.name))
+    """Write the day's line, with whoever is champion now, and let the registry's run say how the day ended.
+
+    Args:
+        usecase: The use case.
+        registered: What was judged and registered.
+        world: The ports.
+        verdict: The day's verdict.
+        outcome: As in :class:`~pipeline.core.records.DayOutcome`.
+        reason: The line's sentence.
+
+    Returns:
+        The line, as it is written.
+
+    Raises:
+        UnavailableError: The registry is not there; the line is written by then.
+    """
+    head = current_champion(world.ledger.entries(usecase.name))
     line = DayOutcome(
         usecase=usecase.name,
         day=verdict.day,

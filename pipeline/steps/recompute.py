@@ -66,7 +66,7 @@ class Recomputed:
         return f"; it was judged by {then}, which has changed since (now {self.now[:12]})"
 
 
-def named(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | None]:
+def newest_verdict(usecase: Usecase, day: str, world: World) -> tuple[str, DayOutcome | None]:
     """Digest of the day's newest verdict, empty where it has none; and the day's newest line.
 
     The day's line names it; for a line from before lines did, the promotion ledger, if the day made a champion.
@@ -90,7 +90,7 @@ def _without_verdict(usecase: Usecase, day: str, line: DayOutcome | None) -> Usa
     else:
         why = (
             f"no verdict is named for this day; 'python -m pipeline days {usecase.name}' lists how each day ended, "
-            f"and --digest names a verdict of an older installation"
+            "and --digest names a verdict of an older installation"
         )
     return UsageError(f"{usecase.name} {day}{': ' if why.startswith('no ') else ' '}{why}", "NO_VERDICT")
 
@@ -107,7 +107,7 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     Raises:
         UsageError: The day has no verdict.
     """
-    known, line = named(usecase, day, world)
+    known, line = newest_verdict(usecase, day, world)
     wanted_digest = digest or known
     if not wanted_digest:
         raise _without_verdict(usecase, day, line)
@@ -150,7 +150,7 @@ def _compared(usecase: Usecase, verdict: Verdict, text: bytes, world: World) -> 
         if not isinstance(error, PipelineError | ValueError):
             raise
         return (), str(error) if isinstance(error, PipelineError) else (
-            f"what was kept of it does not fit this version of the product, the promotion ledger or the store "
+            "what was kept of it does not fit this version of the product, the promotion ledger or the store "
             f"({error}): check out the source that judged ({verdict.code[:12]}), or restore the backup"
         )
     differences = [] if same else _differences(json.loads(text), anew.to_dict())
@@ -174,8 +174,8 @@ def _anew(usecase: Usecase, verdict: Verdict, data: bytes, world: World) -> Verd
     entries = world.ledger.entries(usecase.name)
     if len(entries) < verdict.epoch:
         raise RefusedError(
-            f"the promotion ledger stands at epoch {len(entries)}, and this was judged at {verdict.epoch}: restore its "
-            f"newest backup",
+            f"the promotion ledger stands at epoch {len(entries)}, and this was judged at {verdict.epoch}: restore "
+            "its newest backup",
             "MISSING",
         )
     recorded = RecordedEvidence(usecase, data, entries)

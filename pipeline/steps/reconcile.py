@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion, previous
+from pipeline.core.promotion.decision import current_champion, previous
 from pipeline.core.records import Entry
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
         Alias to (what it was, what it is now) for each that had to be moved.
     """
     entries = world.ledger.entries(usecase)
-    head, before = champion(entries), previous(entries)
+    head, before = current_champion(entries), previous(entries)
     wanted = {
         "champion": None if head is None else head.version,
         "previous": None if before is None else before.version,
@@ -55,7 +55,7 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
         if registry_aliases.get(alias) != version:
             log.info("%s: alias %s moves from version %s to %s", usecase, alias, registry_aliases.get(alias), version)
             try:
-                world.registry.point(usecase, alias, version)
+                world.registry.set_alias(usecase, alias, version)
             except UsageError as gone:
                 if gone.code != "MISSING":
                     raise
@@ -73,7 +73,7 @@ def _tell_of_rollbacks(usecase: str, entries: Sequence[Entry], world: World) -> 
     for version, line in undone.items():
         text = f"{line.at} by {line.by}, on data day {line.day}: {line.why}"
         try:
-            world.registry.tell(usecase, version, "rolled_back", text)
+            world.registry.annotate_version(usecase, version, "rolled_back", text)
         except PipelineError as error:
             if error.retry:
                 raise

@@ -10,7 +10,7 @@ from datetime import date
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.headlines import day_headline
 from pipeline.core.ports import Page, World
-from pipeline.core.promotion.decision import champion
+from pipeline.core.promotion.decision import current_champion
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
@@ -20,7 +20,7 @@ from pipeline.steps.register import NO_LINKS, data_docs, run_key
 _NOT_YET = ("MISSING", "MANIFEST_MISSING", "GROWING", "INTERRUPTED", "HTTP", "UNREADABLE", "SEVERAL")
 
 
-def refusal(error: PipelineError) -> RefusedError | None:
+def as_refusal(error: PipelineError) -> RefusedError | None:
     """The refusal of a day that nobody waits for any longer, from the error with which its ingest ended.
 
     A file that has not come may come yet, so it is no refusal while the day is tried again. None where the error is
@@ -61,7 +61,7 @@ def fail(usecase: Usecase, day: date, why: str, world: World) -> DayOutcome:
 
 
 def _line(usecase: Usecase, day: date, outcome: str, reason: str, world: World) -> DayOutcome:
-    head = champion(world.ledger.entries(usecase.name))
+    head = current_champion(world.ledger.entries(usecase.name))
     return DayOutcome(
         usecase=usecase.name,
         day=day.isoformat(),

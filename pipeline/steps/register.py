@@ -31,7 +31,11 @@ def verdict_file(usecase: str, day: str, verdict: str, suffix: str = "json") -> 
 
 
 def read_verdict(usecase: str, day: str, verdict: str, world: World) -> Verdict:
-    """The verdict of that digest."""
+    """The verdict of that digest.
+
+    Raises:
+        RefusedError: With code ``MISSING``: its file is gone.
+    """
     return Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase, day, verdict))))
 
 
@@ -50,11 +54,19 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         judged: The verdict.
         world: The ports.
         links: Name to address of what the page should lead to, such as the Airflow run.
+
+    Returns:
+        The verdict with the registry's run, and the winner's version where something won.
+
+    Raises:
+        RefusedError: With code ``DRIFT``: the registry knows a champion that the promotion ledger does not; with
+            ``TAMPERED`` or ``MISSING``: the winner's file is not what was fitted.
+        UnavailableError: The registry, or the file store, is not there. All that was done is found by a second try.
     """
     reconcile(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
-    world.registry.chart(usecase.name, verdict.loss_name, by_day(usecase, verdict, world))
+    world.registry.chart(usecase.name, verdict.loss_name, loss_curves(usecase, verdict, world))
     version = None
     if judged.allowed and judged.decision != "hold" and judged.candidate is not None:
         winner = Candidate.from_dict(judged.candidate)
@@ -72,12 +84,12 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         model = world.files.get(winner.file, winner.sha256)
         example = inputs_like(usecase, verdict, world)
         version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags, example)
-        world.registry.point(usecase.name, "candidate", version)
+        world.registry.set_alias(usecase.name, "candidate", version)
     return Registered(judged=judged.to_dict(), run=run, version=version)
 
 
-def by_day(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
-    """Contestant to its loss on each day that was judged, this one among them; a day without a loss has no point."""
+def loss_curves(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
+    """Contestant to day to its mean loss, for each day that was judged, this one too; without a loss no point."""
     lines = {line.day: line.losses for line in world.ledger.outcomes(usecase.name)} | {verdict.day: verdict.losses}
     loss_by_contestant: dict[str, dict[date, float]] = {}
     for day, losses in lines.items():
@@ -97,7 +109,7 @@ def inputs_like(usecase: Usecase, verdict: Verdict, world: World) -> Any:
         return None
 
 
-def ends_as(usecase: Usecase, judged: Judged) -> str:
+def expected_outcome(usecase: Usecase, judged: Judged) -> str:
     """How the day will end, as far as the verdict alone says."""
     if not judged.allowed or judged.decision == "hold" or judged.candidate is None:
         return "held"
@@ -144,7 +156,18 @@ def data_docs(usecase: Usecase, report: str, world: World) -> dict[str, bytes]:
 
 
 def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, links: Mapping[str, str]) -> Page:
-    """The day's run: a nested run per recipe, the verdict as JSON and as a page, the data's own pages."""
+    """The day's run: a nested run per recipe, the verdict as JSON and as a page, the data's own pages.
+
+    Args:
+        usecase: The use case.
+        verdict: What was decided.
+        judged: The same as the step before handed it on: it names the verdict's file.
+        world: The ports; files are read.
+        links: Name to address of what the page should lead to.
+
+    Raises:
+        RefusedError: A page or a report of the day is gone from the file store.
+    """
     name = verdict.loss_name
     children = []
     for recipe, fit in verdict.fits.items():
@@ -191,7 +214,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
     }
     params = {f"snapshot.{table}": str(version) for table, version in verdict.snapshot.items()}
     return Page(
-        title=title(verdict.day, ends_as(usecase, judged), "" if challenger is None else challenger.recipe),
+        title=title(verdict.day, expected_outcome(usecase, judged), "" if challenger is None else challenger.recipe),
         key=run_key(usecase.name, verdict.day),
         tags=tags,
         params=params,

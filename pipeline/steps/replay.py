@@ -13,16 +13,16 @@ from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.evidence.candidate import Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
-from pipeline.core.replay.figures import PolicyFigures, against, policy_figures
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.figures import PolicyFigures, loss_difference, policy_figures
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer, Timeline
-from pipeline.core.replay.policy import Policy, changed, habits, varied, windows
+from pipeline.core.replay.policy import Policy, parse_windows, reference_policies, variant_name, with_changes
 from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
-from pipeline.steps.refuse import refusal
+from pipeline.steps.refuse import as_refusal
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fit_store import FitStore
 from pipeline.steps.replaying.fits import make_history
@@ -50,7 +50,7 @@ def replay(
         usecase: The use case.
         days: The days to count.
         world: The ports.
-        policies: Changes to the declared policy, as :func:`~pipeline.core.replay.policy.changed` reads
+        policies: Changes to the declared policy, as :func:`~pipeline.core.replay.policy.with_changes` reads
             them; each is one more.
         start: The recipe that serves on the first day; empty: the first declared that can be fitted on it.
         search: Whether to propose a policy.
@@ -64,7 +64,7 @@ def replay(
     if start and start not in known:
         raise UsageError(f"use case '{usecase.name}' has no recipe '{start}'; it has {', '.join(known)}", "RECIPE")
     try:
-        asked_policies = [declared, *(changed(declared, text) for text in policies)]
+        asked_policies = [declared, *(with_changes(declared, text) for text in policies)]
         wider = _with_variants(usecase, policies)
     except ValueError as nonsense:
         raise UsageError(str(nonsense), "POLICY") from None
@@ -82,7 +82,7 @@ def replay(
         usecase.evidence,
         usecase.waivers,
     )
-    every = [*asked_policies, *habits(ordered, "refit")]
+    every = [*asked_policies, *reference_policies(ordered, "refit")]
     with world.progress("replay", len(every)) as done:
         timelines = []
         for policy in every:
@@ -92,7 +92,7 @@ def replay(
     daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
     best = min(daily, key=lambda n: _rank(figures[n]))
     played = tuple(
-        PolicyResult(timeline, its_figures, against(timeline, timelines[best], history))
+        PolicyResult(timeline, its_figures, loss_difference(timeline, timelines[best], history))
         for timeline, its_figures in zip(timelines, figures, strict=True)
     )
     searched, proposal = _search(player, timelines[0], [timelines[n] for n in daily], world) if search else ((), None)
@@ -116,10 +116,12 @@ def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:
     """The use case with a recipe more for each window that a policy changes."""
     more: dict[str, Recipe] = {}
     for text in policies:
-        for name, window in windows(text).items():
+        for name, window in parse_windows(text).items():
             recipe = usecase.recipe(name)
             least = min(recipe.at_least, window)
-            more[varied(name, window)] = replace(recipe, name=varied(name, window), window=window, at_least=least)
+            more[variant_name(name, window)] = replace(
+                recipe, name=variant_name(name, window), window=window, at_least=least
+            )
     return replace(usecase, recipes=(*usecase.recipes, *more.values()))
 
 
@@ -131,6 +133,9 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
     """The use case's own policy, and the names of its gates that can't be replayed.
 
     Those judge what is measured on the day: seconds, memory, a refit of the candidate. History has kept none of that.
+
+    Raises:
+        UsageError: The use case does not declare the gate that decides, ``Better``.
     """
     gates = tuple(gate for gate in usecase.gates if gate.stage is Stage.SCORES)
     if not any(isinstance(gate, Better) for gate in gates):
@@ -152,7 +157,7 @@ def ageing(history: History, recipe: str, first: int) -> list[float]:
     for age in range(1, history.horizon):
         sums = np.zeros(2)
         for day in range(first + age, len(history)):
-            pair = history.pair(Fit(recipe, day - age), Fit(recipe, day), day)
+            pair = history.pair(FitKey(recipe, day - age), FitKey(recipe, day), day)
             if pair is not None:
                 sums += pair.units * np.array([pair.reference, pair.candidate])
         curve.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
@@ -185,7 +190,7 @@ def _search(
     tried: list[tuple[Timeline, PolicyFigures]] = []
     with world.progress("search", len(texts)) as done:
         for text in texts:
-            timeline = player.run(changed(policy, text))
+            timeline = player.run(with_changes(policy, text))
             tried.append((timeline, policy_figures(timeline, history, first, split)))
             done()
     calm = [trial for trial in tried if trial[1].promotions <= MOST * (split - first)] or tried
@@ -206,20 +211,20 @@ def _search(
         daily=best.policy.name,
         daily_chosen=policy_figures(best, history, first, split),
         daily_judged=policy_figures(best, history, split),
-        difference=against(timeline, declared, history, split),
+        difference=loss_difference(timeline, declared, history, split),
         tried=len(texts),
     )
 
 
-def _start(usecase: Usecase, history: History, first: int, start: str) -> Fit:
+def _start(usecase: Usecase, history: History, first: int, start: str) -> FitKey:
     names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
     for name in [start] if start else names:
-        if history.losses(Fit(name, first), first) is not None:
-            return Fit(name, first)
+        if history.losses(FitKey(name, first), first) is not None:
+            return FitKey(name, first)
     day = history.stretch.days[first]
     raise UsageError(
-        f"{usecase.name}: {start or 'no recipe'} can be fitted on {day}: too few labelled days lie before it; "
-        f"begin later",
+        f"{usecase.name}: {start or 'no recipe'} can be fitted on {day}: too few labelled days lie before it; begin "
+        "later",
         "EARLY",
     )
 
@@ -270,7 +275,7 @@ def _prepared(usecase: Usecase, reach: Days, days: Days, world: World) -> tuple[
                 ingest(usecase, day, world)
             except PipelineError as error:
                 # The days that are not there, or not sound, are told by what follows; a full disk is none of them.
-                if refusal(error) is None:
+                if as_refusal(error) is None:
                     raise
             done()
     versions = _versions(usecase, world)

@@ -10,7 +10,7 @@ from pipeline.core.ports import World
 from pipeline.core.promotion import decision
 from pipeline.core.records import Entry
 from pipeline.core.usecase import Usecase
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
     """
     entries = world.ledger.entries(usecase.name)
     moment = at.isoformat(timespec="seconds")
-    head = decision.champion(entries)
+    head = decision.current_champion(entries)
     if head is not None and (head.action, head.at, head.by, head.why) == ("rollback", moment, by, why):
         _follow(usecase, world)  # a second try of this very request: the ledger's line is there already
         return head
     target = decision.target(entries, to)
-    champion.load(usecase, target, world)
+    champion_model.load(usecase, target, world)
     entry = decision.rollback(
         entries,
         to,
@@ -76,7 +76,7 @@ def _today(usecase: Usecase, world: World) -> date:
 
     A refused day does not count: a day mistyped by a century would otherwise hold everything until then.
     """
-    judged = champion.newest_judged(usecase, world)
+    judged = champion_model.newest_judged(usecase, world)
     days = [date.fromisoformat(entry.day) for entry in world.ledger.entries(usecase.name)]
     return max([*days, *([judged] if judged else [])], default=date.min)
 

@@ -14,10 +14,10 @@ from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.lineage import made
 from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.run_training import candidate_by_identity
 from pipeline.steps.tables import block_losses, score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
 
@@ -36,12 +36,14 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     Raises:
         RefusedError: The day has no unit, or the champion answers with something that is not a prediction. A
             candidate's answers that are none are written as NaN: the gates stop it, and nobody else.
+        AssertionError: A contestant was trained on the scored day or later. Training never does that, so it is a fault
+            of the product and not of the data; nothing is written.
     """
     day = date.fromisoformat(trained.scored)
     versions = trained.validated["snapshot"]["versions"]
     without = {date.fromisoformat(refused) for refused in trained.validated["without"]}
     units = world.engine.units(usecase, versions, Days(day, day), without)
-    head = champion.opponent(usecase, trained, world)
+    head = champion_model.judged_against(usecase, trained, world)
     if not len(units) and usecase.label_delay and not trained.models:
         return _nobody_scored(usecase, trained, world, head)
     if not len(units):
@@ -50,13 +52,14 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     scorings = []
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
-            model = champion.load(usecase, head, world)
+            model = champion_model.load(usecase, head, world)
             predicted = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
             unsound = int(np.count_nonzero(~answered(predicted)))
             if unsound:
                 raise RefusedError(
-                    f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units of "
-                    f"{day} with something that is no prediction; nothing was written. Roll it back if it serves so",
+                    f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units "
+                    f"of {day} with something that is no prediction; nothing was written. Roll it back if it serves "
+                    "so",
                     "UNSOUND",
                 )
             through = date.fromisoformat(head.trained_through)
@@ -75,32 +78,34 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         done()
     if not scorings:
         return _nobody_scored(usecase, trained, world, head)
-    data = score_ledger.data_of(usecase, versions, world, Days(day, day)).get(day, "")
+    data = score_ledger.delivery_digests(usecase, versions, world, Days(day, day)).get(day, "")
     all_of_them = [*((scoring, 0) for scoring in scorings), *older]
     added = _write(
         block_losses.table(usecase.name),
         world,
         day,
         block_losses.rows_of(day, usecase.kind, units, data, all_of_them),
-        block_losses.keep_others,
+        block_losses.merge_kept_rows,
     )
     ledger = _write(
         score_ledger.table(usecase.name),
         world,
         day,
         score_ledger.rows_of(day, usecase.kind, units, data, scorings),
-        score_ledger.keep_others,
+        score_ledger.merge_kept_rows,
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=added, epoch=_epoch(head))
+    return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
 
 
 def _nobody_scored(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:
-    """The score ledger as it is."""
+    """The score ledger and the block losses as they are."""
     ledger, block_losses_version = (
         score_ledger.NOTHING if version is None else version
         for version in (world.store.version(module.table(usecase.name)) for module in (score_ledger, block_losses))
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, sums=block_losses_version, epoch=_epoch(head))
+    return Scored(
+        trained=trained.to_dict(), ledger=ledger, block_losses_version=block_losses_version, epoch=_epoch(head)
+    )
 
 
 def _epoch(head: Entry | None) -> int:
@@ -110,13 +115,13 @@ def _epoch(head: Entry | None) -> int:
 def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> list[tuple[score_ledger.Scoring, int]]:
     """Each recipe's fits of some days ago, and their ages: what tells how the recipe ages. A lost one is left out."""
     day = date.fromisoformat(trained.scored)
-    before = block_losses.of_days(usecase, trained.validated["snapshot"]["versions"], world, day)
+    before = block_losses.newest_block_losses(usecase, trained.validated["snapshot"]["versions"], world, day)
     older_scorings: list[tuple[score_ledger.Scoring, int]] = []
     for recipe in usecase.recipes:
         declared = definition(usecase, recipe.name, world)
         for age in AGES:
             name = before.model_of(recipe.name, day - timedelta(age), declared)
-            fit = made(usecase.name, name, world) if name is not None else None
+            fit = candidate_by_identity(usecase.name, name, world) if name is not None else None
             if fit is None:
                 continue
             try:
@@ -132,8 +137,8 @@ def _older(usecase: Usecase, trained: Trained, world: World, units: Units) -> li
     return older_scorings
 
 
-def _write(table: str, world: World, day: date, rows: Rows, keep_others: Callable[[Rows, Rows], Rows]) -> int:
+def _write(table: str, world: World, day: date, rows: Rows, merge_kept_rows: Callable[[Rows, Rows], Rows]) -> int:
     version = world.store.version(table)
     if version is not None and day in world.store.marks(table, version, Days(day, day)):
-        rows = keep_others(world.store.read(table, version, Days(day, day)), rows)
+        rows = merge_kept_rows(world.store.read(table, version, Days(day, day)), rows)
     return world.store.write_day(table, day, rows, sha256=score_ledger.digest_of(rows)).version

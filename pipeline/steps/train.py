@@ -11,7 +11,7 @@ from pipeline.core.records import Candidate, Trained, Validated
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days, scored_day
 from pipeline.steps.models.fitting import BrokenError
-from pipeline.steps.models.lineage import Lineage
+from pipeline.steps.models.run_training import RunTraining
 
 
 def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequence[str] = ()) -> Trained:
@@ -31,12 +31,12 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     except KeyError as unknown:
         raise UsageError(str(unknown.args[0]), "RECIPE") from unknown
     scored = scored_day(date.fromisoformat(validated.snapshot["day"]), usecase.label_delay)
-    lineage = Lineage(usecase, validated, world, scored)
+    lineage = RunTraining(usecase, validated, world, scored)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     broken: list[str] = []
     fits = [*(r for r in chosen if r.name != usecase.baseline.name), usecase.baseline]
-    if nothing := _nothing_to_score(usecase, validated, world, scored):
+    if nothing := _why_nobody_is_scored(usecase, validated, world, scored):
         skipped, fits = dict.fromkeys((recipe.name for recipe in fits), nothing), []
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
@@ -61,7 +61,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     )
 
 
-def _nothing_to_score(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
+def _why_nobody_is_scored(usecase: Usecase, validated: Validated, world: World, scored: date) -> str:
     """Why nobody is scored on a day whose labels are known by now, as on a Sunday of a shop; empty if there is one.
 
     The data day itself was accepted, so this is asked only where labels take days.

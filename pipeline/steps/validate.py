@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.core.checks.day import RULES, excused, judge
-from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
+from pipeline.core.checks.day import RULES, check_day, excused
+from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.facts import Columns
 from pipeline.core.headlines import checks_told
@@ -95,7 +95,7 @@ class _Bench:
         self.reach = Days(self.day - timedelta(_reach(usecase)), self.day)
         # What the oldest day in reach is judged against lies before it.
         unchanged = max((reference.max_unchanged or 0 for reference in usecase.references), default=0) + 1
-        self.tables = DayTables(usecase, snapshot.versions, world.store, self.reach.back(max(MEMORY, unchanged)))
+        self.tables = DayTables(usecase, snapshot.versions, world.store, self.reach.back(max(PROFILE_DAYS, unchanged)))
         self.marks = self.tables.marks
         suites = world.checker.digest(usecase.name, [table.name for table in usecase.tables])
         self.rules = digest([RULES, suites, [_plain(part) for part in (*usecase.tables, *usecase.all_facts)]])
@@ -158,20 +158,20 @@ class _Bench:
         absent = self._absent(day)
         if absent:
             return self._keep(self._refused_name(day), day, absent)
-        before = [accepted.day for accepted in self.past if (day - accepted.day).days <= MEMORY]
+        before = [accepted.day for accepted in self.past if (day - accepted.day).days <= PROFILE_DAYS]
         previous: Mapping[str, Columns] = {}
-        books: Mapping[str, KeyBook] = {}
+        books: Mapping[str, KeyHistory] = {}
         if before:
             last = before[-1]
             previous = {r.name: self.tables.columns(r, last) for r in self.usecase.references}
-            books = {name: KeyBook.from_dict(book) for name, book in self._unpack(last, "keys").items()}
+            books = {name: KeyHistory.from_dict(book) for name, book in self._unpack(last, "keys").items()}
         contents = {
             r.name: {then: str(mark["content"]) for then, mark in self.marks[r.name].items() if then <= day}
             for r in self.usecase.references
         }
         today = {table.name: self.tables.columns(table, day) for table in self.usecase.tables}
         profiles = [self._profile(then) for then in before]
-        structural, profile, books = judge(self.usecase, day, today, previous, contents, profiles, books)
+        structural, profile, books = check_day(self.usecase, day, today, previous, contents, profiles, books)
         findings = (*structural, *excused(self.usecase.excuses, day, expectations))
         if joint(findings) is not Outcome.PASS:
             return self._keep(self._refused_name(day), day, findings)
@@ -221,7 +221,7 @@ class _Bench:
         return f"{self._stem(day)}.json"
 
     def _refused_name(self, day: date) -> str:
-        before = [accepted.own for accepted in self.past if 0 < (day - accepted.day).days <= MEMORY]
+        before = [accepted.own for accepted in self.past if 0 < (day - accepted.day).days <= PROFILE_DAYS]
         return f"{self._stem(day)}.{digest([before, self.world.code])[:16]}.json"
 
     def _absent(self, day: date) -> tuple[Finding, ...]:

@@ -40,15 +40,15 @@ def test_every_kind_of_case_says_which_number_must_lie_where():
     assert found[1].rows == ({"size": 1.0, **unknown}, {"size": 9.0, **unknown})
     assert found[2].rows == ({"size": 1.0, **unknown}, {"size": 1.0, "shop": "north"})
     assert found[3].rows == ({"size": 5.0, **unknown}, {"size": None, **unknown})
-    assert found[0].number((0.3,)) == 0.3
-    assert found[1].number((0.3, 0.5)) == pytest.approx(0.2)
+    assert found[0].judged_value((0.3,)) == 0.3
+    assert found[1].judged_value((0.3, 0.5)) == pytest.approx(0.2)
 
 
 def test_a_direction_up_is_a_rise_of_at_least_nothing():
     found = read(case("direction", change={"size": 9}, moves="up"))[1]
     assert found.bound == Bound(low=0.0)
     assert 0.0 in found.bound
-    assert found.number((0.5, 0.4)) not in found.bound
+    assert found.judged_value((0.5, 0.4)) not in found.bound
 
 
 def test_a_waiver_counts_through_its_last_day():

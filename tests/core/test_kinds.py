@@ -217,7 +217,7 @@ def test_what_is_said_and_what_happens_agree_where_predictions_mean_what_they_sa
     else:
         said = rng.random(5000)
         label = (rng.random(5000) < said).astype(float)
-    told = kind.told(label, said)
+    told = kind.calibration_pairs(label, said)
     assert len(told.predicted) == len(told.happened) == len(told.order) == 5000 * told.per_unit
     assert told.happened.mean() == pytest.approx(told.predicted.mean(), abs=0.02)
     low = told.order < np.median(told.order)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.gates import Better, Churn, Latency, Sound, judge, question
+from pipeline.core.gates import Better, Churn, Latency, Sound, question, run_gates
 from pipeline.core.gates.what_would_change import what_would_change
 from pipeline.core.verdict import Bound, Finding, Outcome, joint
-from pipeline.core.waivers import Waiver, waived
+from pipeline.core.waivers import Waiver, apply_waivers
 from tests import small
 from tests.core.gates import test_gates as asked
 from tests.core.worlds import worlds
@@ -30,7 +30,7 @@ SLOW = Waiver("latency", "ann", "the new servers come in February", UNTIL)
 def test_a_waiver_covers_its_gate_its_recipe_and_its_days_and_nothing_else(outcome, gate, recipe, ahead):
     finding = Finding("latency: batch", outcome, "slow", 2.0, Bound(high=1.5), gate=gate)
     waiver = dataclasses.replace(SLOW, recipe=recipe)
-    (found,) = waived([finding], [waiver], UNTIL + timedelta(ahead), "linear")
+    (found,) = apply_waivers([finding], [waiver], UNTIL + timedelta(ahead), "linear")
     covered = outcome is not PASS and gate == "latency" and recipe in ("", "linear") and ahead <= 0
     assert bool(found.waived) == covered
     assert found.required != covered
@@ -40,19 +40,19 @@ def test_a_waiver_covers_its_gate_its_recipe_and_its_days_and_nothing_else(outco
     if covered:
         assert "ann" in str(found)
         assert str(UNTIL) in str(found)
-        assert found.told
+        assert found.listed
 
 
 def test_a_waiver_that_expired_says_so():
     finding = Finding("latency", FAIL, "slow", 2.0, Bound(high=1.5), gate="latency", change="it must fall")
-    (found,) = waived([finding], [SLOW], UNTIL + timedelta(1), "linear")
+    (found,) = apply_waivers([finding], [SLOW], UNTIL + timedelta(1), "linear")
     assert found.change == f"it must fall; its waiver by ann expired on {UNTIL}"
     assert found.required
 
 
 def test_waiving_everything_is_no_pass():
     finding = Finding("latency", FAIL, "slow", gate="latency")
-    assert joint(waived([finding], [SLOW], UNTIL, "linear")) is UNKNOWN
+    assert joint(apply_waivers([finding], [SLOW], UNTIL, "linear")) is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_where_better_is_not_asked_nobody_waives_what_decides_instead():
 @given(worlds())
 @settings(max_examples=20, deadline=None, database=None)
 def test_every_answer_but_pass_says_what_would_change_it_and_names_its_gate(evidence):
-    for finding in judge(asked.GATES, evidence):
+    for finding in run_gates(asked.GATES, evidence):
         assert finding.gate
         assert bool(finding.change) == (finding.outcome is not PASS), finding
 

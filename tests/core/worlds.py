@@ -11,7 +11,7 @@ from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Rep
 from pipeline.core.evidence.paired_days import PairedDay, PairedDays
 from pipeline.core.golden import Case, CaseWaiver
 from pipeline.core.kinds import Binary, Multiclass, Regression
-from pipeline.core.stats import Clusters, numbered
+from pipeline.core.stats import Clusters, dense_codes
 from pipeline.core.verdict import Bound
 
 BINARY, REGRESSION = Binary("late"), Regression("minutes", acts_at=15, tolerance=10)
@@ -83,7 +83,7 @@ def derived(evidence: Evidence) -> Evidence:
     found = []
     for day in np.unique(paired.days):
         at = (paired.days == day) & np.isfinite(paired.labels)
-        place, blocks = numbered(paired.blocks[at])
+        place, blocks = dense_codes(paired.blocks[at])
         sums = [np.bincount(place, side[at], blocks) for side in (above, below)]
         found.append(PairedDay.of(day, *sums, np.bincount(place, minlength=blocks)))
     plain = replace(paired, champion=paired.baseline, slices={})

@@ -137,6 +137,7 @@ def register(usecase, judged, world, links=None):
 def _outcome(registered, outcome: str, reason: str, world) -> DayOutcome:
     judged = registered.judged
     line = DayOutcome(judged["usecase"], judged["day"], outcome, registered.version, "linear", {}, reason)
+    line = replace(line, headline=f"{outcome}: in one line")
     world.ledger.conclude(line)
     _note(outcome, judged["day"], reason)
     return line
@@ -161,11 +162,11 @@ def decline(usecase, registered, world, why, by):
     return _outcome(registered, "declined", f"{why} ({by})", world)
 
 
-def asks(usecase, registered):
+def needs_approval(usecase, registered):
     return usecase.promotion.approval == "person" and registered.version is not None
 
 
-def question(registered, world):
+def approval_form(registered, world):
     day = registered.judged["day"]
     return f"{day}: shall linear replace base?", f"The candidate is **better**.\n\n- not worse: PASS {{{{ {day} }}}}"
 
@@ -184,7 +185,7 @@ def refuse(usecase, day, error, world, links):
     return DayOutcome(usecase.name, str(day), "refused", None, "", {}, str(error), "run")
 
 
-def refusal(error):
+def as_refusal(error):
     return RefusedError(str(error), error.code) if error.code in ("STALE", "MISSING") else None
 
 
@@ -226,8 +227,8 @@ STEPS = {
     "score": (score,),
     "evaluate": (evaluate,),
     "register": (register,),
-    "promote": (promote, decline, asks, question, wait),
-    "refuse": (refuse, refusal, fail),
+    "promote": (promote, decline, needs_approval, approval_form, wait),
+    "refuse": (refuse, as_refusal, fail),
     "rollback": (rollback, lift),
     "replaying.record": (replay_and_keep,),
 }

@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from loop.turns import FEW, ahead, must_wait
 
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
 from pipeline.core.usecase import Schedule
+from pipeline.steps.loop import LOOP as STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = [
@@ -38,7 +40,7 @@ HEAVY = [
     "matplotlib",
     "skops",
 ]
-LOOP = ["ingest", "validate", "train", "score", "evaluate", "register", "promote"]
+LOOP = [step.name for step in STEPS]
 SHOWS = "new_champion"  # does nothing: it is green where the champion changed
 
 
@@ -55,6 +57,9 @@ print(json.dumps({
     "seconds": time.process_time() - began,
     "broken": bag.import_errors,
     "dags": {name: dag.task_ids for name, dag in bag.dags.items()},
+    "after": {
+        name: {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks} for name, dag in bag.dags.items()
+    },
     "files": sorted({dag.fileloc for dag in bag.dags.values()}),
     "heavy": [name for name in %r if name in sys.modules],
 }))
@@ -81,6 +86,17 @@ def test_the_dag_files_parse_and_hold_a_loop_for_each_use_case_and_the_manual_da
     for usecase in ALL:
         asked = ["approve"] if usecase.promotion.approval == "person" else []
         assert set(parsed["dags"][usecase.name]) == {*LOOP, SHOWS, *asked}
+
+
+def test_the_dags_call_the_steps_in_the_order_of_the_loop(parsed):
+    """The order is written twice, as the loop's tuple and as the DAG's chain of calls: they must not drift apart."""
+    from pipeline.usecases import ALL
+
+    for usecase in ALL:
+        after = parsed["after"][usecase.name]
+        assert after[LOOP[0]] == []
+        for before, step in pairwise(LOOP):
+            assert set(after[step]) - {"approve"} == {before}, step
     assert [Path(file).name for file in parsed["files"]] == ["operate.py", "retrain.py"]
 
 
@@ -481,6 +497,7 @@ def test_a_run_leaves_its_day_its_end_and_its_page_for_the_runs_note(loops, stub
     run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
     told = left(run, "promote", "told")
     assert (told["day"], told["outcome"], told["reason"]) == ("2013-01-03", "promoted", "by the gates")
+    assert told["headline"] == "promoted: in one line"
 
 
 def test_a_refusal_leaves_its_sentence_whole_for_the_runs_note(loops, stubs):
@@ -499,6 +516,9 @@ def test_a_note_says_the_day_and_the_end_first_links_the_page_and_fits(notes, ou
     assert "](http://mlflow.test/#/x?workflowType=machine_learning)" in note
     assert len(note) <= 1000
     assert "javascript" not in notes.note_of({**told, "page": "javascript:alert(1)"})
+    one_line = notes.note_of({**told, "headline": f"{outcome}: what anybody understands"})
+    assert re.match(rf"\*\*2013-01-03 \S {outcome}: what anybody understands", one_line)
+    assert ("(boosting, version 2)**" in one_line) is (outcome in ("promoted", "started"))
 
 
 def test_the_note_of_a_person_stays(notes, airflow):
@@ -609,7 +629,7 @@ def test_without_an_answer_a_winner_that_a_person_must_approve_is_never_promoted
     for silence in (None, {}, {"said": "Approve", "by": ""}, {"said": "nothing", "by": "ada"}):
         answer = approval.answered(stubs.PERSON, silence)
         asked = loop.Run(stubs.PERSON, lambda: date(2013, 1, 3), stubs.world(), run.now, lambda _, said=answer: said)
-        assert loop.PROMOTE.act(asked, winner).outcome == "declined"
+        assert loop.PROMOTE.call(asked, winner).outcome == "declined"
 
 
 @pytest.mark.parametrize(

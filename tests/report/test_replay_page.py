@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.replay import drawn_history
 from pipeline.core.gates.better import Better
-from pipeline.core.replay.figures import against, policy_figures
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.figures import loss_difference, policy_figures
+from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replacement, Replayer
-from pipeline.core.replay.policy import Policy, changed, habits
-from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, told
+from pipeline.core.replay.policy import Policy, reference_policies, with_changes
+from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, difference_clause
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.waivers import Waiver
 from pipeline.core.windows import Days
@@ -27,18 +27,26 @@ from pipeline.usecases.flight_delay import FLIGHT_DELAY
 
 @pytest.fixture(scope="module")
 def made() -> ReplayResult:
-    """Six weeks of a drawn reel of four recipes under the real use case's name."""
+    """Six weeks of a drawn history of four recipes under the real use case's name."""
     history = drawn_history(days=42, units=90, blocks=12)
     recipes = tuple(recipe for recipe in history.recipes if recipe != "usual")
     declared = Policy("declared", "gates", recipes, (Better(price=0.02, switch_price=0.05),))
-    player = Replayer("flight_delay", history, Fit("short", 0), 0, "usual")
-    policies = [declared, changed(declared, "price=0.3,ship=scored"), *habits(recipes, "refit")]
+    player = Replayer("flight_delay", history, FitKey("short", 0), 0, "usual")
+    policies = [declared, with_changes(declared, "price=0.3,ship=scored"), *reference_policies(recipes, "refit")]
     timelines = [player.run(policy) for policy in policies]
     best = timelines[4]
-    played = tuple(PolicyResult(one, policy_figures(one, history), against(one, best, history)) for one in timelines)
+    played = tuple(
+        PolicyResult(one, policy_figures(one, history), loss_difference(one, best, history)) for one in timelines
+    )
     parts = [policy_figures(timelines[n], history, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
     proposal = Proposal(
-        "price=0.3,ship=scored", 25, *parts[:4], "daily short", *parts[4:], against(timelines[1], best, history, 25), 84
+        "price=0.3,ship=scored",
+        25,
+        *parts[:4],
+        "daily short",
+        *parts[4:],
+        loss_difference(timelines[1], best, history, 25),
+        84,
     )
     usecase = replace(FLIGHT_DELAY, baseline=replace(FLIGHT_DELAY.baseline, name="usual"))
     return ReplayResult(
@@ -83,7 +91,7 @@ def test_the_page_says_everything_that_was_found_and_loads_nothing(made: ReplayR
     assert made.played[0].timeline.changes, "a page of a policy that promotes nobody shows too little"
     for text in ("latency, churn", "2013-01-09", "2013-01-26", "How the recipes age", "Loss against promotions"):
         assert text in page
-    assert told(made.proposal.difference if made.proposal else NoInterval("", few=True)) in page
+    assert difference_clause(made.proposal.difference if made.proposal else NoInterval("", few=True)) in page
     assert not re.search(r"<script|<link|<img|@import|url\(|https?://(?!www\.w3\.org/2000/svg)", page)
     assert "price=&lt;b&gt;" in page
     assert "price=<b>" not in page
@@ -117,10 +125,10 @@ def test_a_replay_that_lacks_a_part_has_its_page_all_the_same(
 
 
 def test_a_promotion_that_did_harm_is_marked_on_the_page(made: ReplayResult) -> None:
-    harmless = [change for change in made.played[0].timeline.changes if not made.harm(change) > 0]
+    harmless = [change for change in made.played[0].timeline.changes if not made.harm_relative(change) > 0]
     first = made.played[0].timeline
-    bad = Replacement(10, 11, Fit("usual", 11), Fit("deep", 10))
-    assert made.harm(bad) > 0
+    bad = Replacement(10, 11, FitKey("usual", 11), FitKey("deep", 10))
+    assert made.harm_relative(bad) > 0
     timeline = replace(first, changes=(*harmless, bad))
     without, with_it = (
         replay_page(replace(made, played=(replace(made.played[0], timeline=line), *made.played[1:]), asked=1)).decode()
@@ -144,12 +152,13 @@ def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(mad
 
 def test_the_sentence_speaks_of_an_unknown_difference_as_unknown() -> None:
     assert (
-        told(NoInterval("too few weeks", few=True)) == "of which it is not known how it compares (too few weeks) with"
+        difference_clause(NoInterval("too few weeks", few=True))
+        == "of which it is not known how it compares (too few weeks) with"
     )
     same = Interval(0.0, 0.0, 0.0, 0.95, one_sided=False, clustered_by="day", clusters=3)
-    assert told(same) == "the same as"
+    assert difference_clause(same) == "the same as"
     higher = replace(same, estimate=0.02, low=-0.01, high=0.05)
-    assert told(higher) == "2 % higher (95 %: at most 1 % lower, at most 5 % higher) than"
+    assert difference_clause(higher) == "2 % higher (95 %: at most 1 % lower, at most 5 % higher) than"
 
 
 def test_plain_values_hold_no_number_that_is_none(made: ReplayResult) -> None:

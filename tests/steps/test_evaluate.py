@@ -19,7 +19,7 @@ from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.verdict import Outcome, Verdict
 from pipeline.core.windows import Days
 from pipeline.steps.evaluate import evaluate
-from pipeline.steps.models.lineage import Lineage
+from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.register import read_verdict
 from pipeline.steps.rollback import rollback
 from tests import small
@@ -41,8 +41,8 @@ def resampled_fits(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "store").rglob("*.twin.json"))
 
 
-def lineage(fitted: Trained, world: World) -> Lineage:
-    return Lineage(USECASE, Validated.from_dict(fitted.validated), world, date.fromisoformat(fitted.scored))
+def lineage(fitted: Trained, world: World) -> RunTraining:
+    return RunTraining(USECASE, Validated.from_dict(fitted.validated), world, date.fromisoformat(fitted.scored))
 
 
 def trained(world: World, landing: Path, last: int) -> tuple[Trained, Scored]:
@@ -104,7 +104,7 @@ def test_a_twin_is_made_once_and_is_neither_the_candidate_nor_another_the_next_t
 def test_a_twin_of_a_model_whose_code_has_changed_since_is_refused(tmp_path: Path) -> None:
     world = small.world_in(tmp_path)
     _, scored = trained(world, tmp_path / "landing", 8)
-    newer = dataclasses.replace(world, computes="changed")
+    newer = dataclasses.replace(world, compute_digest="changed")
     with pytest.raises(ConflictError, match="run the day again from its train task"):
         evaluate(USECASE, scored, newer)
     assert resampled_fits(tmp_path) == []

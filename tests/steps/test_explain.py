@@ -16,8 +16,8 @@ from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.waivers import Waiver
-from pipeline.steps.promote import question
-from pipeline.steps.recompute import named, recompute
+from pipeline.steps.promote import approval_form
+from pipeline.steps.recompute import newest_verdict, recompute
 from pipeline.steps.register import read_verdict
 from tests import small
 
@@ -58,7 +58,7 @@ def test_a_held_day_says_what_was_asked_found_and_wanted_and_what_would_change_i
         small.run_day(small.SMALL, day, command)
     assert cli.main(["explain", "small", "2020-01-06"]) == 0
     told = said(capsys)
-    digest, line = named(small.SMALL, "2020-01-06", command)
+    digest, line = newest_verdict(small.SMALL, "2020-01-06", command)
     verdict = read_verdict("small", "2020-01-06", digest, command)
     assert line is not None
     for text in (
@@ -148,7 +148,7 @@ def test_a_waived_answer_stops_nothing_until_its_day_and_the_verdict_page_and_fo
     outcomes = [small.run_day(SLOW, day, world).outcome for day in small.days(8)[2:]]
     assert outcomes[-1] == "promoted"
     day = small.days(8)[-1].isoformat()
-    digest = named(SLOW, day, world)[0]
+    digest = newest_verdict(SLOW, day, world)[0]
     verdict = read_verdict("small", day, digest, world)
     assert verdict.challenger is not None
     told = [one for one in verdict.findings[verdict.challenger.recipe] if one.waived]
@@ -163,7 +163,7 @@ def test_a_waiver_that_has_expired_stops_again(world: World) -> None:
     ended = dataclasses.replace(SLOW, waivers=(dataclasses.replace(WAIVER, until=date(2020, 1, 7)),))
     outcomes = [small.run_day(ended, day, world).outcome for day in small.days(8)[2:]]
     assert outcomes[-1] == "held"
-    digest = named(ended, "2020-01-08", world)[0]
+    digest = newest_verdict(ended, "2020-01-08", world)[0]
     verdict = read_verdict("small", "2020-01-08", digest, world)
     late = [f.change for found in verdict.findings.values() for f in found if f.gate == "latency" and f.required]
     assert late
@@ -177,6 +177,6 @@ def test_the_approval_form_tells_what_is_waived(world: World) -> None:
     made = None
     for _, step in small.steps_of(usecase, small.days(8)[-1], world)[:-1]:
         made = step(made)
-    _, body = question(made, world)
+    _, body = approval_form(made, world)
     assert "waived until 2020-01-08 by ada: new servers come soon" in body
     assert "better: PASS" in body

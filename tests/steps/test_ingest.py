@@ -14,6 +14,7 @@ import pytest
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.store.delta import DeltaStore
 from pipeline.core.errors import RefusedError, UnavailableError
+from pipeline.core.headlines import day_headline
 from pipeline.core.ports import World
 from pipeline.core.records import Snapshot
 from pipeline.core.usecase import Usecase
@@ -186,6 +187,9 @@ def test_a_refused_table_stays_as_it_was_and_the_sound_ones_are_kept(home: Path,
         ingest(SMALL, today, world)
     assert refused.value.code == "TRUNCATED"
     assert [(f.about, f.outcome, f.name) for f in refused.value.findings] == [("visits", "FAIL", "visits: delivery")]
+    headline = day_headline("refused", str(refused.value), findings=refused.value.findings)
+    assert headline.startswith(f"refused: visits: '{today}.csv' ")
+    assert "half written" in headline
     assert world.store.version("visits") == before["visits"]
     assert world.store.version("shops") == before["shops"] + 1
     deliver(home / "landing", today)
@@ -203,6 +207,8 @@ def test_all_refusals_of_the_day_are_listed_together(home: Path, world: World) -
         ingest(SMALL, DAY, world)
     assert both.value.code == "SEVERAL"
     assert [str(f.outcome) for f in both.value.findings] == ["FAIL", "UNKNOWN"]
+    headline = day_headline("refused", str(both.value), findings=both.value.findings)
+    assert headline == f"refused: visits: '{DAY}.csv' is empty; 2 files can't be used"
     visits(home, DAY).unlink()
     with pytest.raises(UnavailableError) as missing:
         ingest(SMALL, DAY, world)

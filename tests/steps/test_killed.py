@@ -20,15 +20,15 @@ WRITES = {
     "store": ("write_day",),
     "files": ("put",),
     "models": ("save",),
-    "registry": ("record", "register", "point", "rename", "chart"),
+    "registry": ("record", "register", "set_alias", "rename", "chart"),
     "ledger": ("append", "conclude"),
 }
 #: Written only after a rollback, by whoever brings the registry after the ledger next; test_registry.py repeats it.
-AFTER_A_ROLLBACK = {"registry": {"tell"}}
+AFTER_A_ROLLBACK = {"registry": {"annotate_version"}}
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},
-    "models": {"load", "open", "weigh"},
+    "models": {"load", "open", "peak_memory"},
     "registry": {"aliases", "artifact", "address"},
     "ledger": {"entries", "outcomes", "take_turn"},
 }

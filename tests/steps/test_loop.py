@@ -41,7 +41,7 @@ def test_a_failure_at_any_step_is_written_down_whoever_runs_the_loop(
     def fail(*_: Any) -> Any:
         raise ConflictError("the champion changed")
 
-    broken = tuple(dataclasses.replace(step, act=fail) if step is failing else step for step in loop.LOOP)
+    broken = tuple(dataclasses.replace(step, call=fail) if step is failing else step for step in loop.LOOP)
     monkeypatch.setattr(loop, "LOOP", broken)
     with pytest.raises(ConflictError):
         loop.run_day(run(world, attended=attended))
@@ -49,7 +49,7 @@ def test_a_failure_at_any_step_is_written_down_whoever_runs_the_loop(
 
 
 def test_a_fault_of_the_product_is_written_down_with_its_kind(world: World) -> None:
-    assert loop.give_up(loop.SCORE, run(world), ZeroDivisionError("division by zero"), comes_again=False)
+    assert loop.record_failure(loop.SCORE, run(world), ZeroDivisionError("division by zero"), comes_again=False)
     assert lines(world) == [("failed", "score failed: ZeroDivisionError: division by zero")]
 
 
@@ -71,7 +71,7 @@ def test_a_fault_of_the_product_is_written_down_with_its_kind(world: World) -> N
 def test_what_is_written_of_an_error(
     world: World, step: loop.Step, error: PipelineError, more: dict[str, Any], again: bool, outcome: str | None
 ) -> None:
-    line = loop.give_up(step, run(world, **more), error, comes_again=again)
+    line = loop.record_failure(step, run(world, **more), error, comes_again=again)
     assert (None if line is None else line.outcome) == outcome
     assert [written for written, _ in lines(world)] == ([] if outcome is None else [outcome])
 

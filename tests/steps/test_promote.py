@@ -10,7 +10,7 @@ from pipeline.core.errors import ConflictError
 from pipeline.core.ports import World
 from pipeline.core.records import Registered
 from pipeline.core.usecase import Promotion
-from pipeline.steps.promote import asks, decline, promote, question, wait
+from pipeline.steps.promote import approval_form, decline, needs_approval, promote, wait
 from tests import small
 
 NINTH, TENTH = small.days(10)[8:]
@@ -97,17 +97,17 @@ def test_judged_only_promotes_and_registers_nothing(world: World) -> None:
 def test_a_person_is_asked_about_a_winner_and_about_nothing_else(promoted: World) -> None:
     asked = dataclasses.replace(small.SMALL, promotion=Promotion(approval="person"))
     held = registered_on(NINTH, promoted)
-    assert not asks(asked, held)
+    assert not needs_approval(asked, held)
     winner = Registered({**held.judged, "decision": "promote"}, held.run, 3)
-    assert asks(asked, winner)
-    assert not asks(small.SMALL, winner)
-    assert not asks(asked, Registered({**held.judged, "decision": "start"}, held.run, 3))
+    assert needs_approval(asked, winner)
+    assert not needs_approval(small.SMALL, winner)
+    assert not needs_approval(asked, Registered({**held.judged, "decision": "start"}, held.run, 3))
 
 
 def test_the_question_names_both_sides_and_every_finding(promoted: World) -> None:
     last = small.days(8)[-1]
     decided = registered_on(last, promoted)
-    subject, body = question(decided, promoted)
+    subject, body = approval_form(decided, promoted)
     assert "small 2020-01-08" in subject
     assert "replace constant 1" in subject
     for asked in ("better: PASS", "beats the baseline: PASS", "sound: PASS"):
@@ -137,7 +137,7 @@ def test_a_first_day_with_no_history_is_held_and_says_how_much_is_missing(world:
 
 
 def test_a_day_that_failed_has_a_line_does_not_count_as_judged_and_never_hides_a_verdict(promoted: World) -> None:
-    from pipeline.steps.models.champion import newest_judged
+    from pipeline.steps.models.champion_model import newest_judged
     from pipeline.steps.refuse import fail
 
     newest, before = newest_judged(small.SMALL, promoted), promoted.ledger.outcomes("small")

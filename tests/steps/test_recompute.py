@@ -23,7 +23,7 @@ from pipeline.core.ports import World
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
 from pipeline.steps.judging.recorded import MEASUREMENTS, packed, recorded_file, same, unpacked
-from pipeline.steps.recompute import Recomputed, named, recompute
+from pipeline.steps.recompute import Recomputed, newest_verdict, recompute
 from pipeline.steps.register import verdict_file
 from pipeline.steps.rollback import rollback
 from tests import small
@@ -152,10 +152,10 @@ def test_later_days_corrections_and_a_rollback_change_nothing(home: Path) -> Non
 
 
 def test_a_past_day_run_again_has_two_verdicts_and_both_come_out(home: Path) -> None:
-    first = named(ASKED, PROMOTED, reading(home))[0]
+    first = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     small.deliver(home / "landing", small.days(6)[-1], flip=True)
     small.run_day(ASKED, small.days(8)[-1], small.world_in(home))
-    second = named(ASKED, PROMOTED, reading(home))[0]
+    second = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     assert first != second
     assert again(home).same, again(home).differs
     assert again(home, digest=first).same, again(home, digest=first).differs
@@ -164,12 +164,12 @@ def test_a_past_day_run_again_has_two_verdicts_and_both_come_out(home: Path) -> 
 def test_a_day_that_a_person_approved_comes_out(tmp_path: Path) -> None:
     usecase = dataclasses.replace(small.SMALL, promotion=Promotion(approval="person"))
     run(tmp_path, usecase, 8)
-    assert named(usecase, PROMOTED, reading(tmp_path))[0]
+    assert newest_verdict(usecase, PROMOTED, reading(tmp_path))[0]
     assert again(tmp_path, usecase=usecase).same
 
 
 def test_a_changed_number_in_what_was_measured_is_found_and_named(home: Path) -> None:
-    digest = named(ASKED, PROMOTED, reading(home))[0]
+    digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
     file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     kept = json.loads(file.read_text())
@@ -185,7 +185,7 @@ def test_a_changed_number_in_what_was_measured_is_found_and_named(home: Path) ->
 
 
 def test_what_was_measured_and_can_not_be_read_is_named(home: Path) -> None:
-    digest = named(ASKED, PROMOTED, reading(home))[0]
+    digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
     file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     file.chmod(0o600)
@@ -199,7 +199,7 @@ def test_what_was_measured_and_can_not_be_read_is_named(home: Path) -> None:
 
 
 def test_a_changed_verdict_is_found_by_its_digest(home: Path) -> None:
-    digest = named(ASKED, PROMOTED, reading(home))[0]
+    digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     file = home / "store" / "files" / verdict_file("small", PROMOTED, digest)
     file.chmod(0o600)
     file.write_text(file.read_text().replace('"promote"', '"hold"'))
@@ -267,7 +267,7 @@ def test_a_later_source_that_says_it_otherwise_is_told_from_one_that_finds_other
 
 def test_a_promotion_ledger_that_was_lost_is_named(home: Path) -> None:
     (home / "store" / "ledger.db").unlink()
-    lost = named(ASKED, PROMOTED, small.world_in(home))[0]
+    lost = newest_verdict(ASKED, PROMOTED, small.world_in(home))[0]
     assert not lost
     digest = next((home / "store" / "files" / "verdicts" / "small" / PROMOTED).glob("*[0-9a-f].json"))
     names = [file.name for file in digest.parent.glob("*.json") if ".measured" not in file.name]
@@ -276,7 +276,7 @@ def test_a_promotion_ledger_that_was_lost_is_named(home: Path) -> None:
 
 
 def test_an_older_verdict_reads_and_says_that_nothing_was_kept(home: Path) -> None:
-    digest = named(ASKED, PROMOTED, reading(home))[0]
+    digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     file = home / "store" / "files" / verdict_file("small", PROMOTED, digest)
     read = json.loads(file.read_text())
     for name in ("measured", "code"):
@@ -328,7 +328,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 def test_whatever_is_written_into_what_was_kept_it_is_found_and_the_file_is_said_to_be_changed(home: Path) -> None:
-    digest = named(ASKED, PROMOTED, reading(home))[0]
+    digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     verdict = json.loads((home / "store" / "files" / verdict_file("small", PROMOTED, digest)).read_text())
     file = home / "store" / "files" / recorded_file("small", PROMOTED, verdict["measured"])
     file.chmod(0o600)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
-from pipeline.steps.models.champion import file_of
+from pipeline.steps.models.champion_model import file_of
 from pipeline.steps.reconcile import reconcile
 from pipeline.steps.rollback import lift, rollback
 from tests import small
@@ -147,7 +147,7 @@ def test_a_registry_that_cannot_say_of_a_version_what_became_of_it_stops_no_roll
         def __getattr__(self, name: str) -> object:
             return getattr(promoted.registry, name)
 
-        def tell(self, *_: object) -> None:
+        def annotate_version(self, *_: object) -> None:
             raise PipelineError("could not say of version 2 what became of it: no room", "REGISTRY")
 
     back(dataclasses.replace(promoted, registry=Mute()))  # type: ignore[arg-type]

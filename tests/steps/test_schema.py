@@ -16,7 +16,7 @@ import pytest
 from pipeline.core.gates import EverySlice, Latency
 from pipeline.core.ports import World
 from pipeline.core.verdict import Contestant, Finding, Verdict
-from pipeline.steps.recompute import named
+from pipeline.steps.recompute import newest_verdict
 from pipeline.steps.register import verdict_file
 from tests import small
 
@@ -64,7 +64,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         patch.setattr(timing, "BATCH", 2)
         for day in small.days(8)[2:]:
             small.run_day(usecase, day, world)
-            digest = named(usecase, day.isoformat(), world)[0]
+            digest = newest_verdict(usecase, day.isoformat(), world)[0]
             made.append(json.loads(world.files.get(verdict_file("small", day.isoformat(), digest))))
     assert {one["decision"] for one in made} >= {"start", "hold"}
     return made
@@ -89,7 +89,8 @@ def test_the_schema_is_one_and_describes_every_field() -> None:
         (Finding, SCHEMA["$defs"]["finding"]),
         (Contestant, SCHEMA["$defs"]["contestant"]),
     ):
-        names = {field.name for field in dataclasses.fields(kind)}
+        keys = getattr(kind, "KEYS", {})
+        names = {keys.get(field.name, field.name) for field in dataclasses.fields(kind)}
         assert set(place["properties"]) == set(place["required"]) == names
 
 

@@ -15,7 +15,7 @@ from pipeline.core.ports import World
 from pipeline.core.records import Scored, Trained
 from pipeline.core.verdict import Finding, Outcome
 from pipeline.steps.judging.judge import DayJudge
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.tables.score_ledger import ScoreLedger
 from tests import small
 
@@ -57,7 +57,7 @@ def scored(world: World, day: date, recipes: Sequence[str] = ()) -> tuple[Traine
 def day_judge(world: World, recipes: Sequence[str] = ()) -> DayJudge:
     """Who judges the last day."""
     fitted, sat = scored(world, DAYS[-1], recipes)
-    return DayJudge(small.SMALL, fitted, sat, world, champion.opponent(small.SMALL, fitted, world))
+    return DayJudge(small.SMALL, fitted, sat, world, champion_model.judged_against(small.SMALL, fitted, world))
 
 
 @pytest.fixture

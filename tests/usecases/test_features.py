@@ -19,8 +19,8 @@ from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
-from pipeline.steps.judging.point_in_time import audit, cut
-from pipeline.steps.judging.single_requests import Requests, as_requests
+from pipeline.steps.judging.point_in_time import audit, tables_as_of
+from pipeline.steps.judging.single_requests import RequestAudit, audit_single_requests
 from pipeline.usecases import find
 from pipeline.usecases.nycflights.features import INPUTS
 from tests.flights import LAST, flights, newest, units
@@ -262,12 +262,12 @@ def test_a_planted_leak_fails_the_audit(features: Callable[[Tables], Frame]) -> 
 
 
 def alone(case: Usecase, requests: int = 4) -> Any:
-    return as_requests(case, tables(), on_the_day(), DAY, requests)
+    return audit_single_requests(case, tables(), on_the_day(), DAY, requests)
 
 
 def test_a_flight_computed_as_one_request_has_the_inputs_of_the_days_table() -> None:
     found = alone(CASE)
-    assert found == Requests(requests=4, lived=4)
+    assert found == RequestAudit(requests=4, lived=4)
 
 
 @pytest.mark.parametrize("features", [knows_its_own_delay, sees_the_weather_at_once, counts_the_whole_day])
@@ -276,7 +276,7 @@ def test_a_planted_leak_shows_in_a_request_too_and_is_told_for_what_it_is(
 ) -> None:
     kept, case = flights(), leaking(features)
     told = DuckEngine(kept).units(case, newest(kept), Days(DAY, DAY))
-    found = as_requests(case, tables(), told, DAY, 2)
+    found = audit_single_requests(case, tables(), told, DAY, 2)
     assert found.differs
     assert found.leaks
 
@@ -291,7 +291,7 @@ def counts_the_plan(tables: Tables) -> Frame:
 def test_what_a_request_can_not_know_of_others_is_no_leak_but_differs() -> None:
     day_table = on_the_day()
     planned = dataclasses.replace(day_table, inputs=day_table.inputs.assign(seats=300.0))
-    found = as_requests(leaking(counts_the_plan), tables(), planned, DAY, 2)
+    found = audit_single_requests(leaking(counts_the_plan), tables(), planned, DAY, 2)
     assert len(found.differs) == 2
     assert found.differs[0].startswith("seats of ")
     assert found.leaks == ()
@@ -319,7 +319,8 @@ def test_cut_takes_away_what_was_not_known_and_nothing_else() -> None:
     moment = datetime(2013, 1, 31, 17)
     whole = {name: frame.collect().to_native() for name, frame in tables(DAY + timedelta(1)).items()}
     known = {
-        name: frame.collect().to_native() for name, frame in cut(CASE, tables(DAY + timedelta(1)), moment, DAY).items()
+        name: frame.collect().to_native()
+        for name, frame in tables_as_of(CASE, tables(DAY + timedelta(1)), moment, DAY).items()
     }
     before, after = whole["flights"], known["flights"]
     assert set(before["day"].unique()) - set(after["day"].unique()) == {pd.Timestamp(DAY + timedelta(1))}

@@ -1,7 +1,7 @@
 """The promotion ledger: append-only, one winner per epoch. A SQLite file by default, PostgreSQL for a team.
 
-Writers of one use case come one after the other (`ledger_connecting.py`), the primary key admits one line per epoch,
-and triggers refuse gaps, changes and deletions whoever connects (`ledger_schema.py`). The file keeps SQLite's rollback
+Writers of one use case come one after the other (`connecting.py`), the primary key admits one line per epoch,
+and triggers refuse gaps, changes and deletions whoever connects (`schema.py`). The file keeps SQLite's rollback
 journal: the ledger is one file, so a copy of the file is a backup. Every line is on the disk when ``append`` returns.
 """
 

@@ -46,7 +46,7 @@ class SkopsModels:
         """The estimator of these bytes, whose digest was found right; refuses as :meth:`load` does."""
         return opened(data, what)
 
-    def weigh(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
+    def peak_memory(self, models: Sequence[bytes], inputs: Any) -> Sequence[float]:
         """Peak resident bytes of a process that loads the model and answers ``inputs``; NaN where it could not."""
         from pipeline.adapters.models.memory import weighed
 

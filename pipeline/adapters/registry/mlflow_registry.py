@@ -106,10 +106,10 @@ class MlflowRegistry:
             f"say where {usecase} is shown", lambda: page_address(self._shown, self._runs.home(usecase), run, file)
         )
 
-    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+    def annotate_version(self, usecase: str, version: int, name: str, text: str) -> None:
         """Say of a version what became of it."""
         what = f"say of version {version} of {usecase} what became of it"
-        self._attempt(what, lambda: self._versions.tell(usecase, version, name, text))
+        self._attempt(what, lambda: self._versions.annotate_version(usecase, version, name, text))
 
     def register(  # noqa: D417 -- the port documents the arguments
         self,
@@ -145,10 +145,10 @@ class MlflowRegistry:
         """Alias to version; empty where nothing was ever registered."""
         return self._attempt(f"read the aliases of {usecase}", lambda: self._versions.aliases(usecase))
 
-    def point(self, usecase: str, alias: str, version: int | None) -> None:
+    def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None."""
         what = f"point {usecase}@{alias} at version {version}"
-        self._attempt(what, lambda: self._versions.point(usecase, alias, version))
+        self._attempt(what, lambda: self._versions.set_alias(usecase, alias, version))
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
         """The skops file of a version and the version's tags; the caller checks the bytes against the ledger."""

@@ -81,7 +81,7 @@ class Versions:
             raise
         return {alias: int(number) for alias, number in model.aliases.items()}
 
-    def point(self, usecase: str, alias: str, version: int | None) -> None:
+    def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None, unless it stands there already."""
         now = self.aliases(usecase)
         if version is None and alias in now:
@@ -89,7 +89,7 @@ class Versions:
         elif version is not None and now.get(alias) != version:
             self._client.set_registered_model_alias(usecase, alias, str(version))
 
-    def tell(self, usecase: str, version: int, name: str, text: str) -> None:
+    def annotate_version(self, usecase: str, version: int, name: str, text: str) -> None:
         """Say of a version what became of it, as a tag and atop its description."""
         model_version = self._client.get_model_version(usecase, str(version))
         text = cut(text, TAG_LIMIT)

@@ -17,7 +17,7 @@ from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
 from pipeline.core.checks.profiles import (
     FeedProfile,
-    KeyBook,
+    KeyHistory,
     Profile,
     ReferenceProfile,
     feed_profile,
@@ -32,15 +32,15 @@ RULES = 1
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 
-def judge(
+def check_day(
     usecase: Usecase,
     day: date,
     tables: Mapping[str, Columns],
     previous: Mapping[str, Columns],
     contents: Mapping[str, Mapping[date, str]],
     past: Sequence[Profile],
-    books: Mapping[str, KeyBook],
-) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyBook]]:
+    books: Mapping[str, KeyHistory],
+) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyHistory]]:
     """Judge one day of all tables.
 
     Args:
@@ -49,7 +49,8 @@ def judge(
         tables: Every declared table's rows of that day.
         previous: The reference tables of the last accepted day before it; empty if there is none.
         contents: Reference name to day to content digest, of all stored days up to this one, refused ones too.
-        past: Profiles of the accepted days before, oldest first, at most :data:`MEMORY` days back.
+        past: Profiles of the accepted days before, oldest first, at most
+            :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` days back.
         books: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
 
     Returns:
@@ -68,7 +69,7 @@ def judge(
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}
-    carried_books: dict[str, KeyBook] = {}
+    carried_books: dict[str, KeyHistory] = {}
     for reference in usecase.references:
         name = reference.name
         served = [(then.day, then.references[name]) for then in past if name in then.references]
@@ -76,7 +77,7 @@ def judge(
         references[name], carried_books[name] = reference_profile(reference, day, columns, units, books.get(name))
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
-        findings += check.kept(previous.get(name))
+        findings += check.compared_with_previous(previous.get(name))
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
         findings += [check.lost_keys(carried_books[name], books.get(name)), check.new_keys(carried_books[name])]
     return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_books

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.core.checks.profiles import Profile
-from pipeline.core.checks.wording import ENOUGH, About
+from pipeline.core.checks.wording import ENOUGH, TableFindings
 from pipeline.core.facts import Columns, Fact, Fixed, texts
 from pipeline.core.verdict import Bound, Finding
 
@@ -16,7 +16,7 @@ from pipeline.core.verdict import Bound, Finding
 def check_fact(fact: Fact, columns: Columns) -> Finding:
     """Whether an identity holds; with no row that it speaks of, there is nothing to hold."""
     holds = np.asarray(fact.holds(columns), dtype=bool)
-    about = About(fact.about)
+    about = TableFindings(fact.about)
     if not len(holds):
         return about.unknown(fact.name, "no row speaks of it", required=False)
     share = float(holds.mean())
@@ -30,7 +30,7 @@ def check_fact(fact: Fact, columns: Columns) -> Finding:
 
 def check_fixed(fact: Fixed, columns: Columns, past: Sequence[Profile]) -> Finding:
     """Whether a determined number still is what it was, and whether its givens are mostly known ones."""
-    about = About(fact.about)
+    about = TableFindings(fact.about)
     history = [profile.feeds[fact.about].fixed.get(fact.name, {}) for profile in past if fact.about in profile.feeds]
     if len(history) < ENOUGH:
         return about.too_early(fact.name, len(history))
@@ -44,8 +44,8 @@ def check_fixed(fact: Fixed, columns: Columns, past: Sequence[Profile]) -> Findi
     given_names = "|".join(fact.given)
     if not pairs or len(seen) / len(pairs) < fact.known:
         text = (
-            f"only {len(seen)} of {len(pairs)} rows have a {given_names} of the last {len(history)} days "
-            f"(wanted: {fact.known:.0%}); {fact.why}"
+            f"only {len(seen)} of {len(pairs)} rows have a {given_names} of the last {len(history)} days (wanted: "
+            f"{fact.known:.0%}); {fact.why}"
         )
         return about.finding(fact.name, False, text, len(seen) / max(len(pairs), 1), Bound(fact.known, 1))
     share = agree / len(seen)

@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 from pipeline.core.facts import Columns, Fixed, missing, texts
 from pipeline.core.tables import Feed, Reference
 
-MEMORY = 42
+PROFILE_DAYS = 42
 """For how many days back profiles are read: six weeks hold six of each weekday and a full scale of most measures."""
 
-FORGET = 180
+KEY_MEMORY_DAYS = 180
 """After how many days without being seen a key is no longer known: half a year of a fleet's rotation."""
 
-_SKETCH, _VALUES, _KEYS, _FIXED = 512, 256, 8192, 2048
+#: How many digests of rows a kept profile holds: one with fewer holds all of its day's.
+SKETCH = 512
+#: The most values of a column, keys of a reference, and determined numbers of a fact that are kept, chosen by hash.
+_VALUES, _KEYS, _FIXED = 256, 8192, 2048
 
 _Value = TypeVar("_Value")
 
@@ -63,7 +66,7 @@ class FeedProfile:
             self,
             values={name: _sample(counts, _VALUES) for name, counts in self.values.items()},
             residues={name: _sample(counts, _VALUES) for name, counts in self.residues.items()},
-            sketch=self.sketch[:_SKETCH],
+            sketch=self.sketch[:SKETCH],
             fixed={name: _sample(known, _FIXED) for name, known in self.fixed.items()},
         )
 
@@ -85,7 +88,13 @@ class ReferenceProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All tables of one accepted day."""
+    """All tables of one accepted day.
+
+    Attributes:
+        day: The data day.
+        feeds: Feed's name to its day.
+        references: Reference's name to how it served the day.
+    """
 
     day: date
     feeds: Mapping[str, FeedProfile]
@@ -113,8 +122,15 @@ class Profile:
         return cls(date.fromisoformat(data["day"]), feeds, references)
 
 
-class Sight(NamedTuple):
-    """When a key was used first and last, in days before its book's, and whether it was found then."""
+class KeyUse(NamedTuple):
+    """When a key was used by a unit, and whether the reference table had it then.
+
+    Attributes:
+        first: Days from its first use to the history's day; 0: first used on that day.
+        last: Days from its last use to the history's day.
+        found_first: Whether it was found when it was first used.
+        found_last: Whether it was found when it was last used.
+    """
 
     first: int
     last: int
@@ -123,22 +139,22 @@ class Sight(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyBook:
+class KeyHistory:
     """Which keys units have used, carried from accepted day to accepted day. Only the newest is ever read.
 
     Attributes:
         day: The day it was brought up to.
-        known: Key to its :class:`Sight`.
+        known: Key to its :class:`KeyUse`.
         sampled: One key in this many is in ``known``; 1 for all.
         days: For how many days it has been kept.
     """
 
     day: date
-    known: Mapping[str, Sight]
+    known: Mapping[str, KeyUse]
     sampled: int = 1
     days: int = 0
 
-    def bounded(self) -> KeyBook:
+    def bounded(self) -> KeyHistory:
         """The same with a sample of the keys if there are many."""
         known, one_in = dict(self.known), self.sampled
         while len(known) > _KEYS:
@@ -152,9 +168,9 @@ class KeyBook:
         return {"day": self.day.isoformat(), "known": known, "sampled": self.sampled, "days": self.days}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> KeyBook:
+    def from_dict(cls, data: Mapping[str, Any]) -> KeyHistory:
         """Read back what :meth:`to_dict` wrote."""
-        known = {key: Sight(s[0], s[1], bool(s[2]), bool(s[3])) for key, s in data["known"].items()}
+        known = {key: KeyUse(s[0], s[1], bool(s[2]), bool(s[3])) for key, s in data["known"].items()}
         return cls(date.fromisoformat(data["day"]), known, data["sampled"], data["days"])
 
 
@@ -182,26 +198,26 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
 
 
 def reference_profile(
-    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyBook | None
-) -> tuple[ReferenceProfile, KeyBook]:
+    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyHistory | None
+) -> tuple[ReferenceProfile, KeyHistory]:
     """How the snapshot serves the units of its day, and the book of the last accepted day brought up to this one."""
     keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
     used = Counter(key for key in texts(units, reference.joined_by[1]).tolist() if key is not None)
     one_in = book.sampled if book else 1
     passed = (day - book.day).days if book else 0
-    known: dict[str, Sight] = {}
+    known: dict[str, KeyUse] = {}
     for key, sight in book.known.items() if book else ():
-        if sight.last + passed <= FORGET:
+        if sight.last + passed <= KEY_MEMORY_DAYS:
             known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
     for key in used:
         matched = key in keys
         if key in known:
             known[key] = known[key]._replace(last=0, found_last=matched)
         elif in_sample(key, one_in):
-            known[key] = Sight(0, 0, matched, matched)
+            known[key] = KeyUse(0, 0, matched, matched)
     hits = sum(n for key, n in used.items() if key in keys)
     profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
-    return profile, KeyBook(day, known, one_in, book.days + passed if book else 0)
+    return profile, KeyHistory(day, known, one_in, book.days + passed if book else 0)
 
 
 def residues(values: NDArray[np.float64]) -> dict[str, int]:

@@ -10,8 +10,8 @@ from statistics import median, stdev
 
 import numpy as np
 
-from pipeline.core.checks.profiles import KeyBook, ReferenceProfile
-from pipeline.core.checks.wording import ENOUGH, About, some
+from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
+from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
@@ -28,7 +28,7 @@ class ReferenceCheck:
 
     def __init__(self, reference: Reference, day: date, columns: Columns, units: Columns) -> None:
         self.reference, self.day = reference, day
-        self.columns, self.units, self.about = columns, units, About(reference.name)
+        self.columns, self.units, self.about = columns, units, TableFindings(reference.name)
 
     def age(self) -> Finding:
         """By the newest date in the table itself, not by the file's: touching a file does not freshen it."""
@@ -68,12 +68,12 @@ class ReferenceCheck:
         used = [key for key in texts(self.units, self.reference.joined_by[1]) if key is not None]
         extra = sum(doubled.get(key, 1) - 1 for key in used)
         text = (
-            f"{len(doubled)} keys stand more than once and {empty} rows have none (allowed: none); "
-            f"a join would make {len(used) + extra} rows of {len(used)}"
+            f"{len(doubled)} keys stand more than once and {empty} rows have none (allowed: none); a join would "
+            f"make {len(used) + extra} rows of {len(used)}"
         )
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
 
-    def kept(self, previous: Columns | None) -> list[Finding]:
+    def compared_with_previous(self, previous: Columns | None) -> list[Finding]:
         """What vanished from the snapshot, and what it now says otherwise, since the last accepted one."""
         if previous is None:
             return [self.about.too_early(question, 0, 1) for question in ("shrinkage", "rewritten")]
@@ -83,8 +83,8 @@ class ReferenceCheck:
         share = max(gone / max(len(old), 1), gone_used / max(len(used), 1))
         wanted = Bound(0, self.reference.shrinkage)
         text = (
-            f"{gone} of {len(old)} keys vanished, {gone_used} of the {len(used)} that this day uses "
-            f"(allowed: {wanted.high:.1%} of either)"
+            f"{gone} of {len(old)} keys vanished, {gone_used} of the {len(used)} that this day uses (allowed: "
+            f"{wanted.high:.1%} of either)"
         )
         shrinkage = self.about.finding("shrinkage", share in wanted, text, share, wanted)
         common = [key for key in old if key in new]
@@ -125,12 +125,12 @@ class ReferenceCheck:
         noise = 4 * max(stdev(recent), sqrt(usual * (1 - usual) / now.units))
         drop, wanted = usual - share, Bound(high=max(self.reference.matched_drop, noise))
         text = (
-            f"{share:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} days "
-            f"(a drop of at most {100 * wanted.high:.2g} points is allowed)"
+            f"{share:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} days (a drop "
+            f"of at most {100 * wanted.high:.2g} points is allowed)"
         )
         return self.about.finding("matched drop", drop in wanted, text, drop, wanted)
 
-    def lost_keys(self, now: KeyBook, before: KeyBook | None) -> Finding:
+    def lost_keys(self, now: KeyHistory, before: KeyHistory | None) -> Finding:
         """Keys that matched when they were last used; what never matched is not this question's business."""
         if before is None:
             return self.about.too_early("lost keys", 0, 1)
@@ -141,14 +141,14 @@ class ReferenceCheck:
         }
         lost = sorted(key for key, matches in matched_now_by_key.items() if not matches)
         share, wanted = len(lost) / max(len(matched_now_by_key), 1), Bound(0, self.reference.shrinkage)
-        shown = f": {some(lost)}" if lost else ""
+        shown = f": {first_five(lost)}" if lost else ""
         text = (
-            f"{len(lost)} of {len(matched_now_by_key)} keys that matched when they were last used match no longer"
-            f"{shown} (allowed: {wanted.high:.1%})"
+            f"{len(lost)} of {len(matched_now_by_key)} keys that matched when they were last used match no "
+            f"longer{shown} (allowed: {wanted.high:.1%})"
         )
         return self.about.finding("lost keys", share in wanted, text, share, wanted)
 
-    def new_keys(self, now: KeyBook) -> Finding:
+    def new_keys(self, now: KeyHistory) -> Finding:
         """Keys first seen of late, against keys first seen before: a table that stopped growing starves the new.
 
         The overall share of matches hardly moves in a month of it. The chance is the tail of the beta-binomial
@@ -163,7 +163,7 @@ class ReferenceCheck:
         text = "no key was seen for the first time in the last two weeks"
         for window in _WINDOWS:
             young = [matched for seen, matched in first_sights if seen < window]
-            chance = few(sum(young), len(young), sum(old), len(old))
+            chance = beta_binomial_cdf(sum(young), len(young), sum(old), len(old))
             if young and chance < worst:
                 worst = chance
                 text = (
@@ -173,7 +173,7 @@ class ReferenceCheck:
         return self.about.finding("new keys", worst >= _CHANCE, text, worst, Bound(_CHANCE, 1))
 
 
-def few(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
+def beta_binomial_cdf(hits: int, of: int, earlier_hits: int, earlier: int) -> float:
     """The chance that at most ``hits`` of ``of`` match, after ``earlier_hits`` of ``earlier`` did (flat prior)."""
     a, b = earlier_hits + 1, earlier - earlier_hits + 1
 

@@ -12,7 +12,7 @@ ENOUGH = 7
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class TableFindings:
     """Makes the findings of one table."""
 
     table: str
@@ -34,7 +34,7 @@ class About:
         return self.unknown(question, text, required=False)
 
 
-def some(items: Sequence[str], most: int = 5) -> str:
-    """The first few, and how many more there are."""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
+def first_five(items: Sequence[str]) -> str:
+    """The first five, and how many more there are."""
+    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
+    return ", ".join(items[:5]) + more

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
 from pipeline.core.evidence.paired_days import PairedDays
 from pipeline.core.kinds import Bools, Floats, Ints, Kind
-from pipeline.core.stats import Clusters, numbered
+from pipeline.core.stats import Clusters, dense_codes
 
 
 def _floats(what: str, values: Any, units: int) -> Floats:
@@ -148,7 +148,7 @@ class HoldoutDay:
     @cached_property
     def clusters(self) -> Ints:
         """Number of each unit's block."""
-        return numbered(self.blocks)[0]
+        return dense_codes(self.blocks)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,9 @@ def _pairs(what: str, values: Any) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Timing:
-    """How long predictions take, in seconds; champion (first column) and candidate timed in turn, A B B A.
+    """How long predictions take, in seconds of processor time.
+
+    The champion (first column) and the candidate are timed in turn, A B B A.
 
     Attributes:
         single: Shape (n, 2): one request at a time, from plain values to the prediction.
@@ -79,11 +81,12 @@ class Footprint:
     """What it takes to make, keep and load a model; of each pair the champion's number comes first.
 
     Attributes:
-        load: Shape (n, 2), seconds: the model's bytes made a model again, in turn, libraries being loaded already.
+        load: Shape (n, 2), seconds of processor time: the model's bytes made a model again, in turn, libraries being
+            loaded already.
         size: Bytes of the model's file.
         memory: Peak resident bytes of a process of its own that loads the model and answers the scored day, the
             libraries included; NaN where it could not be measured.
-        training: Seconds of the fit; NaN where nobody wrote them down.
+        training: Seconds of the fit by the clock on the wall; NaN where nobody wrote them down.
     """
 
     load: Floats

@@ -18,14 +18,23 @@ from pipeline.core.stats.sequential import Steps, e_detector
 #: How old the fits are, in days, beside whose fresh successors a recipe is watched: how fast it ages.
 AGES = (1, 7, 21)
 #: How many days of its own time as champion, or of two recipes side by side, count.
-MEMORY = 90
+HEAD_TO_HEAD_DAYS = 90
 #: For how many days back the ageing of a recipe is remembered.
-LONG_MEMORY = 365
+AGEING_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
 class PairedDay:
-    """One day of a :class:`Track`; see there."""
+    """Two contestants on one day's labelled units.
+
+    Attributes:
+        day: The day, ``datetime64[D]``.
+        units: Labelled units of the day, all of them scored by both.
+        reference: Mean loss, over the units, of whom the candidate is compared with: the champion, or an older fit.
+        candidate: Mean loss of the candidate. Both in the unit of the kind's loss.
+        error: Standard error of the difference of the two means, by blocks; infinite with fewer than
+            :data:`~pipeline.core.stats.intervals.MINIMUM` blocks.
+    """
 
     day: Any
     units: int
@@ -65,7 +74,7 @@ class PairedDays:
 
     Attributes:
         days: ``datetime64[D]``, ascending.
-        units: Labelled units that both sat.
+        units: Labelled units that both were scored on.
         reference: Mean loss of whom it is compared with: the champion, or an older fit.
         candidate: Mean loss of the candidate.
         error: Standard error of the difference of the two means, by blocks; infinite on a day with too few blocks.
@@ -98,20 +107,20 @@ class PairedDays:
         return self.reference - self.candidate
 
     @cached_property
-    def blocked(self) -> bool:
+    def has_block_errors(self) -> bool:
         """Whether most days have blocks enough to know their own standard error; the others then tell nothing."""
         return 2 * int(np.count_nonzero(np.isfinite(self.error))) > len(self)
 
     @cached_property
     def steps(self) -> Steps:
         """What tells how far days differ: in standard errors, or, without blocks enough, as they are."""
-        if not self.blocked:
+        if not self.has_block_errors:
             return Steps.of(self.gain[np.isfinite(self.gain)])
         known = np.isfinite(self.error + self.gain) & (self.error > 0)
         return Steps.of(self.gain[known] / self.error[known])
 
     @cached_property
-    def alarm(self) -> float:
+    def log_e_statistic(self) -> float:
         """Logarithm of the e-detector's statistic by its own noise; minus infinity where that is not known."""
         noise = Noise.of([self])
         return -math.inf if noise is None else e_detector(noise.scores(self))
@@ -133,19 +142,22 @@ class Noise:
 
     @classmethod
     def of(cls, series: Iterable[PairedDays], spells: bool = True) -> Self | None:
-        """Learnt from tracks of the same sort, the first of which it is for; None: not known yet.
+        """Learnt from several runs of paired days, the first of which it is for; None: not known yet.
 
         Args:
             series: Whose blocks are known, or not known, as the first one's.
             spells: Whether a bad day may bring the next, as :class:`Steps` tells.
         """
         first, *rest = series
-        alike = [first, *(paired_days for paired_days in rest if paired_days.blocked == first.blocked)]
+        alike = [
+            first,
+            *(paired_days for paired_days in rest if paired_days.has_block_errors == first.has_block_errors),
+        ]
         variance_and_steps = Steps.joint([paired_days.steps for paired_days in alike if len(paired_days)], spells)
         if variance_and_steps is None:
             return None
         variance, steps = variance_and_steps
-        if first.blocked:
+        if first.has_block_errors:
             return cls(max(1.0, variance), steps)
         return cls(1.0, steps, math.sqrt(variance)) if variance > 0 else None
 

@@ -1,7 +1,14 @@
 """The gates: each is one question about a candidate, and answers it with findings. Declared per use case.
 
 Write a new gate as a frozen dataclass in the module of its family, name it here, and add an example of it to
-``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises.
+``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises. The first sentence
+of its docstring is printed to users as the question that it asks, a limit in double backquotes by its value.
+
+A gate that reads more than scores needs four places more: a value in ``core/evidence/measurements.py`` with
+``to_dict`` and ``from_dict``; a field of :class:`~pipeline.core.evidence.candidate.Evidence` for it, which the gate
+names in ``reads``; how it is made, in ``Measurer.parts`` of ``steps/judging/measurements.py``; and its class under that
+field in ``MEASUREMENTS`` of ``steps/judging/recorded.py``, so that a verdict can be reached again. A replay has kept
+nothing of that: it asks the gates of :attr:`Stage.SCORES` only, and names the others as left out.
 """
 
 from __future__ import annotations
@@ -49,8 +56,8 @@ __all__ = [
     "Sound",
     "TopOfList",
     "Value",
-    "judge",
     "question",
+    "run_gates",
 ]
 
 
@@ -73,7 +80,7 @@ class Gate(Protocol):
         """At least one finding that can stop the candidate; further ones may only inform."""
 
 
-def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
+def run_gates(gates: Sequence[Gate], evidence: Evidence) -> tuple[Finding, ...]:
     """What all gates found, with the gate's name and what would change each answer.
 
     A gate that found nothing which can stop the candidate did not answer: UNKNOWN.

@@ -114,7 +114,9 @@ class Calibration:
 
     def _judged_groups(self, evidence: Evidence, paired: Paired) -> list[_Group] | NoInterval:
         kind = evidence.kind
-        candidate, champion = (kind.told(paired.labels, predicted) for predicted in (paired.candidate, paired.champion))
+        candidate, champion = (
+            kind.calibration_pairs(paired.labels, predicted) for predicted in (paired.candidate, paired.champion)
+        )
         per_unit, unit_clusters = candidate.per_unit, paired.clusters
         clusters = Clusters(
             np.repeat(unit_clusters.day, per_unit),
@@ -160,11 +162,11 @@ class Calibration:
         estimate, low, high = group.ends(side)
         end = f"at least {percent(low)}" if outcome is Outcome.FAIL else f"at most {percent(high)}"
         surely = group.off[1 if outcome is Outcome.FAIL else 0]
-        what = evidence.kind.told(paired.labels[:1], paired.candidate[:1]).what
+        what = evidence.kind.calibration_pairs(paired.labels[:1], paired.candidate[:1]).what
         text = (
             f"{what}, {group.about}: said {percent(group.predicted)}, came true {percent(group.happened)} "
-            f"({sureness(surely)}: {end} {'more' if side > 0 else 'less'}; allowed: {percent(self.limit)} either way, "
-            f"or as far off as the champion)"
+            f"({sureness(surely)}: {end} {'more' if side > 0 else 'less'}; allowed: {percent(self.limit)} either "
+            "way, or as far off as the champion)"
         )
         if outcome is Outcome.PASS and high > self.limit:
             text += "; shown to be no farther off than the champion"

@@ -86,7 +86,7 @@ class Latency:
         for q, limit in ((0.5, self.p50_ratio), (0.95, self.p95_ratio), (0.99, self.p99_ratio)):
             needed = tail if q > 0.95 else self.at_least
             name = f"{self.name}: {what} p{100 * q:.0f}"
-            finding = slower(name, seconds, q, limit, fine, at_least=needed, confidence=self.confidence)
+            finding = timing_finding(name, seconds, q, limit, fine, at_least=needed, confidence=self.confidence)
             if q > 0.95 and needed <= len(seconds) < TAIL:
                 text = (
                     f"{finding.text}; {len(seconds)} pairs are too few to judge one in a hundred by, so it is only told"
@@ -95,7 +95,7 @@ class Latency:
             yield finding
 
 
-def slower(
+def timing_finding(
     name: str, seconds: Floats, q: float, limit: float, fine: float, *, at_least: int, confidence: float
 ) -> Finding:
     """The finding about the ratio of a quantile of timings, champion and candidate in turn.

@@ -13,16 +13,16 @@ from typing import ClassVar
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.evidence.measurements import Audited
 from pipeline.core.gates.loss import check_share
-from pipeline.core.stats import so_many_by_chance
+from pipeline.core.stats import binomial_upper_tail
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import count, percent, shorten, some
+from pipeline.core.words import count, first_few, percent, shorten
 
 _SPELT = 2
 _LONG = 170
 
 
 def _listed(sentences: tuple[str, ...]) -> str:
-    return some([shorten(sentence, _LONG) for sentence in sentences], _SPELT)
+    return first_few([shorten(sentence, _LONG) for sentence in sentences], _SPELT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class NoLeak:
         check_share(self.name, "one_column", self.one_column)
         if not self.one_column > 0 or self.at_least < 2:
             raise ValueError(
-                f"gate '{self.name}': one_column must be above 0 and at_least 2 or more, got {self.one_column} "
-                f"and {self.at_least}"
+                f"gate '{self.name}': one_column must be above 0 and at_least 2 or more, got {self.one_column} and "
+                f"{self.at_least}"
             )
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
@@ -78,7 +78,9 @@ class NoLeak:
             return Finding(name, Outcome.UNKNOWN, text, wanted=bound)
         bad = sorted(column for column, share in audited.alone.items() if not math.isfinite(share))
         if bad:
-            text = f"what {some(bad)} says alone is no number: nothing is lost by a constant, or a loss is no number"
+            text = (
+                f"what {first_few(bad)} says alone is no number: nothing is lost by a constant, or a loss is no number"
+            )
             return Finding(name, Outcome.UNKNOWN, text, wanted=bound)
         column, share = max(audited.alone.items(), key=lambda one: (one[1], one[0]))
         counts = {"units": audited.judged}
@@ -105,9 +107,9 @@ class NoLeak:
         takes, declared = set(audited.takes), set(audited.inputs)
         late = sorted((takes | declared) & set(audited.outcomes))
         if late:
-            text = f"{some(late)} reaches the model and is known only after the fact"
+            text = f"{first_few(late)} reaches the model and is known only after the fact"
         elif takes != declared:
-            text = f"the estimator takes what is not declared, or not what is: {some(sorted(takes ^ declared))}"
+            text = f"the estimator takes what is not declared, or not what is: {first_few(sorted(takes ^ declared))}"
         else:
             text = f"the estimator takes the {count(len(declared), 'declared input')}, none known only after the fact"
             return Finding(name, Outcome.PASS, text, 0.0, Bound(0, 0))
@@ -190,12 +192,13 @@ class NothingShared:
             return (keys, Finding(name, Outcome.UNKNOWN, text, wanted=bound))
         highest, share = max(usual), shared.rows / shared.labelled
         alike, seen = sum(one for _, one in shared.usual), sum(units for units, _ in shared.usual)
-        chance = so_many_by_chance(shared.rows, shared.labelled, max(highest, (alike + 1) / (seen + 1)))
+        chance = binomial_upper_tail(shared.rows, shared.labelled, max(highest, (alike + 1) / (seen + 1)))
         beyond = share - highest
         outcome = Outcome.FAIL if beyond > self.limit and chance < 0.001 else Outcome.PASS
         text = (
             f"{percent(share)} of {count(shared.labelled, 'labelled unit')} have all inputs and the label of one of "
-            f"training; training days like each other: up to {percent(highest)} (allowed: {percent(self.limit)} more)"
+            f"training; training days like each other: up to {percent(highest)} (allowed: {percent(self.limit)} "
+            "more)"
         )
         if beyond > self.limit and outcome is Outcome.PASS:
             text += "; so few may be chance"

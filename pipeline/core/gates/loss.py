@@ -1,4 +1,7 @@
-"""Gates on the loss: is the candidate as good as what serves now, better, better than a plain rule, and everywhere?"""
+"""Gates on the loss: is the candidate as good as the champion, better than a plain rule, and as good in every slice?
+
+Whether it is better than the champion, over days and days of looking, is asked in :mod:`pipeline.core.gates.better`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence.candidate import NO_SLICE, Evidence, Paired, Stage
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats import MINIMUM, Interval, NoInterval, numbered, relative_difference, t_quantile
+from pipeline.core.stats import MINIMUM, Interval, NoInterval, dense_codes, relative_difference, t_quantile
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import amount, at_best, at_worst, change, count, percent, some, sureness
+from pipeline.core.words import amount, at_best, at_worst, change, count, first_few, percent, sureness
 
 #: Slices with too little evidence that get a finding of their own; the summary counts them all.
 _TOO_FEW_SHOWN = 20
@@ -30,6 +33,13 @@ def check_confidence(gate: str, confidence: float) -> None:
     """Refuse a confidence that proves nothing, or that no evidence reaches."""
     if not 0.5 < confidence < 1:
         raise ValueError(f"gate '{gate}': the confidence lies between 0.5 and 1, got {confidence}")
+
+
+def check_days(gate: str, confidence: float, at_least: int) -> None:
+    """Refuse what an interval over days can't be made with: a poor confidence, or fewer days than two."""
+    check_confidence(gate, confidence)
+    if at_least < 2:
+        raise ValueError(f"gate '{gate}': a spread between days needs at least 2 of them, got at_least={at_least}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class NotWorse:
 
     def __post_init__(self) -> None:
         check_share(self.name, "margin", self.margin)
-        _check(self.name, self.confidence, self.at_least)
+        check_days(self.name, self.confidence, self.at_least)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
@@ -83,18 +93,12 @@ class BeatsBaseline:
 
     def __post_init__(self) -> None:
         check_share(self.name, "by", self.by)
-        _check(self.name, self.confidence, self.at_least)
+        check_days(self.name, self.confidence, self.at_least)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
         interval = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
         return (_finding(self.name, interval, -self.by, _lower_by(self.by), evidence, strictly=True),)
-
-
-def _check(gate: str, confidence: float, at_least: int) -> None:
-    check_confidence(gate, confidence)
-    if at_least < 2:
-        raise ValueError(f"gate '{gate}': a spread between days needs at least 2 of them, got at_least={at_least}")
 
 
 def _lower_by(by: float) -> str:
@@ -218,13 +222,13 @@ class EverySlice:
         counts = {"slices": len(shown), "too_few": len(few)}
         rest = f"; {count(len(few), 'slice')} too few (below {self.at_least} units or {MINIMUM} days)" if few else ""
         if not shown:
-            why = f"cannot judge {some(silent)}" if silent else "no slice has enough rows and days"
+            why = f"cannot judge {first_few(silent)}" if silent else "no slice has enough rows and days"
             return Finding(self.name, Outcome.UNKNOWN, why + rest, wanted=bound, counts=counts)
         losers = [(name, interval) for name, interval in shown if interval.low > self.margin]
         name, worst = losers[0] if losers else shown[0]
         limit, sure = percent(self.margin), sureness(worst)
         if losers:
-            losers_listed = some([f"{n} {change(f.estimate)} ({at_best(f.low)})" for n, f in losers])
+            losers_listed = first_few([f"{n} {change(f.estimate)} ({at_best(f.low)})" for n, f in losers])
             text = (
                 f"{len(losers)} of {count(len(shown), 'slice')} lose more than {limit} ({sure} each): {losers_listed}"
             )
@@ -232,7 +236,7 @@ class EverySlice:
             text = f"none of {count(len(shown), 'slice')} is shown to lose more than {limit} ({sure} each)"
             text += f"; worst: {name} {change(worst.estimate)} ({at_worst(worst.high)})"
         if silent:
-            text += f"; cannot judge {some(silent)}"
+            text += f"; cannot judge {first_few(silent)}"
         outcome = Outcome.FAIL if losers else Outcome.UNKNOWN if silent else Outcome.PASS
         return Finding(self.name, outcome, text + rest, worst.estimate, bound, worst.low, worst.high, counts)
 
@@ -260,7 +264,7 @@ class EverySlice:
 def slices(columns: Mapping[str, NDArray[np.str_]]) -> Iterator[tuple[str, Ints]]:
     """Each value of each slice column but :data:`NO_SLICE`, as ``column=value``, and the rows that have it; sorted."""
     for column, values in sorted(columns.items()):
-        place, n = numbered(values)
+        place, n = dense_codes(values)
         rows = np.argsort(place, kind="stable").astype(np.int64, copy=False)
         ends = np.cumsum(np.bincount(place, minlength=n))
         for first, last in zip(ends - np.diff(ends, prepend=0), ends, strict=True):

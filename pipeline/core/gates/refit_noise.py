@@ -30,8 +30,13 @@ def check_limit(gate: str, limit: float, at_least: int, confidence: float) -> No
         raise ValueError(f"gate '{gate}': at_least must be 2 units or more, got {at_least}")
 
 
-def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
-    """The holdout day and the resampled refit's predictions, if they can be judged; else why not."""
+def refit_evidence(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] | str:
+    """The holdout day and the resampled refit's predictions, if they can be judged; else why not, as a clause.
+
+    Args:
+        evidence: The candidate's.
+        at_least: Units below which nothing is judged.
+    """
     holdout = evidence.holdout
     if holdout is None or not len(holdout):
         return "no unit of the scored day was predicted"
@@ -50,14 +55,22 @@ def with_refit(evidence: Evidence, at_least: int) -> tuple[HoldoutDay, Floats] |
     return holdout, holdout.resampled
 
 
-def settle(
+def excess_finding(
     name: str,
     interval: Interval | NoInterval,
     limit: float,
     lead_sentence: str,
     number: Callable[[float], str] = beyond,
 ) -> Finding:
-    """The finding about an excess over refitting noise that should stay below ``limit``."""
+    """The finding about an excess over refitting noise that should stay below ``limit``.
+
+    Args:
+        name: The finding's name.
+        interval: The excess, with its interval; or why there is none.
+        limit: What is allowed, in the unit of the excess.
+        lead_sentence: How the sentence begins: what changed, and what refitting alone changes.
+        number: An excess as people read it; by default as a share in per cent.
+    """
     bound = Bound(high=limit)
     if isinstance(interval, NoInterval):
         return Finding(name, Outcome.UNKNOWN, interval.why, wanted=bound)
@@ -65,14 +78,14 @@ def settle(
     outcome = Outcome.PASS if proven else Outcome.FAIL if refuted else Outcome.UNKNOWN
     end = interval.low if refuted else interval.high
     text = (
-        f"{lead_sentence}: {number(interval.estimate)} beyond it "
-        f"({sureness(interval)}: at {'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
+        f"{lead_sentence}: {number(interval.estimate)} beyond it ({sureness(interval)}: at "
+        f"{'least' if refuted else 'most'} {number(end)}; allowed: {number(limit)}), "
         f"{count(interval.units, 'unit')} in {count(interval.blocks, 'block')} of one day"
     )
     counts = {"days": 1, "units": interval.units, "blocks": interval.blocks}
     return Finding(name, outcome, text, interval.estimate, bound, interval.low, interval.high, counts)
 
 
-def credit(noise: Floats, limit: float) -> Floats:
+def capped_noise(noise: Floats, limit: float) -> Floats:
     """What is taken off for refitting noise, per unit: the noise itself, but on average the limit at most."""
     return noise if float(noise.mean()) <= limit else np.full(len(noise), limit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates.latency import slower
+from pipeline.core.gates.latency import timing_finding
 from pipeline.core.gates.loss import check_confidence
 from pipeline.core.verdict import Bound, Finding, Outcome
 
@@ -62,7 +62,7 @@ class Resources:
         footprint = evidence.footprint
         if footprint is None:
             return (Finding(self.name, Outcome.UNKNOWN, "nothing was measured"),)
-        load = slower(
+        load = timing_finding(
             f"{self.name}: load",
             footprint.load,
             0.5,

@@ -9,7 +9,7 @@ from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates.loss import check_confidence, check_share
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, relative_difference
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import amount, at_best, at_worst, change, percent, some, sureness
+from pipeline.core.words import amount, at_best, at_worst, change, first_few, percent, sureness
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class SimplerPreferred:
             text = "no simpler recipe could ship today"
             return (Finding(self.name, Outcome.PASS, text, wanted=bound, counts={"simpler": 0}),)
         if not shown:
-            text = f"cannot be compared with {some(silent)}"
+            text = f"cannot be compared with {first_few(silent)}"
             return (
                 Finding(self.name, Outcome.UNKNOWN, text, wanted=bound, counts={"simpler": len(intervals_by_rival)}),
             )
@@ -91,6 +91,6 @@ class SimplerPreferred:
         )
         text += f", {amount(worst)}"
         if silent:
-            text += f"; cannot be compared with {some(silent)}"
+            text += f"; cannot be compared with {first_few(silent)}"
         counts = {"simpler": len(intervals_by_rival), "days": worst.days, "units": worst.units, "blocks": worst.blocks}
         return (Finding(self.name, outcome, text, worst.estimate, bound, worst.low, worst.high, counts),)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.golden import Case
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import count, shorten, some
+from pipeline.core.words import count, first_few, shorten
 
 #: How many broken cases the sentence spells out; each has a finding of its own besides.
 _SPELT = 2
@@ -44,12 +44,12 @@ class Golden:
         for case, candidate_answer, champion_answer in zip(
             answers.cases, answers.candidate, answers.champion, strict=True
         ):
-            number = case.number(candidate_answer)
+            number = case.judged_value(candidate_answer)
             if not math.isfinite(number):
                 silent.append(f"'{case.name}'")
                 each.append(_about(case, Outcome.UNKNOWN, f"{_who(case)}: the candidate has no prediction"))
             elif number not in case.bound:
-                text = _broken(case, number, case.number(champion_answer), answers.day)
+                text = _broken(case, number, case.judged_value(champion_answer), answers.day)
                 pardoned = case.waived(answers.day)
                 (waived if pardoned else broken).append(shorten(f"'{case.name}' ({text})", _LONG))
                 each.append(_about(case, Outcome.PASS if pardoned else Outcome.FAIL, text, number))
@@ -60,15 +60,15 @@ class Golden:
 
     def _text(self, cases: int, broken: Sequence[str], waived: Sequence[str], silent: Sequence[str]) -> str:
         if broken:
-            text = f"{len(broken)} of {count(cases, 'case')} broken: {some(broken, _SPELT)}"
+            text = f"{len(broken)} of {count(cases, 'case')} broken: {first_few(broken, _SPELT)}"
         elif silent:
-            text = f"no prediction for {some(silent)} of {count(cases, 'case')}"
+            text = f"no prediction for {first_few(silent)} of {count(cases, 'case')}"
         elif not waived:
             return f"all of {count(cases, 'case')} hold" if cases > 1 else "the one case holds"
         else:
             text = f"{cases - len(waived)} of {count(cases, 'case')} hold"
         if waived:
-            text += f"; waived: {len(waived)}" if broken else f"; waived: {some(waived, 1)}"
+            text += f"; waived: {len(waived)}" if broken else f"; waived: {first_few(waived, 1)}"
         return text
 
 
@@ -113,7 +113,7 @@ class Repeatable:
         if bad:
             text = (
                 f"of {rows}, {repeated.again:,} are others when it is asked again and {repeated.anew:,} when it is "
-                f"loaded anew from its file; give the recipe's estimator a seed and a fixed order"
+                "loaded anew from its file; give the recipe's estimator a seed and a fixed order"
             )
         else:
             text = f"{rows} are the same to the bit when it is asked again and when it is loaded anew from its file"

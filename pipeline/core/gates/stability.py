@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, HoldoutDay, Stage
 from pipeline.core.gates.loss import slices
-from pipeline.core.gates.refit_noise import check_limit, credit, settle, with_refit
+from pipeline.core.gates.refit_noise import capped_noise, check_limit, excess_finding, refit_evidence
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import ROUNDING, Interval, NoInterval, mean_interval, numbered, shift_excess
+from pipeline.core.stats import SPREAD_ROUNDING, Interval, NoInterval, dense_codes, mean_interval, shift_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
-from pipeline.core.words import count, percent, some
+from pipeline.core.words import count, first_few, percent
 
 
 def _spreads(shift: float) -> str:
@@ -71,18 +71,20 @@ class Churn:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share changed less the share that the resampled refit changes."""
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
         holdout, resampled = pair
         decided = evidence.kind.decision(holdout.candidate)
         changed = (decided != evidence.kind.decision(holdout.champion)).astype(np.float64)
         noise = (decided != evidence.kind.decision(resampled)).astype(np.float64)
-        interval = mean_interval(changed - credit(noise, self.limit), holdout.clusters, confidence=self.confidence)
+        interval = mean_interval(
+            changed - capped_noise(noise, self.limit), holdout.clusters, confidence=self.confidence
+        )
         lead_sentence = (
             f"changed {percent(changed.mean())} of decisions; refitting on a resample changes {percent(noise.mean())}"
         )
-        return (settle(self.name, interval, self.limit, lead_sentence),)
+        return (excess_finding(self.name, interval, self.limit, lead_sentence),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class RightToWrong:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share spoilt by the candidate less the share spoilt by refitting it."""
         bound = Bound(high=self.limit)
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         holdout, resampled = pair
@@ -121,13 +123,13 @@ class RightToWrong:
         )
         spoilt, mended = champion & ~candidate, ~champion & candidate
         noise = candidate & ~again
-        excess = spoilt - credit(noise.astype(np.float64), self.limit)
+        excess = spoilt - capped_noise(noise.astype(np.float64), self.limit)
         interval = mean_interval(excess, holdout.clusters[known], confidence=self.confidence)
         lead_sentence = (
             f"{percent(spoilt.mean())} went from right to wrong, {percent(mended.mean())} from wrong to right; "
             f"refitting on a resample spoils {percent(noise.mean())}"
         )
-        return (settle(self.name, interval, self.limit, lead_sentence),)
+        return (excess_finding(self.name, interval, self.limit, lead_sentence),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class ScoreShift:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the Wasserstein distance less the resampled refit's, in spreads."""
         bound = Bound(high=self.limit)
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         columns = _columns(evidence.kind, *pair)
@@ -176,7 +178,7 @@ class ScoreShift:
         lead_sentence = (
             f"{what} moved by {shift:.2f} of their spread; refitting on a resample moves them by {noise:.2f}"
         )
-        return (settle(self.name, interval, self.limit, lead_sentence, _spreads),)
+        return (excess_finding(self.name, interval, self.limit, lead_sentence, _spreads),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class DecisionMix:
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """The whole and the summary of slices, which can stop; then one finding per judged slice, which informs."""
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=Bound(high=self.limit)),)
         holdout, resampled = pair
@@ -224,12 +226,12 @@ class DecisionMix:
     def _part(self, decisions: list[Ints], blocks: Ints, level: float, name: str, about: str = "") -> Finding:
         champion, candidate, resampled = decisions
         shift, noise = _mix(champion, candidate), _mix(candidate, resampled)
-        interval = mean_interval(shift - credit(noise, self.limit), blocks, confidence=level)
+        interval = mean_interval(shift - capped_noise(noise, self.limit), blocks, confidence=level)
         lead_sentence = (
             f"mix moved by {percent(shift.mean())}; refitting on a resample moves it by {percent(noise.mean())}"
         )
         lead_sentence = f"{about}: {lead_sentence}" if about else lead_sentence
-        finding = settle(name, interval, self.limit, lead_sentence)
+        finding = excess_finding(name, interval, self.limit, lead_sentence)
         if not about:
             return finding
         values = (finding.value, finding.wanted, finding.low, finding.high, finding.counts)
@@ -244,11 +246,11 @@ class DecisionMix:
             return Finding(name, Outcome.UNKNOWN, f"no slice has {self.at_least} units in enough blocks")
         worst = max(judged, key=lambda finding: (finding.value or 0.0, finding.about))
         if moved:
-            text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {some(moved)}"
+            text = f"{len(moved)} of {count(len(judged), 'slice')} moved by more than allowed: {first_few(moved)}"
         else:
             text = f"none of {count(len(judged), 'slice')} is shown to move by more than allowed"
         if silent:
-            text += f"; cannot judge {some(silent)}"
+            text += f"; cannot judge {first_few(silent)}"
         outcome = Outcome.FAIL if moved else Outcome.UNKNOWN if silent else Outcome.PASS
         counts = {"slices": len(judged)}
         values = (worst.value, Bound(high=self.limit), worst.low, worst.high, counts)
@@ -264,13 +266,15 @@ def _columns(kind: Kind, holdout: HoldoutDay, resampled: Floats) -> list[tuple[s
         (f"probabilities of '{word}'", (sides[0][:, n], sides[1][:, n], sides[2][:, n]))
         for n, word in enumerate(kind.classes)
     ]
-    return [(what, sides_scores) for what, sides_scores in columns if np.ptp(np.concatenate(sides_scores)) > ROUNDING]
+    return [
+        (what, sides_scores) for what, sides_scores in columns if np.ptp(np.concatenate(sides_scores)) > SPREAD_ROUNDING
+    ]
 
 
 def _mix(before: Ints, after: Ints) -> Floats:
     """Marks per unit whose mean is the total variation between the two mixes of decisions."""
     units = len(before)
-    place, n = numbered(np.concatenate([before, after]))
+    place, n = dense_codes(np.concatenate([before, after]))
     change = np.bincount(place[units:], minlength=n) - np.bincount(place[:units], minlength=n)
     sign = np.sign(change) / 2
     return np.asarray(sign[place[units:]] - sign[place[:units]], dtype=np.float64)

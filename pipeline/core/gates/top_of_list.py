@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates.refit_noise import check_limit, settle, with_refit
+from pipeline.core.gates.refit_noise import check_limit, excess_finding, refit_evidence
 from pipeline.core.stats import NoInterval, top_excess
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import count, percent
@@ -48,7 +48,7 @@ class TopOfList:
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """One finding; its value is the share changed less the share that the resampled refit changes."""
         bound = Bound(high=self.limit)
-        pair = with_refit(evidence, self.at_least)
+        pair = refit_evidence(evidence, self.at_least)
         if isinstance(pair, str):
             return (Finding(self.name, Outcome.UNKNOWN, pair, wanted=bound),)
         holdout, resampled = pair
@@ -66,7 +66,7 @@ class TopOfList:
             return (Finding(self.name, Outcome.UNKNOWN, excess.why, wanted=bound),)
         changed, noise, interval = excess
         lead_sentence = (
-            f"changed {percent(changed)} of the {count(round(share * len(holdout)), 'case')} on top; "
-            f"refitting on a resample changes {percent(noise)}"
+            f"changed {percent(changed)} of the {count(round(share * len(holdout)), 'case')} on top; refitting on a "
+            f"resample changes {percent(noise)}"
         )
-        return (settle(self.name, interval, self.limit, lead_sentence),)
+        return (excess_finding(self.name, interval, self.limit, lead_sentence),)

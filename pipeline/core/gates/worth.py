@@ -10,17 +10,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pipeline.core.evidence.candidate import Evidence, Paired, Stage
-from pipeline.core.gates.loss import check_confidence
+from pipeline.core.gates.loss import check_days
 from pipeline.core.kinds import Floats, Kind, Measure
 from pipeline.core.stats import MINIMUM, Interval, NoInterval, mean_difference, statistic_interval
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import amount, sureness
-
-
-def _check(gate: str, confidence: float, at_least: int) -> None:
-    check_confidence(gate, confidence)
-    if at_least < 2:
-        raise ValueError(f"gate '{gate}': a spread between days needs at least 2 of them, got at_least={at_least}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class Floor:
     stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
-        _check(self.name, self.confidence, self.at_least)
+        check_days(self.name, self.confidence, self.at_least)
         if not math.isfinite(self.limit):
             raise ValueError(f"gate '{self.name}': the limit must be a finite number, got {self.limit}")
 
@@ -135,7 +129,7 @@ class Value:
     stage: ClassVar[Stage] = Stage.SCORES
 
     def __post_init__(self) -> None:
-        _check(self.name, self.confidence, self.at_least)
+        check_days(self.name, self.confidence, self.at_least)
         if not math.isfinite(self.margin):
             raise ValueError(f"gate '{self.name}': the margin must be a finite number, got {self.margin}")
         if self.of not in ("decision", "prediction") or not callable(self.cost):

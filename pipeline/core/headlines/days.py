@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from pipeline.core.headlines.fitting import LONGEST_WHY, clip, first_clause, fit
 from pipeline.core.headlines.refusals import failure_headline, refusal_headline
+from pipeline.core.headlines.shortening import LONGEST_WHY, clip, first_clause, first_that_fits
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, stopping
 from pipeline.core.words import change, count, percent
 
@@ -40,18 +40,18 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
         lead = ""
     if verdict is None:
         first_part = first_clause(reason.removeprefix(JUDGED_ONLY))
-        return fit(lead, [first_part, clip(first_part, 80), "explain says why"])
-    return fit(lead, _forms(outcome, reason, verdict, judged_only))
+        return first_that_fits(lead, [first_part, clip(first_part, 80), "explain says why"])
+    return first_that_fits(lead, _forms(outcome, reason, verdict, judged_only))
 
 
 def verdict_headline(verdict: Verdict) -> str:
     """What was decided, before anybody has done anything about it."""
     if verdict.decision == "hold":
-        return fit("Hold: ", _hold_forms(verdict))
+        return first_that_fits("Hold: ", _hold_forms(verdict))
     if verdict.decision == "start":
         who = verdict.challenger.recipe if verdict.challenger else "nobody"
-        return fit("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])
-    return fit("Promote ", _promotion_forms(verdict, "in place of"))
+        return first_that_fits("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])
+    return first_that_fits("Promote ", _promotion_forms(verdict, "in place of"))
 
 
 def why_in_one_line(verdict: Verdict) -> str:

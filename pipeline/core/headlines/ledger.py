@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.core.headlines.fitting import fit
+from pipeline.core.headlines.shortening import first_that_fits
 from pipeline.core.records import Entry
 
 _SHOWN = "its loss is shown to be "
@@ -19,18 +19,22 @@ def entry_headline(entry: Entry, replaced: str = "") -> str:
     before = f"version {entry.replaced}" if replaced in ("", recipe) else replaced
     match entry.action:
         case "start":
-            return fit("started: ", [f"{recipe} is the first champion", "the baseline is the first champion"])
+            return first_that_fits(
+                "started: ", [f"{recipe} is the first champion", "the baseline is the first champion"]
+            )
         case "rollback":
             back = f"version {version} ({recipe}) serves again in place of version {entry.replaced}"
             short = f"version {version} serves again in place of version {entry.replaced}"
-            return fit("rolled back: ", [f"{back}; {entry.why}", back, short, "an earlier champion serves again"])
+            return first_that_fits(
+                "rolled back: ", [f"{back}; {entry.why}", back, short, "an earlier champion serves again"]
+            )
         case "lift":
             may = f"{entry.held} may be promoted again"
-            return fit("hold lifted: ", [f"{may}; {entry.why}", may, "its recipe may be promoted again"])
+            return first_that_fits("hold lifted: ", [f"{may}; {entry.why}", may, "its recipe may be promoted again"])
         case _:
             who = f"a fresh {recipe}" if replaced == recipe else recipe
             plain = f"{who} in place of {before}"
             gain = entry.why.partition(_SHOWN)[2].partition(" than ")[0]
             # What is sure may be less than what is likely: a bound that is no gain would read as a loss.
             forms = [f"{plain}; its loss is {gain}"] if gain.endswith("lower") else []
-            return fit("promoted: ", [*forms, plain, f"{who} is champion", "a better model is champion"])
+            return first_that_fits("promoted: ", [*forms, plain, f"{who} is champion", "a better model is champion"])

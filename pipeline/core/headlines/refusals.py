@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.core.headlines.fitting import LONGEST_WHY, clip, first_clause, fit
+from pipeline.core.headlines.shortening import LONGEST_WHY, clip, first_clause, first_that_fits
 from pipeline.core.verdict import Finding, Outcome, stopping
 from pipeline.core.words import count, percent
 
@@ -22,20 +22,24 @@ def refusal_headline(reason: str, findings: Sequence[Finding] = ()) -> str:
         findings: What was found about the data, as far as it is known.
     """
     stops = stopping(findings)
-    if not stops or stops[0].name == "delivery":
-        short = _FILE.sub(r"\1: '\2' ", " ".join(reason.split()))
-        return fit("refused: ", [first_clause(short), clip(short, 80), "its data is not sound"])
+    if not stops or _is_delivery(stops[0]):
+        # Of several files that can't be used, the reason counts them and names the first one late.
+        sentence = stops[0].text if len(stops) > 1 else reason
+        short = _FILE.sub(r"\1: '\2' ", " ".join(sentence.split()))
+        clause = first_clause(short)
+        forms = [f"{clause}; {len(stops)} files can't be used"] if len(stops) > 1 else []
+        return first_that_fits("refused: ", [*forms, clause, clip(short, 80), "its data is not sound"])
     sentence, name = _said_plainly(stops[0]), stops[0].name
     forms = [f"{sentence}; {checks_told(findings)}"] if len(stops) > 1 else []
     clause = first_clause(stops[0].text)
-    return fit(
+    return first_that_fits(
         "refused: ", [*forms, sentence, f"{name}: {clause}", clip(f"{name}: {clause}", 80), "its data is not sound"]
     )
 
 
 def failure_headline(reason: str) -> str:
     """Why the day has no verdict, where its data is not to blame."""
-    return fit("failed: ", [first_clause(reason), clip(reason, 80), "the run was given up"])
+    return first_that_fits("failed: ", [first_clause(reason), clip(reason, 80), "the run was given up"])
 
 
 def refusal_why(findings: Sequence[Finding], champion: str = "") -> str:
@@ -49,6 +53,11 @@ def checks_told(findings: Sequence[Finding]) -> str:
     """``1 of 58 checks did not pass``: of the checks that can refuse the day."""
     required = sum(finding.required for finding in findings)
     return f"{len(stopping(findings)):,} of {count(required, 'check')} did not pass"
+
+
+def _is_delivery(finding: Finding) -> bool:
+    """Whether it is about a file that could not be taken in: ingest names the table, ``flights: delivery``."""
+    return finding.name.removeprefix(f"{finding.about}: ") == "delivery"
 
 
 def _said_plainly(finding: Finding) -> str:

@@ -3,7 +3,7 @@
 The rest of the core never asks which kind it has; it calls the methods of :class:`Kind`. A new kind is one more module.
 """
 
-from pipeline.core.kinds.base import Bools, Floats, Ints, Kind, Measure, Reliability, Told
+from pipeline.core.kinds.base import Bools, CalibrationPairs, Floats, Ints, Kind, Measure, Reliability
 from pipeline.core.kinds.binary import Binary
 from pipeline.core.kinds.multiclass import Multiclass
 from pipeline.core.kinds.regression import Regression
@@ -11,6 +11,7 @@ from pipeline.core.kinds.regression import Regression
 __all__ = [
     "Binary",
     "Bools",
+    "CalibrationPairs",
     "Floats",
     "Ints",
     "Kind",
@@ -18,5 +19,4 @@ __all__ = [
     "Multiclass",
     "Regression",
     "Reliability",
-    "Told",
 ]

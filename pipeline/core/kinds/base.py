@@ -36,14 +36,14 @@ class Reliability:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class CalibrationPairs:
     """What predictions say will happen and what did, as shares: what the calibration of any kind comes down to.
 
     All arrays have one entry per unit, or ``per_unit`` entries per unit, those of a unit next to each other.
 
     Attributes:
         order: What the predictions are sorted by, to tell high ones from low ones.
-        said: The share that should come true of units with such a prediction, from 0 to 1.
+        predicted: The share that should come true of units with such a prediction, from 0 to 1.
         happened: Whether it did: 0, 1, or a half where it is a tie.
         per_unit: Entries per unit.
         what: The share in words: ``"share of 'late'"``.
@@ -107,7 +107,10 @@ class Kind(Protocol):
         """A prediction per row of ``inputs``, from a fitted scikit-learn estimator."""
 
     def loss(self, label: Floats, prediction: Floats) -> Floats:
-        """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN."""
+        """The cost of each prediction, at least 0; NaN where the label or the prediction is NaN.
+
+        Its unit is the kind's own: nats for probabilities, the target's unit for an absolute error.
+        """
 
     def constant(self, label: Floats) -> Floats:
         """The best single prediction for units with these labels, none of them NaN: what a rule without inputs says.
@@ -130,7 +133,7 @@ class Kind(Protocol):
     def rank(self, prediction: Floats) -> Floats:
         """The one number per unit by which somebody who works through the cases sorts them, the highest first."""
 
-    def told(self, label: Floats, prediction: Floats) -> Told:
+    def calibration_pairs(self, label: Floats, prediction: Floats) -> CalibrationPairs:
         """What the predictions say and what happened, for the judgement of calibration. No NaN goes in."""
 
     def reliability(self, label: Floats, prediction: Floats, day: Ints) -> Reliability:
@@ -164,7 +167,7 @@ def shares(groups: list[tuple[Floats, Floats, Ints]], x: str) -> Reliability:
     """The reliability of probabilities: in each group what was said, and the share that came true."""
     units = np.array([len(happened) for happened, _, _ in groups], dtype=np.int64)
     share = np.array([happened.mean() for happened, _, _ in groups], dtype=np.float64)
-    # Wilson (1927): stays within 0 and 1, also where nothing or everything happened.
+    # Wilson (J. American Statistical Association 22, 1927): stays within 0 and 1, also where nothing or all happened.
     z, n = 1.96, np.array([_effective(happened, days) for happened, _, days in groups], dtype=np.float64)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))

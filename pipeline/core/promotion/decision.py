@@ -1,6 +1,6 @@
 """Pure decisions about who becomes champion, each with its reason: whom to promote, and whether one still may.
 
-who is champion and who was before, and the lines of the promotion ledger, are in
+Who is champion and who was before, and the lines of the promotion ledger, are in
 :mod:`pipeline.core.promotion.ledger`; its names are here too, for whoever decides.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.errors import ConflictError
-from pipeline.core.promotion.ledger import Held, champion, held, lift, previous, promotion, rollback, target
+from pipeline.core.promotion.ledger import Held, current_champion, held, lift, previous, promotion, rollback, target
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.words import at_worst, shorten
@@ -19,8 +19,8 @@ from pipeline.core.words import at_worst, shorten
 __all__ = [
     "Decision",
     "Held",
-    "champion",
     "choose",
+    "current_champion",
     "held",
     "lift",
     "may_promote",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: The longest reason, in characters, that a decision gives.
-_LONGEST = 400
+_LONGEST_REASON = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _praise(recipe: str, findings: Sequence[Finding], promotable: Sequence[Candi
     if others:
         by = "the largest improvement shown among" if shown is not None else "the first declared of"
         why += f", {by} {len(promotable)} that passed"
-    return shorten(why, _LONGEST)
+    return shorten(why, _LONGEST_REASON)
 
 
 def _hold(
@@ -171,13 +171,13 @@ def _hold(
     outcome = outcomes[nearest]
     if outcome is Outcome.PASS:
         why = f"{nearest} passed, but {barred[nearest]}"
-        return Decision("hold", Outcome.FAIL, shorten(why, _LONGEST), nearest)
+        return Decision("hold", Outcome.FAIL, shorten(why, _LONGEST_REASON), nearest)
     stopped = stops(nearest)
     if not stopped:
         return Decision("hold", Outcome.UNKNOWN, f"{nearest} came nearest, but no gate answered", nearest)
     verb = "was refused" if outcome is Outcome.FAIL else "is not known to be good enough"
     why = first_of(nearest)
-    first = shorten(why, _LONGEST // 2 + 50)
+    first = shorten(why, _LONGEST_REASON // 2 + 50)
     rest = f"; and {len(stopped) - 1} more" if len(stopped) > 1 else ""
     # Where one thing stops them all, such as too few days, nobody came nearest.
     if outcome is Outcome.UNKNOWN and len(contest) > 1 and {first_of(c.recipe) for c in contest} == {why}:
@@ -186,7 +186,7 @@ def _hold(
 
 
 def _sentence(what: str, why: str) -> str:
-    return shorten(f"{what}: {why}" if why else what, _LONGEST)
+    return shorten(f"{what}: {why}" if why else what, _LONGEST_REASON)
 
 
 def may_promote(entries: Sequence[Entry], epoch: int, day: date, newest: date | None) -> None:
@@ -201,7 +201,7 @@ def may_promote(entries: Sequence[Entry], epoch: int, day: date, newest: date | 
     Raises:
         ConflictError: With code ``STALE``; judge anew.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     now = head.epoch if head is not None else 0
     if epoch != now:
         raise ConflictError(

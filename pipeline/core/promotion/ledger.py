@@ -15,10 +15,10 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.words import shorten
 
 #: The longest reason, in characters, for holding something back.
-_LONGEST = 200
+_LONGEST_HOLD_REASON = 200
 
 
-def champion(entries: Sequence[Entry]) -> Entry | None:
+def current_champion(entries: Sequence[Entry]) -> Entry | None:
     """The line that says who is champion, or None before the first champion."""
     return entries[-1] if entries else None
 
@@ -29,7 +29,7 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
     Goes back champion by champion along ``replaced``. A model that was itself rolled back is passed over, so that
     asking twice in one incident does not bring the bad model back.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None:
         return None
     barred = _rolled_back(entries)
@@ -42,7 +42,7 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
 
 def previous_told(entries: Sequence[Entry]) -> str:
     """Whom ``previous`` names, as a sentence; where it names nobody, why, and how to go back all the same."""
-    head, before = champion(entries), previous(entries)
+    head, before = current_champion(entries), previous(entries)
     if head is None:
         return "there is no champion yet, so previous names nobody"
     if before is not None:
@@ -65,7 +65,7 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
     Raises:
         UsageError: There is none, or it is champion already; the message says what there is.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None:
         raise UsageError("there is no champion yet, so there is nothing to roll back", code="NO_CHAMPION")
     if to == "previous":
@@ -133,9 +133,9 @@ def held(entries: Sequence[Entry], day: date) -> Held:
             recipes.pop(entry.held, None)
         elif entry.action == "rollback" and entry.held and day <= date.fromisoformat(entry.held_until):
             why = f"held through {entry.held_until}, since {entry.by} rolled it back on {entry.day}: {entry.why}"
-            recipes[entry.held] = shorten(why, _LONGEST)
+            recipes[entry.held] = shorten(why, _LONGEST_HOLD_REASON)
     models = {
-        model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST)
+        model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST_HOLD_REASON)
         for model, line in _rolled_back(entries).items()
     }
     return Held(recipes, models)
@@ -154,6 +154,17 @@ def promotion(
     at: str,
 ) -> Entry:
     """The next line of the ledger: ``candidate`` becomes champion as ``version``; the first such line is a ``start``.
+
+    Args:
+        entries: The promotion ledger, oldest line first.
+        usecase: The use case's name.
+        candidate: Who becomes champion.
+        version: Its number in the registry.
+        day: The data day of the decision.
+        verdict: Digest of the verdict that decided it.
+        why: The verdict's sentence.
+        by: Who decided: ``"the gates"``, or a person's name.
+        at: When, ISO format, UTC.
 
     Raises:
         ConflictError: The day is earlier than the champion's.
@@ -274,7 +285,7 @@ def lift(
 
 def _next(entries: Sequence[Entry], day: date, why: str, by: str, epoch: int | None) -> Entry | None:
     """The present head, after what every new line must satisfy."""
-    head = champion(entries)
+    head = current_champion(entries)
     if not why.strip() or not by.strip():
         raise UsageError("a line of the promotion ledger needs a reason (--why) and who decided it", code="NO_REASON")
     now = head.epoch if head is not None else 0

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.evidence.candidate import HoldoutDay, Paired
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
+from pipeline.core.evidence.paired_days import AGEING_DAYS, AGES, HEAD_TO_HEAD_DAYS, PairedDay, PairedDays
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 
 
 class HistoryScores:
     """Evidence about a candidate on a day of a history, made once for whoever asks again.
+
+    Days are numbers here: places in ``history.stretch.days``. ``since`` is the number of the holdout day that promoted
+    the champion, or on which its recipe took over: later days count. ``holdout`` is the number of the day that is
+    judged, the last one that counts.
 
     Args:
         history: The history.
@@ -27,27 +31,36 @@ class HistoryScores:
 
     def __init__(self, history: History, first: int, baseline: str, window: int) -> None:
         self.history, self.first, self.baseline, self.window = history, first, baseline, window
-        self._runs: dict[tuple[Fit, str] | tuple[str, str] | tuple[str, int], _Run] = {}
+        self._runs: dict[tuple[FitKey, str] | tuple[str, str] | tuple[str, int], _Run] = {}
         self._series: dict[tuple[str, int], tuple[PairedDays, ...]] = {}
-        self._paired: dict[tuple[Fit, str, int, int], Paired | None] = {}
+        self._paired: dict[tuple[FitKey, str, int, int], Paired | None] = {}
         self._fresh: dict[tuple[str, str, int], Paired | None] = {}
 
-    def head_to_head(self, champion: Fit, recipe: str, since: int, holdout: int) -> PairedDays:
+    def head_to_head(self, champion: FitKey, recipe: str, since: int, holdout: int) -> PairedDays:
         """The champion and the recipe's fresh fits, on the days after ``since`` through ``holdout``."""
         run = self._run((champion, recipe))
         return run.paired_days(
-            max(since, holdout - MEMORY) + 1, holdout, lambda day: self._pair(champion, Fit(recipe, day), day)
+            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1,
+            holdout,
+            lambda day: self._pair(champion, FitKey(recipe, day), day),
         )
 
-    def served(self, serving: str, challenger: str, since: int, holdout: int) -> PairedDays:
-        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``."""
+    def recipes_head_to_head(self, serving: str, challenger: str, since: int, holdout: int) -> PairedDays:
+        """Two recipes, each by the mean of its older fits of all ages, on the days after ``since`` through ``holdout``.
+
+        Args:
+            serving: Name of the serving recipe.
+            challenger: Name of the one that would take over.
+            since: Number of the holdout day on which the serving recipe took over.
+            holdout: Number of the holdout day.
+        """
         run = self._run((serving, challenger))
         return run.paired_days(
-            max(since, holdout - MEMORY) + 1, holdout, lambda day: self._served(serving, challenger, day)
+            max(since, holdout - HEAD_TO_HEAD_DAYS) + 1, holdout, lambda day: self._served(serving, challenger, day)
         )
 
     def ageing(self, recipe: str, holdout: int) -> tuple[PairedDays, ...]:
-        """Older fits of a recipe and its fresh ones, for each age, through a day."""
+        """Older fits of a recipe and its fresh ones, one run of days for each of ``AGES``, through ``holdout``."""
         key = (recipe, holdout)
         if key not in self._series:
             self._series[key] = tuple(self._aged(recipe, age, holdout) for age in AGES)
@@ -55,15 +68,17 @@ class HistoryScores:
 
     def _aged(self, recipe: str, age: int, holdout: int) -> PairedDays:
         run = self._run((recipe, age))
-        begin = max(holdout - LONG_MEMORY, 0) + 1
-        return run.paired_days(begin, holdout, lambda day: self._pair(Fit(recipe, day - age), Fit(recipe, day), day))
+        begin = max(holdout - AGEING_DAYS, 0) + 1
+        return run.paired_days(
+            begin, holdout, lambda day: self._pair(FitKey(recipe, day - age), FitKey(recipe, day), day)
+        )
 
-    def _run(self, key: tuple[Fit, str] | tuple[str, str] | tuple[str, int]) -> _Run:
+    def _run(self, key: tuple[FitKey, str] | tuple[str, str] | tuple[str, int]) -> _Run:
         if key not in self._runs:
             self._runs[key] = _Run(self.history.stretch.days)
         return self._runs[key]
 
-    def paired(self, champion: Fit, recipe: str, since: int, holdout: int) -> Paired | None:
+    def paired(self, champion: FitKey, recipe: str, since: int, holdout: int) -> Paired | None:
         """The labelled units of the last days that champion, fresh fits and fresh baseline all scored."""
         key = (champion, recipe, max(since, holdout - self.window), holdout)
         if key not in self._paired:
@@ -71,8 +86,8 @@ class HistoryScores:
             predicted = self.history.predicted
             sides = [
                 [predicted(champion, day) for day in days],
-                [predicted(Fit(recipe, day), day) for day in days],
-                [predicted(Fit(self.baseline, day), day) for day in days],
+                [predicted(FitKey(recipe, day), day) for day in days],
+                [predicted(FitKey(self.baseline, day), day) for day in days],
             ]
             self._paired[key] = self._cut(days, sides)
         return self._paired[key]
@@ -82,16 +97,16 @@ class HistoryScores:
         key = (recipe, other, holdout)
         if key not in self._fresh:
             days = range(max(holdout - self.window, self.first - 1) + 1, holdout + 1)
-            other_predictions = [self.history.predicted(Fit(other, day), day) for day in days]
-            recipe_predictions = [self.history.predicted(Fit(recipe, day), day) for day in days]
+            other_predictions = [self.history.predicted(FitKey(other, day), day) for day in days]
+            recipe_predictions = [self.history.predicted(FitKey(recipe, day), day) for day in days]
             self._fresh[key] = self._cut(days, [other_predictions, recipe_predictions, other_predictions], slices=False)
         return self._fresh[key]
 
-    def holdout(self, champion: Fit, recipe: str, holdout: int) -> HoldoutDay | None:
-        """The scored day itself."""
+    def holdout(self, champion: FitKey, recipe: str, holdout: int) -> HoldoutDay | None:
+        """The scored day itself; None where the champion or the recipe has no fit for it."""
         stretch = self.history.stretch
         at = slice(int(self.history.start[holdout]), int(self.history.start[holdout + 1]))
-        sides = self.history.predicted(champion, holdout), self.history.predicted(Fit(recipe, holdout), holdout)
+        sides = self.history.predicted(champion, holdout), self.history.predicted(FitKey(recipe, holdout), holdout)
         if sides[0] is None or sides[1] is None:
             return None
         slices = {name: values[at] for name, values in stretch.slices.items()}
@@ -121,13 +136,15 @@ class HistoryScores:
         vars(paired)["clusters"] = self.history.clusters([days[n] for n in scored])
         return paired
 
-    def _pair(self, reference: Fit, candidate: Fit, day: int) -> PairedDay | None:
+    def _pair(self, reference: FitKey, candidate: FitKey, day: int) -> PairedDay | None:
         known = min(reference.day, candidate.day) >= self.first
         return self.history.pair(reference, candidate, day) if known else None
 
     def _served(self, serving: str, challenger: str, day: int) -> PairedDay | None:
         ages = [age for age in AGES if day - age >= self.first]
-        sides = [[self.history.losses(Fit(recipe, day - age), day) for recipe in (serving, challenger)] for age in ages]
+        sides = [
+            [self.history.losses(FitKey(recipe, day - age), day) for recipe in (serving, challenger)] for age in ages
+        ]
         # An age at which either could not be fitted yet is no age of the comparison.
         both = [side for side in sides if all(loss is not None for loss in side)]
         if not both:
@@ -149,7 +166,7 @@ class DayScores:
     """
 
     scores: HistoryScores
-    champion: Fit
+    champion: FitKey
     since: int
     recipe_since: int
     day: int
@@ -172,7 +189,7 @@ class DayScores:
 
     def recipes_head_to_head(self, recipe: str) -> PairedDays:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
-        return self.scores.served(self.champion.recipe, recipe, self.recipe_since, self.day)
+        return self.scores.recipes_head_to_head(self.champion.recipe, recipe, self.recipe_since, self.day)
 
     def ageing(self, recipe: str) -> tuple[PairedDays, ...]:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
@@ -180,7 +197,7 @@ class DayScores:
 
 
 class _Run:
-    """A track's days, each worked out when it is first asked for, from which any stretch can be cut."""
+    """The days of one comparison, each worked out when it is first asked for, from which any stretch can be cut."""
 
     def __init__(self, days: NDArray[np.datetime64]) -> None:
         self.days = days

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Clusters, Interval, NoInterval, relative_difference
 
@@ -65,7 +65,7 @@ def policy_figures(
     units = np.array([history.units(day) for day in days])
     scored = units > 0
     ages = np.array([day - fit.day for fit, day in zip(served, days, strict=True)])
-    harmful = [change for change in changes if harm(change, history) > 0]
+    harmful = [change for change in changes if harm_absolute(change, history) > 0]
     return PolicyFigures(
         loss=float(np.average(daily[scored], weights=units[scored])) if scored.any() else float("nan"),
         daily=daily,
@@ -79,14 +79,23 @@ def policy_figures(
     )
 
 
-def harm(change: Replacement, history: History, after: int = AFTER) -> float:
-    """By how much the winner's mean loss lies above the replaced model's over the next days; NaN where none is left."""
+def harm_absolute(change: Replacement, history: History, after: int = AFTER) -> float:
+    """By how much the winner's mean loss lies above the replaced model's over the next days, in the loss's own unit.
+
+    Args:
+        change: The promotion.
+        history: What it was replayed on.
+        after: Over how many days from the first that the winner serves.
+
+    Returns:
+        Above 0: the promotion did harm. NaN where none of these days has a label.
+    """
     days = [day for day in range(change.serves, min(change.serves + after, len(history))) if history.units(day)]
     if not days:
         return float("nan")
     units = [history.units(day) for day in days]
 
-    def mean(fit: Fit) -> float:
+    def mean(fit: FitKey) -> float:
         return float(np.average([history.loss(fit, day) for day in days], weights=units))
 
     return mean(change.winner) - mean(change.replaced)
@@ -108,7 +117,9 @@ def churned(change: Replacement, history: History) -> float:
     return float(np.mean(history.kind.decision(winner) != history.kind.decision(replaced)))
 
 
-def against(one: Timeline, other: Timeline, history: History, begin: int | None = None) -> Interval | NoInterval:
+def loss_difference(
+    one: Timeline, other: Timeline, history: History, begin: int | None = None
+) -> Interval | NoInterval:
     """The served loss of one policy relative to the other's, with its two-sided 95 % interval.
 
     Days lean on each other: the same champion serves for weeks. So weeks are tried as what fails together, and longer

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.evidence.paired_days import PairedDay
 from pipeline.core.kinds import Floats, Ints, Kind
-from pipeline.core.stats import Clusters, numbered
+from pipeline.core.stats import Clusters, dense_codes
 
 
-class Fit(NamedTuple):
+class FitKey(NamedTuple):
     """A recipe fitted as of a day: it has learnt from the days before ``day``, which is its holdout day.
 
     Attributes:
@@ -53,7 +53,7 @@ class Stretch:
 
 
 #: Predictions of a fit for the units of the days from ``first`` to before ``end``; None: it could not be fitted.
-Predict = Callable[[Fit, int, int], Floats | None]
+Predict = Callable[[FitKey, int, int], Floats | None]
 
 
 class History:
@@ -77,17 +77,17 @@ class History:
         known = np.flatnonzero(np.isfinite(stretch.labels))
         self._known_start = np.searchsorted(stretch.day[known], np.arange(count + 1))
         self._known = known
-        names, kinds = numbered(stretch.blocks)
-        pair, blocks = numbered(stretch.day[known] * max(kinds, 1) + names[known])
+        names, kinds = dense_codes(stretch.blocks)
+        pair, blocks = dense_codes(stretch.day[known] * max(kinds, 1) + names[known])
         # Pairs are numbered in order of the day, so the blocks of a day stand together.
         self._block = pair
         self._sizes = np.bincount(pair, minlength=blocks)
         day_of = np.zeros(blocks, np.int64)
         day_of[pair] = stretch.day[known]
         self._block_start = np.searchsorted(day_of, np.arange(count + 1))
-        self._losses: dict[Fit, list[tuple[int, int, Floats | None]]] = {}
-        self._predicted: dict[Fit, list[tuple[int, int, Floats | None]]] = {}
-        self._pairs: dict[tuple[Fit, Fit, int], PairedDay | None] = {}
+        self._losses: dict[FitKey, list[tuple[int, int, Floats | None]]] = {}
+        self._predicted: dict[FitKey, list[tuple[int, int, Floats | None]]] = {}
+        self._pairs: dict[tuple[FitKey, FitKey, int], PairedDay | None] = {}
 
     def __len__(self) -> int:
         return len(self.stretch.days)
@@ -110,7 +110,7 @@ class History:
         day = np.repeat(np.arange(len(days)), [len(part) for part in parts])
         return Clusters(day, block, len(days), int(begin[-1]))
 
-    def put(self, fit: Fit, first: int, end: int, predictions: Floats | None) -> None:
+    def put(self, fit: FitKey, first: int, end: int, predictions: Floats | None) -> None:
         """Take in what a fit said of the days from ``first`` to before ``end``; None: there is no such fit."""
         self._predicted.setdefault(fit, []).append((first, end, predictions))
         if predictions is None:
@@ -125,7 +125,7 @@ class History:
         sums = np.bincount(self._block[known] - base, losses, minlength=last - base).astype(np.float64)
         self._losses.setdefault(fit, []).append((first, end, sums))
 
-    def _ask(self, fit: Fit, day: int) -> None:
+    def _ask(self, fit: FitKey, day: int) -> None:
         # A fit that is asked for once more is made once more: each time for three times as many days.
         first, end, step = fit.day, fit.day + self.horizon, self.horizon
         while day >= end:
@@ -134,7 +134,7 @@ class History:
         end = min(end, len(self))
         self.put(fit, first, end, self._predict(fit, first, end))
 
-    def predicted(self, fit: Fit, day: int) -> Floats | None:
+    def predicted(self, fit: FitKey, day: int) -> Floats | None:
         """The fit's predictions for all units of the day; None where it could not be fitted.
 
         Raises:
@@ -151,8 +151,12 @@ class History:
                     return predictions[self.start[day] - base : self.start[day + 1] - base]
             self._ask(fit, day)
 
-    def losses(self, fit: Fit, day: int) -> Floats | None:
-        """Sums of the fit's losses over the blocks of a day; None where it could not be fitted."""
+    def losses(self, fit: FitKey, day: int) -> Floats | None:
+        """Sums of the fit's losses over the blocks of a day, one per block of :meth:`sizes`; None: no such fit.
+
+        Raises:
+            ValueError: The fit has learnt from that day.
+        """
         if day < fit.day:
             raise ValueError(f"{fit.recipe} of day {fit.day} has learnt from day {day}")
         while True:
@@ -164,14 +168,22 @@ class History:
                     return sums[self._block_start[day] - base : self._block_start[day + 1] - base]
             self._ask(fit, day)
 
-    def loss(self, fit: Fit, day: int) -> float:
-        """The fit's mean loss on a day; NaN where it has none."""
+    def loss(self, fit: FitKey, day: int) -> float:
+        """The fit's mean loss on a day, per labelled unit; NaN where it has none.
+
+        Raises:
+            ValueError: The fit has learnt from that day.
+        """
         sums = self.losses(fit, day)
         units = self.units(day)
         return float(sums.sum()) / units if sums is not None and units else float("nan")
 
-    def pair(self, reference: Fit, candidate: Fit, day: int) -> PairedDay | None:
-        """Both on one day; None where the day has no label or either could not be fitted."""
+    def pair(self, reference: FitKey, candidate: FitKey, day: int) -> PairedDay | None:
+        """Both on one day; None where the day has no label or either could not be fitted.
+
+        Raises:
+            ValueError: One of them has learnt from that day.
+        """
         key = (reference, candidate, day)
         if key not in self._pairs:
             above, below = self.losses(reference, day), self.losses(candidate, day)

@@ -10,15 +10,15 @@ import numpy as np
 
 from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence
-from pipeline.core.gates import Gate, judge
+from pipeline.core.gates import Gate, run_gates
 from pipeline.core.gates.better import Better
 from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.replay.evidence import DayScores, HistoryScores
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.policy import Policy
 from pipeline.core.verdict import Finding, Outcome, joint
-from pipeline.core.waivers import Waiver, waived
+from pipeline.core.waivers import Waiver, apply_waivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Replacement:
 
     decided: int
     serves: int
-    winner: Fit
-    replaced: Fit
+    winner: FitKey
+    replaced: FitKey
     reason: str = ""
 
 
@@ -54,7 +54,7 @@ class Timeline:
 
     policy: Policy
     first: int
-    served: tuple[Fit, ...]
+    served: tuple[FitKey, ...]
     changes: tuple[Replacement, ...]
     fits: int
 
@@ -77,7 +77,7 @@ class Replayer:
         self,
         usecase: str,
         history: History,
-        start: Fit,
+        start: FitKey,
         first: int,
         baseline: str,
         delay: int = 0,
@@ -92,7 +92,7 @@ class Replayer:
     def run(self, policy: Policy) -> Timeline:
         """Replay one policy."""
         history, serving = self.history, Serving(self.start, self.first - 1, self.first - 1)
-        served: list[Fit] = []
+        served: list[FitKey] = []
         changes: list[Replacement] = []
         waiting: Replacement | None = None
         fits = 0
@@ -117,7 +117,7 @@ class Replayer:
                 changes.append(waiting)
         return Timeline(policy, self.first, tuple(served), tuple(changes), fits)
 
-    def _decide(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _decide(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         """Who takes over after the holdout day, and why; None: nobody."""
         if policy.rule == "never":
             return None
@@ -128,42 +128,42 @@ class Replayer:
             self._point(policy, serving, holdout) if policy.rule == "point" else self._gates(policy, serving, holdout)
         )
 
-    def _shipped(self, policy: Policy, recipe: str, holdout: int) -> Fit | None:
-        """What is shipped of a recipe that has won on an holdout day."""
-        shipped_fit = Fit(recipe, holdout + 1 if policy.ship == "refit" else holdout)
+    def _shipped(self, policy: Policy, recipe: str, holdout: int) -> FitKey | None:
+        """What is shipped of a recipe that has won on a holdout day; None where there is no such fit."""
+        shipped_fit = FitKey(recipe, holdout + 1 if policy.ship == "refit" else holdout)
         if shipped_fit.day >= len(self.history):
             return None
         return shipped_fit if self.history.losses(shipped_fit, shipped_fit.day) is not None else None
 
-    def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _point(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         fit_day = holdout + 1 - policy.holdout
         days = [day for day in range(fit_day, holdout + 1) if self.history.units(day)]
         if fit_day < serving.champion.day or not days:
             return None
 
-        def mean(fit: Fit) -> float:
+        def mean(fit: FitKey) -> float:
             return float(
                 np.average(
                     [self.history.loss(fit, day) for day in days], weights=[self.history.units(day) for day in days]
                 )
             )
 
-        fits = [Fit(recipe, fit_day) for recipe in policy.recipes]
+        fits = [FitKey(recipe, fit_day) for recipe in policy.recipes]
         known = [fit for fit in fits if self.history.losses(fit, fit_day) is not None and np.isfinite(mean(fit))]
         best = min(known, key=mean, default=None)
         return (best, "") if best is not None and mean(best) <= mean(serving.champion) else None
 
-    def _gates(self, policy: Policy, serving: Serving, holdout: int) -> tuple[Fit, str] | None:
+    def _gates(self, policy: Policy, serving: Serving, holdout: int) -> tuple[FitKey, str] | None:
         """The daily run's gates on the daily run's evidence, and its decision on what they found."""
         findings: dict[str, tuple[Finding, ...]] = {}
         rivals: dict[str, Candidate] = {}
         for recipe in policy.recipes:
-            if self.history.losses(Fit(recipe, holdout), holdout) is not None:
-                rivals[recipe] = _candidate(Fit(recipe, holdout), self.history)
+            if self.history.losses(FitKey(recipe, holdout), holdout) is not None:
+                rivals[recipe] = _candidate(FitKey(recipe, holdout), self.history)
                 findings[recipe] = self._judge(policy, serving, recipe, holdout, findings)
         if all(joint(recipe_findings) is not Outcome.PASS for recipe_findings in findings.values()):
             return None
-        day = self.history.stretch.days[holdout].astype(object)
+        day = self._data_day(holdout)
         decision = decisions.choose(
             self.usecase,
             day,
@@ -177,6 +177,11 @@ class Replayer:
             return None
         shipped_fit = self._shipped(policy, decision.recipe, holdout)
         return None if shipped_fit is None else (shipped_fit, decision.reason)
+
+    def _data_day(self, holdout: int) -> date:
+        """The data day on which a holdout day is judged: labels take ``delay`` days."""
+        day: date = self.history.stretch.days[holdout].astype(object)
+        return day + timedelta(self.delay)
 
     def _judge(
         self,
@@ -197,7 +202,7 @@ class Replayer:
         if not all(gate.worth_it(evidence) for gate in first):
             return ()
         evidence = contest.with_ageing(evidence, scores)
-        findings = judge(first, evidence)
+        findings = run_gates(first, evidence)
         if first and joint(findings) is not Outcome.PASS:
             return findings
         rest = [gate for gate in policy.gates if not isinstance(gate, Better)]
@@ -208,10 +213,11 @@ class Replayer:
             scores,
             [earlier for earlier in findings_before if joint(findings_before[earlier]) is Outcome.PASS],
         )
-        data_day: date = self.history.stretch.days[holdout].astype(object) + timedelta(self.delay)
         contest_key = (serving.champion, serving.since, recipe, holdout, policy.recipes, tuple(evidence.simpler or ()))
         for gate in rest:
-            findings += waived(self._cached_findings(gate, contest_key, evidence), self.waivers, data_day, recipe)
+            findings += apply_waivers(
+                self._cached_findings(gate, contest_key, evidence), self.waivers, self._data_day(holdout), recipe
+            )
             if joint(findings) is not Outcome.PASS:
                 break
         return findings
@@ -224,7 +230,7 @@ class Replayer:
         key = (id(gate), contest_key)
         if key not in self._known_findings:
             # The gate is held with it, so that nothing else has its address.
-            self._known_findings[key] = (gate, judge([gate], evidence))
+            self._known_findings[key] = (gate, run_gates([gate], evidence))
         return self._known_findings[key][1]
 
     def _contest(self, policy: Policy, serving: Serving) -> Contest:
@@ -249,7 +255,7 @@ class Serving:
         recipe_since: Number of the holdout day on which its recipe took over.
     """
 
-    champion: Fit
+    champion: FitKey
     since: int
     recipe_since: int
 
@@ -259,12 +265,12 @@ class Serving:
         return Serving(change.winner, change.decided, self.recipe_since if same else change.decided)
 
 
-def _candidate(fit: Fit, history: History) -> Candidate:
+def _candidate(fit: FitKey, history: History) -> Candidate:
     through = str(history.stretch.days[max(fit.day - 1, 0)])
     return Candidate(f"{fit.recipe}@{fit.day}", fit.recipe, through, through, 1, "", "", 0.0)
 
 
-def _entry(usecase: str, fit: Fit, history: History, day: date) -> Entry:
+def _entry(usecase: str, fit: FitKey, history: History, day: date) -> Entry:
     candidate = _candidate(fit, history)
     when = day.isoformat()
     return Entry(

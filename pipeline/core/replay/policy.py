@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.core.gates import Gate
 
 #: The most days that a recipe may be asked to learn from: ten years.
-LONGEST = 3_653
+LONGEST_WINDOW = 3_653
 #: What is shipped: the fit that was scored, or the one that has learnt from the holdout day too.
 Ship = Literal["scored", "refit"]
 
@@ -28,7 +28,7 @@ class Policy:
             them is at most the champion's.
         gates: For ``"gates"``.
         recipes: The recipes that compete.
-        every: Judge on every so manieth day only.
+        every: Judge on one day in this many: 7 is once a week.
         lag: Days from a verdict until the winner serves: how long a person takes to approve.
         ship: What is shipped.
         holdout: Days, for ``"point"``.
@@ -51,14 +51,14 @@ class Policy:
             refuse("names no recipe")
         if self.every < 1 or self.lag < 0 or self.holdout < 1:
             refuse(
-                f"needs every and holdout of at least 1 day and a lag of at least 0, got {self.every}, {self.holdout} "
-                f"and {self.lag}"
+                f"needs every and holdout of at least 1 day and a lag of at least 0, got {self.every}, "
+                f"{self.holdout} and {self.lag}"
             )
         if (self.rule == "gates") != bool(self.gates):
             refuse("decides by gates, and names none" if self.rule == "gates" else "names gates it does not ask")
 
 
-def habits(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
+def reference_policies(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
     """What teams do without gates: the first recipe never or weekly retrained, each of them daily, and a point gate."""
     first = recipes[:1]
     return (
@@ -69,7 +69,7 @@ def habits(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
     )
 
 
-def windows(text: str) -> dict[str, int]:
+def parse_windows(text: str) -> dict[str, int]:
     """Recipe to the days that it learns from instead, as a policy's text asks: ``window.linear_60=30``.
 
     Raises:
@@ -78,12 +78,12 @@ def windows(text: str) -> dict[str, int]:
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip().startswith("window.")]
     window_by_recipe = {name.removeprefix("window."): _whole(name, value, 1) for name, _, value in parts}
     for name, window in window_by_recipe.items():
-        if window > LONGEST:
-            raise ValueError(f"window.{name} is at most {LONGEST:,} days, got {window:,}")
+        if window > LONGEST_WINDOW:
+            raise ValueError(f"window.{name} is at most {LONGEST_WINDOW:,} days, got {window:,}")
     return window_by_recipe
 
 
-def varied(recipe: str, days: int) -> str:
+def variant_name(recipe: str, days: int) -> str:
     """The name of a recipe that learns from another number of days."""
     return f"{recipe}_on_{days}"
 
@@ -100,7 +100,7 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def changed(policy: Policy, text: str) -> Policy:
+def with_changes(policy: Policy, text: str) -> Policy:
     """The policy with some of its numbers changed: ``price=0.05,ship=scored,recipes=linear_14+linear_60``.
 
     Args:
@@ -108,14 +108,14 @@ def changed(policy: Policy, text: str) -> Policy:
         text: Of the gate that decides ``price``, ``switch_price``, ``switch_by``, ``by_chance``, ``first_by_chance``;
             of any other a number (``every_slice.margin=0.2``), or which gates there are (``gates=better+sound``); of
             the policy ``every``, ``lag``, ``ship``, ``recipes``; of a recipe its window (``window.linear_60=30``),
-            whose fits are then those of the recipe :func:`varied` names.
+            whose fits are then those of the recipe :func:`variant_name` names.
 
     Raises:
         ValueError: In a sentence that says what there is.
     """
     parts = _parts(text)
     changes: dict[str, Any] = {}
-    gates, window_by_recipe = policy.gates, windows(text)
+    gates, window_by_recipe = policy.gates, parse_windows(text)
     for part in parts:
         name, _, value = part.partition("=")
         if name in ("price", "switch_price", "switch_by", "by_chance", "first_by_chance"):
@@ -142,7 +142,7 @@ def changed(policy: Policy, text: str) -> Policy:
     if idle:
         raise ValueError(f"window.{idle[0]} changes a recipe that is not among recipes={'+'.join(recipes)}")
     varied_recipes = tuple(
-        varied(recipe, window_by_recipe[recipe]) if recipe in window_by_recipe else recipe for recipe in recipes
+        variant_name(recipe, window_by_recipe[recipe]) if recipe in window_by_recipe else recipe for recipe in recipes
     )
     return replace(policy, name=text.strip(), gates=gates, recipes=varied_recipes, **changes)
 

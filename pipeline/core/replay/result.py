@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm
-from pipeline.core.replay.history import Fit, History
+from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm_absolute
+from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.usecase import Usecase
@@ -99,25 +99,29 @@ class ReplayResult:
         """The date of a day's number, ISO format."""
         return str(self.history.stretch.days[number])
 
-    def model(self, fit: Fit) -> str:
+    def model(self, fit: FitKey) -> str:
         """A fit as people name it."""
         return f"{fit.recipe} of {self.day(fit.day)}"
 
-    def harm(self, change: Replacement) -> float:
-        """What a change did to the loss over the next days, relative to what it replaced; NaN where none is left."""
+    def harm_relative(self, change: Replacement) -> float:
+        """What a change did to the loss over the next days, as a share of what the replaced model lost on them.
+
+        0.02 is two per cent more. NaN where none of these days has a label; see
+        :func:`~pipeline.core.replay.figures.harm_absolute` for the same in the loss's own unit.
+        """
         days = [n for n in range(change.serves, min(change.serves + AFTER, len(self.history))) if self.history.units(n)]
         before = sum(self.history.loss(change.replaced, n) * self.history.units(n) for n in days)
         units = sum(self.history.units(n) for n in days)
-        return harm(change, self.history) * units / before if days and before > 0 else math.nan
+        return harm_absolute(change, self.history) * units / before if days and before > 0 else math.nan
 
     def sentence(self) -> str:
         """What the declared policy came to, beside shipping every day."""
         declared_result, best_result = self.played[0], self.best
         harmful = f", {declared_result.figures.harmful} of them harmful" if declared_result.figures.promotions else ""
         return (
-            f"the declared policy served a loss {told(declared_result.difference)} that of {best_result.name}, with "
-            f"{count(declared_result.figures.promotions, 'promotion')}{harmful}, in place of "
-            f"{best_result.figures.promotions}"
+            f"the declared policy served a loss {difference_clause(declared_result.difference)} that of "
+            f"{best_result.name}, with {count(declared_result.figures.promotions, 'promotion')}{harmful}, in place "
+            f"of {best_result.figures.promotions}"
         )
 
     def proposed(self) -> str:
@@ -131,7 +135,7 @@ class ReplayResult:
             f"{_beside(proposal.chosen, proposal.declared_chosen, proposal.daily, proposal.daily_chosen)}; on the days "
             f"from then on, which had no part in the choice: "
             f"{_beside(proposal.judged, proposal.declared_judged, proposal.daily, proposal.daily_judged)}; there its "
-            f"loss is {told(proposal.difference)} that of the declared policy"
+            f"loss is {difference_clause(proposal.difference)} that of the declared policy"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class ReplayResult:
                     "winner": self.model(change.winner),
                     "replaced": self.model(change.replaced),
                     "reason": change.reason,
-                    "harm": _number(self.harm(change)),
+                    "harm": _number(self.harm_relative(change)),
                     "churn": _number(churned(change, self.history)),
                 }
                 for change in result.timeline.changes
@@ -187,7 +191,7 @@ class ReplayResult:
         }
 
 
-def told(difference: Interval | NoInterval) -> str:
+def difference_clause(difference: Interval | NoInterval) -> str:
     """A relative difference of losses with its ends, to go before ``that of …``."""
     if isinstance(difference, NoInterval):
         return f"of which it is not known how it compares ({difference.why}) with"

@@ -12,7 +12,7 @@ from typing import Literal, Self
 import numpy as np
 
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Interval, NoInterval
+from pipeline.core.stats.intervals import MINIMUM, SPREAD_ROUNDING, Interval, NoInterval
 
 #: Numbers drawn at a time: memory stays at tens of megabytes whatever the clusters and resamples.
 _AT_ONCE = 1_000_000
@@ -60,6 +60,9 @@ def bootstrap_difference(
 
     Returns:
         One for each group number from 0 on.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(candidate)
     group = np.zeros(units, dtype=np.int64) if group is None else group
@@ -127,10 +130,10 @@ def _ends(
         return NoInterval(why, few=False)
     ratio, spread = _errors(sums, np.ones((1, n)))
     estimate, error = float(ratio[0, 0]), float(spread[0, 0])
-    if not error > ROUNDING * (1 + abs(estimate)):
+    if not error > SPREAD_ROUNDING * (1 + abs(estimate)):
         return NoInterval("the losses differ by the same factor everywhere, which no two fitted models do", few=False)
     # Few clusters are now and then one cluster drawn over and over, which has no spread.
-    sound = np.isfinite(drawn) & (errors > ROUNDING * error)
+    sound = np.isfinite(drawn) & (errors > SPREAD_ROUNDING * error)
     if np.count_nonzero(sound) < _SOUND * len(drawn):
         return NoInterval("too many resamples have no loss to compare with, or no spread", few=True)
     drawn, errors = drawn[sound], errors[sound]

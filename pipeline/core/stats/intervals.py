@@ -16,7 +16,7 @@ from pipeline.core.kinds import Bools, Ints
 #: The fewest days (or blocks within one day) from which a variance is estimated at all.
 MINIMUM = 5
 #: Below this the spread of a relative difference is rounding, not evidence.
-ROUNDING = 1e-12
+SPREAD_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class Clusters:
     @classmethod
     def of(cls, days: NDArray[Any], blocks: NDArray[Any]) -> Self:
         """Number the days and the (day, block) pairs in sorted order, so that the order of rows does not matter."""
-        day, n_days = numbered(days)
-        name, n_names = numbered(blocks)
-        pair, n_pairs = numbered(day * max(n_names, 1) + name)
+        day, n_days = dense_codes(days)
+        name, n_names = dense_codes(blocks)
+        pair, n_pairs = dense_codes(day * max(n_names, 1) + name)
         return cls(day, pair, n_days, n_pairs)
 
     def where(self, chosen: Ints | Bools) -> Clusters:
@@ -90,7 +90,7 @@ class Clusters:
         return Clusters(self.day[chosen], self.block[chosen], self.days, self.blocks)
 
 
-def numbered(values: NDArray[Any]) -> tuple[Ints, int]:
+def dense_codes(values: NDArray[Any]) -> tuple[Ints, int]:
     """Each value's place among the distinct ones in sorted order, and how many distinct ones there are."""
     distinct, places = np.unique(values, return_inverse=True)
     return places.astype(np.int64, copy=False).reshape(len(values)), len(distinct)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, t_quantile
+from pipeline.core.stats.intervals import MINIMUM, SPREAD_ROUNDING, Clusters, Interval, NoInterval, t_quantile
 
 
 def relative_difference(
@@ -43,6 +43,9 @@ def relative_difference(
     Returns:
         The interval; or why there is none: too few days, losses that are no numbers or below 0, a reference whose
         loss is 0, no spread at all although the two differ. Losses equal on every unit are a difference of 0 +- 0.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(candidate)
     if not units == len(reference) == len(clusters.day):
@@ -67,7 +70,7 @@ def relative_difference(
     estimate, half, by, n = *by_day, "day", days
     if by_block[1] > half:
         half, by, n = by_block[1], "block", blocks
-    if half <= ROUNDING * (1 + abs(estimate)):
+    if half <= SPREAD_ROUNDING * (1 + abs(estimate)):
         return NoInterval("the losses differ by the same factor everywhere, which no two fitted models do", few=False)
     return Interval(estimate, estimate - half, estimate + half, confidence, one_sided, by, n, **counts)
 
@@ -80,7 +83,7 @@ def _jackknife(
     above = np.bincount(cluster, candidate, clusters)[present]
     below = np.bincount(cluster, reference, clusters)[present]
     n, top, bottom = len(above), float(above.sum()), float(below.sum())
-    if bottom <= 0 or not float((bottom - below).min()) > ROUNDING * bottom:
+    if bottom <= 0 or not float((bottom - below).min()) > SPREAD_ROUNDING * bottom:
         return None
     without = (top - above) / (bottom - below)
     error = math.sqrt((n - 1) / n * float(np.sum((without - top / bottom) ** 2)))

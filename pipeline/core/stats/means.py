@@ -8,7 +8,15 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.core.kinds import Bools, Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Clusters, Interval, NoInterval, numbered, t_quantile
+from pipeline.core.stats.intervals import (
+    MINIMUM,
+    SPREAD_ROUNDING,
+    Clusters,
+    Interval,
+    NoInterval,
+    dense_codes,
+    t_quantile,
+)
 
 
 def mean_difference(
@@ -47,6 +55,9 @@ def mean_difference(
     Returns:
         The interval; or why there is none: too few days, values that are no numbers, no spread at all although the
         difference is not nothing. Values that are equal on every unit are a difference of 0 +- 0.
+
+    Raises:
+        ValueError: The arrays differ in length.
     """
     units = len(values)
     if units != len(clusters.day) or (less is not None and len(less) != units):
@@ -76,7 +87,7 @@ def mean_difference(
     if by_block[1] > half:
         half, by, n = by_block[1], "block", blocks
     size = max(float(np.abs(part[chosen]).max()) for part, chosen in parts)
-    if half <= ROUNDING * (1 + size):
+    if half <= SPREAD_ROUNDING * (1 + size):
         return NoInterval("the numbers are the same on every day and in every block, which proves nothing", few=False)
     return Interval(estimate, estimate - half, estimate + half, confidence, one_sided, by, n, **counts)
 
@@ -146,12 +157,12 @@ def statistic_interval(
     estimate = statistic(every)
     blocks = _present(clusters.block, clusters.blocks)
     # Neighbours in the order of blocks are of one day: dealt like cards, a group holds blocks of all days.
-    dealt = numbered(clusters.block)[0] % groups
+    dealt = dense_codes(clusters.block)[0] % groups
     errors_and_df = [_left_out(statistic, estimate, cluster) for cluster in (clusters.day, dealt)]
     if not (math.isfinite(estimate) and all(math.isfinite(error) for error, _ in errors_and_df)):
         return NoInterval("the labels of some days alone do not allow the number: all are one", few=True)
     halves = [error * t_quantile(confidence, one_sided, max(df, 1.0)) for error, df in errors_and_df]
-    if max(halves) <= ROUNDING * (1 + abs(estimate)):
+    if max(halves) <= SPREAD_ROUNDING * (1 + abs(estimate)):
         return NoInterval("the number is the same whatever day is left out, which proves nothing", few=False)
     half, by = max(zip(halves, ("day", "block"), strict=True))
     n = days if by == "day" else blocks

@@ -16,11 +16,13 @@ import numpy as np
 from pipeline.core.kinds import Floats
 
 #: Differences, in standard errors a day, that the detector listens for, and each one's share of its capital: most for
-#: what can be shown within a week, the rest for what is small and lasts.
+#: what can be shown within a week, the rest for what is small and lasts. Any drifts and shares keep the promise. These
+#: were set on the flights of 2013; ``ONLY=power python -m benchmarks decisions`` measures how soon they find a gain.
 DRIFTS = ((0.3, 0.2), (1.2, 0.8))
 #: No day counts for more than this many standard errors: one day alone crowns nobody.
 CLIP = 4.0
-#: The share of cases in which the noise may be thought smaller than it is.
+#: The share of cases in which the noise may be thought smaller than it is. Set by simulation, with ``_DOUBT``: with
+#: these, promotions by chance stay about one a year at most (``ONLY=promotions python -m benchmarks decisions``).
 _SURE = 0.43
 #: The fewest steps from one day to the next that tell how noisy days are: those of five days.
 FEWEST = 4
@@ -28,7 +30,8 @@ FEWEST = 4
 SPELL = 5
 #: So many spells that add nothing are thought to be known beforehand.
 _DOUBT = 50
-#: Spells make no more than so many times the variance: what goes beyond is a change of level, which is to be heard.
+#: Spells make no more than so many times the variance: what goes beyond is a change of level, which is to be heard. Set
+#: on the flights of 2013.
 _MOST = 1.75
 
 

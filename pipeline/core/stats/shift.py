@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pipeline.core.kinds import Floats, Ints
-from pipeline.core.stats.intervals import MINIMUM, ROUNDING, Interval, NoInterval, numbered, t_quantile
+from pipeline.core.stats.intervals import MINIMUM, SPREAD_ROUNDING, Interval, NoInterval, dense_codes, t_quantile
 
 
 def wasserstein(one: Floats, other: Floats) -> float:
@@ -63,9 +63,9 @@ def shift_excess(
     if n < MINIMUM:
         return NoInterval(f"{units:,} units in {n} blocks, at least {MINIMUM} blocks are needed", few=True)
     spread = math.sqrt((float(np.var(champion)) + float(np.var(candidate))) / 2)
-    if not (math.isfinite(spread) and spread > ROUNDING * (1 + float(np.abs(candidate).max()))):
+    if not (math.isfinite(spread) and spread > SPREAD_ROUNDING * (1 + float(np.abs(candidate).max()))):
         return NoInterval("the scores of both models are constant, or no numbers", few=False)
-    dealt, n_groups = numbered(numbered(blocks)[0] % groups)
+    dealt, n_groups = dense_codes(dense_codes(blocks)[0] % groups)
     ordered = [
         (scores[order], dealt[order]) for scores in (champion, candidate, resampled) for order in [np.argsort(scores)]
     ]

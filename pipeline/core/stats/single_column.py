@@ -81,7 +81,7 @@ def _groups(column: NDArray[Any], judged_column: NDArray[Any]) -> tuple[NDArray[
     return np.where(common[learnt_groups], learnt_groups, 0), np.where(common[judged_groups], judged_groups, 0)
 
 
-def so_many_by_chance(found: int, of: int, share: float) -> float:
+def binomial_upper_tail(found: int, of: int, share: float) -> float:
     """The probability that ``found`` or more of ``of`` have what a ``share`` of all have (binomial)."""
     from scipy.special import bdtrc
 

@@ -20,8 +20,10 @@ def quantile_ratio(
     """The ``q`` quantile of the second column over that of the first, and the second's own quantile, with intervals.
 
     The rows were timed in turn (A B A B), so whatever slows the machine slows both. It comes in spells, so spells are
-    what is drawn anew: the circular block bootstrap (Politis & Romano, 1992) of rows with a spell of the cube root
-    of their number, and the percentile interval of the resampled ratios. Same rows, same seed: same numbers.
+    what is drawn anew: the circular block bootstrap of rows with a spell of the cube root of their number, and the
+    percentile interval of the resampled ratios (Politis & Romano, "A circular block-resampling procedure for stationary
+    data", in LePage & Billard, eds., Exploring the Limits of Bootstrap, Wiley, 1992). Same rows, same seed: same
+    numbers.
 
     Args:
         seconds: Shape (pairs, 2), above 0: champion, candidate.
@@ -30,6 +32,9 @@ def quantile_ratio(
         one_sided: As in :class:`Interval`.
         resamples: How many times the rows are drawn anew.
         seed: Of the drawing.
+
+    Raises:
+        ValueError: There are fewer than two pairs, or a timing is not above 0.
     """
     pairs = len(seconds)
     if seconds.shape != (pairs, 2) or pairs < 2 or not ((seconds > 0) & np.isfinite(seconds)).all():

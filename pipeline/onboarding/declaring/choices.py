@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.core.words import count, percent, some
+from pipeline.core.words import count, first_few, percent
 from pipeline.onboarding.history.columns import Columns, Field
 from pipeline.onboarding.history.leaks import coded_by
 from pipeline.onboarding.history.request import Request
@@ -155,7 +155,7 @@ def _slices(history: History, target: Target, columns: Columns, evidence: int, n
             found.append((len(per), field.name))
     chosen = tuple(name for _, name in sorted(found)[:_SLICES])
     if chosen:
-        notes.append(Note("slices", f"no value of {some(chosen)} may be shown to do worse", review=True))
+        notes.append(Note("slices", f"no value of {first_few(chosen)} may be shown to do worse", review=True))
     else:
         text = "no column of words has few enough values with rows enough, so no gate looks at slices"
         notes.append(Note("slices", text, review=True))
@@ -223,7 +223,7 @@ def gaps(history: History, notes: list[Note]) -> None:
     first, last = history.calendar[0], history.calendar[-1]
     missing = [d for d in (first + timedelta(n) for n in range((last - first).days)) if d not in there]
     if missing:
-        named = some([str(day) for day in missing])
+        named = first_few([str(day) for day in missing])
         closed = {day.weekday() for day in missing} - {day.weekday() for day in there}
         named_days = " or ".join(_WEEKDAYS[n] for n in sorted(closed))
         why = f"; never on a {named_days}, so the schedule leaves out the mornings after" if closed else ""

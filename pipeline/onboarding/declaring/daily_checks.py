@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from pipeline.core.checks.day import judge
-from pipeline.core.checks.profiles import MEMORY, Profile
+from pipeline.core.checks.day import check_day
+from pipeline.core.checks.profiles import PROFILE_DAYS, Profile
 from pipeline.core.facts import Excuse
 from pipeline.core.usecase import Usecase
-from pipeline.core.words import count, percent, some
+from pipeline.core.words import count, first_few, percent
 from pipeline.onboarding.declaring.suites import TOO_OFTEN, stops
 from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.notes import Note
@@ -60,8 +60,8 @@ def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> dict[st
         f"({percent(len(rang) / len(newer))})"
     )
     if rang:
-        told = [f"{day}: {some(sorted(names))}" for day, names in rang.items()]
-        text += f": {some(told)}"
+        told = [f"{day}: {first_few(sorted(names))}" for day, names in rang.items()]
+        text += f": {first_few(told)}"
     notes.append(Note("checks", text, review=bool(rang)))
     return found
 
@@ -82,9 +82,9 @@ def _broken(usecase: Usecase, history: History, days: tuple[date, ...]) -> dict[
     past: list[Profile] = []
     found: dict[date, set[str]] = {}
     for day in days:
-        past = [kept for kept in past if (day - kept.day).days <= MEMORY]
+        past = [kept for kept in past if (day - kept.day).days <= PROFILE_DAYS]
         columns = {feed.name: columns_of(feed, history.of(day))}
-        findings, profile, _ = judge(usecase, day, columns, {}, {}, past, {})
+        findings, profile, _ = check_day(usecase, day, columns, {}, {}, past, {})
         found[day] = {finding.name for finding in findings if stops(finding)}
         if not found[day]:
             past.append(profile.bounded())

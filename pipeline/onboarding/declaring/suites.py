@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from pipeline.adapters.checker.suites import GxChecker
 from pipeline.adapters.checker.words import name_of
 from pipeline.core.verdict import Finding, Outcome
-from pipeline.core.words import count, percent, some
+from pipeline.core.words import count, first_few, percent
 from pipeline.onboarding.history.columns import Columns, Field
 from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.history.target import Target
@@ -96,13 +96,13 @@ def _told(suite: Suite, broken: Mapping[date, set[str]], history: History, notes
     )
     names = Counter(one for found in broken.values() for one in found)
     if names:
-        text += f": {some([one + ' on ' + count(n, 'day') for one, n in names.most_common()])}"
+        text += f": {first_few([one + ' on ' + count(n, 'day') for one, n in names.most_common()])}"
     notes.append(Note("expectations", text, review=suite.rang > 0))
     if suite.loosened:
-        text = f"the newer days broke {some(suite.loosened, 6)} too often; loosened to what all days show"
+        text = f"the newer days broke {first_few(suite.loosened, 6)} too often; loosened to what all days show"
         notes.append(Note("expectations", f"{text}: did the world change?", review=True))
     if suite.dropped:
-        notes.append(Note("expectations", f"dropped, as no limit held: {some(suite.dropped, 6)}", review=True))
+        notes.append(Note("expectations", f"dropped, as no limit held: {first_few(suite.dropped, 6)}", review=True))
 
 
 def text_of(name: str, expectations: Sequence[Expectation]) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.errors import UsageError
-from pipeline.core.words import some
+from pipeline.core.words import first_few
 from pipeline.onboarding.notes import Note
 
 FORMATS = ".csv, .parquet or .jsonl (the texts also .gz)"
@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[pa.Table, list[Note]]:
         raise UsageError(f"'{path}' holds no row; a history of at least 15 days is needed", "EMPTY")
     doubled = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if doubled:
-        raise UsageError(f"'{path}' has the column {some(doubled)} more than once; rename one of them", "COLUMNS")
+        raise UsageError(f"'{path}' has the column {first_few(doubled)} more than once; rename one of them", "COLUMNS")
     return table, notes
 
 
@@ -197,6 +197,6 @@ def _typed(name: str, cells: pa.ChunkedArray, notes: list[Note], kinds: tuple[st
             absent = told.null_count - cells.null_count
             if absent:
                 words = pc.unique(cells.filter(blank)).to_pylist()
-                notes.append(Note(name, f"{absent:,} cells that say {some(words)} are taken as missing"))
+                notes.append(Note(name, f"{absent:,} cells that say {first_few(words)} are taken as missing"))
             return typed
     return cells

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
-from pipeline.core.words import some
+from pipeline.core.words import first_few
 
 #: The share of the days, the oldest, that suites and choices are made from; the newer rest checks them.
 OLDER = 0.7
@@ -85,5 +85,5 @@ def column(table: pa.Table, name: str, what: str) -> pa.Array:
         return table[name].combine_chunks()
     by_case = {known.casefold(): known for known in table.column_names}
     near = [by_case[n] for n in difflib.get_close_matches(name.casefold(), by_case, 3, 0.5)]
-    hint = f"the nearest: {', '.join(near)}" if near else f"it has {some(table.column_names, 8)}"
+    hint = f"the nearest: {', '.join(near)}" if near else f"it has {first_few(table.column_names, 8)}"
     raise UsageError(f"the history has no column '{name}' for --{what}; {hint}", "COLUMN")

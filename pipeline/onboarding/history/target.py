@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
-from pipeline.core.words import percent, some
+from pipeline.core.words import first_few, percent
 from pipeline.onboarding.history.request import KindName, Request
 from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.notes import Note
@@ -193,4 +193,4 @@ def balance(history: History, target: Target, notes: list[Note]) -> None:
         what = "yes" if target.kind == "binary" else word
         span = f"{percent(float(share.min()))} to {percent(float(share.max()))}"
         told.append(f"{what} is {span} of a day's labelled rows, {int(np.median(n))} rows on a usual day")
-    notes.append(Note("class balance", some(told, 5), review=True))
+    notes.append(Note("class balance", first_few(told, 5), review=True))

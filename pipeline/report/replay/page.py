@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.replay.figures import PolicyFigures, churned
-from pipeline.core.replay.result import PolicyResult, ReplayResult, told
+from pipeline.core.replay.result import PolicyResult, ReplayResult, difference_clause
 from pipeline.core.stats import Interval
 from pipeline.core.words import percent
 from pipeline.report.canvas import number
@@ -115,7 +115,7 @@ def _breaking(name: str) -> Markup:
 def _drawn(made: ReplayResult, one: PolicyResult) -> dict[str, Any]:
     changes = []
     for change in one.timeline.changes:
-        harm = made.harm(change)
+        harm = made.harm_relative(change)
         changes.append(
             {
                 "serves": made.day(change.serves),
@@ -145,7 +145,7 @@ def _proposal(made: ReplayResult) -> dict[str, Any] | None:
         "name": proposal.name,
         "split": made.day(proposal.split),
         "tried": proposal.tried,
-        "told": told(proposal.difference),
+        "told": difference_clause(proposal.difference),
         "rows": [
             row(proposal.name, proposal.chosen, proposal.judged),
             row("declared", proposal.declared_chosen, proposal.declared_judged),

@@ -121,7 +121,7 @@ def timeline(made: ReplayResult, one: PolicyResult) -> Markup:
     crowded = len(one.timeline.changes) > 60
     for change in one.timeline.changes:
         at, y = x(change.serves - first), height[change.winner.recipe]
-        bad = made.harm(change) > 0
+        bad = made.harm_relative(change) > 0
         what = "did harm" if bad else "did no harm"
         hint = f"{made.day(change.serves)}: {made.model(change.winner)} for {made.model(change.replaced)}, {what}"
         if change.reason:

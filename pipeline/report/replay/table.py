@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pipeline.core.replay.result import PolicyResult, ReplayResult
 from pipeline.core.stats import Interval, NoInterval
-from pipeline.core.words import some
+from pipeline.core.words import first_few
 from pipeline.report.terminal.tables import plain_table, show
 
 HEAD = (
@@ -67,9 +67,9 @@ def remarks(made: ReplayResult) -> list[str]:
         )
     given = [f"{one.gate} is {one}" for one in made.usecase.waivers if one.gate not in made.left_out]
     if given:
-        lines.append(f"waived in the replay too, on the days it covers: {some(given)}")
+        lines.append(f"waived in the replay too, on the days it covers: {first_few(given)}")
     if made.without:
-        days = some([day.isoformat() for day in made.without], 7)
+        days = first_few([day.isoformat() for day in made.without], 7)
         lines.append(f"refused days, from which nobody learns and on which nobody is judged: {days}")
     return lines
 

@@ -121,7 +121,7 @@ def _loss(verdict: Verdict, who: str) -> str:
 
 
 def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableType]:
-    gate_findings = [finding for finding in verdict.findings[recipe] if finding.told]
+    gate_findings = [finding for finding in verdict.findings[recipe] if finding.listed]
     shown = gate_findings if whole else [finding for finding in gate_findings if finding.outcome is not Outcome.PASS]
     passed = len(gate_findings) - len(shown)
     rest = f" (and {count(passed, 'answer')} PASS)" if passed else ""
@@ -132,7 +132,7 @@ def _about(recipe: str, verdict: Verdict, whole: bool) -> Iterator[RenderableTyp
         last_gate = finding.gate
         yield from _finding(finding, question)
     aside = (
-        [finding for finding in verdict.findings[recipe] if not finding.told and finding.name == "refit"]
+        [finding for finding in verdict.findings[recipe] if not finding.listed and finding.name == "refit"]
         if whole
         else []
     )

@@ -229,7 +229,7 @@ def findings_table(findings: Iterable[Finding], informing: bool = False) -> Rend
     table.add_column("answer", no_wrap=True)
     table.add_column("found, and what was wanted", ratio=1, overflow="fold")
     for finding in findings:
-        if not (finding.told or informing):
+        if not (finding.listed or informing):
             continue
         sign, style = ANSWERS[finding.outcome]
         answer = f"{sign} {finding.outcome}"

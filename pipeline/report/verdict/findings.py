@@ -33,7 +33,7 @@ def columns(verdict: Verdict, recipe: str) -> list[str]:
 def matrix(verdict: Verdict, recipe: str) -> list[tuple[str, list[tuple[str, dict[str, Any] | None]]]]:
     """Questions below each other, candidates beside each other."""
     recipes = columns(verdict, recipe)
-    findings_by_name = {column: {f.name: f for f in verdict.findings[column] if f.told} for column in recipes}
+    findings_by_name = {column: {f.name: f for f in verdict.findings[column] if f.listed} for column in recipes}
     names = list(dict.fromkeys(name for column in recipes for name in findings_by_name[column]))
     return [(name, [(column, _cell(findings_by_name[column].get(name))) for column in recipes]) for name in names]
 

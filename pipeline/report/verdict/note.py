@@ -65,7 +65,9 @@ def refusal_note(reason: str, findings: Sequence[Finding], links: Mapping[str, s
 
 def findings_lines(findings: Sequence[Finding]) -> list[str]:
     """A Markdown table of the findings that can stop something; no line where there are none."""
-    rows = [f"| {_plain(f.name)} | {SIGNS[f.outcome]} {f.outcome} | {_plain(f.sentence)} |" for f in findings if f.told]
+    rows = [
+        f"| {_plain(f.name)} | {SIGNS[f.outcome]} {f.outcome} | {_plain(f.sentence)} |" for f in findings if f.listed
+    ]
     return ["| question | answer | found, and what was wanted |", "|---|---|---|", *rows] if rows else []
 
 

@@ -58,7 +58,7 @@ def verdict_page(
         if any(map(math.isfinite, daily.get(who, {}).values()))
     ]
     sides = [("champion", "champion"), (recipe, "challenger"), ("baseline", "baseline")]
-    required = [f for f in verdict.findings.get(recipe, ()) if f.told]
+    required = [f for f in verdict.findings.get(recipe, ()) if f.listed]
     won = verdict.challenger is not None and verdict.decision != "hold"
     return _render(
         "verdict.html.j2",
@@ -74,7 +74,7 @@ def verdict_page(
         columns=findings.columns(verdict, recipe),
         matrix=findings.matrix(verdict, recipe),
         required=required,
-        informing=[f for f in verdict.findings.get(recipe, ()) if not f.told],
+        informing=[f for f in verdict.findings.get(recipe, ()) if not f.listed],
         others=[(name, verdict.findings[name]) for name in findings.columns(verdict, recipe) if name != recipe],
         no_gates=_no_gates(verdict),
         undrawn=_undrawn(without, corrected),

@@ -21,31 +21,40 @@ from pipeline.core.usecase import Usecase
 from pipeline.steps.judging.measurements import Measurer, days_read
 from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import BrokenError
-from pipeline.steps.models.lineage import Lineage
 from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.models.threads import one_thread
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys
 
 
 class FreshEvidence:
-    """A day's evidence made now: :class:`~pipeline.steps.judging.source.Source` with the models at hand."""
+    """A day's evidence made now: :class:`~pipeline.steps.judging.source.EvidenceSource` with the models."""
 
     def __init__(self, usecase: Usecase, trained: Trained, scored: Scored, world: World, head: Entry | None) -> None:
+        """Read the day's units; no model is asked before a gate needs it.
+
+        Args:
+            usecase: The use case.
+            trained: Who was fitted, and on which data.
+            scored: The day in the score ledger, and the epoch that it was scored at.
+            world: The ports.
+            head: The champion's line of the promotion ledger; None before the first champion.
+        """
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
         self.day, self.data_day = date.fromisoformat(trained.scored), date.fromisoformat(trained.day)
         validated = self._validated = Validated.from_dict(trained.validated)
         versions: Mapping[str, int] = validated.snapshot["versions"]
         without = {date.fromisoformat(day) for day in validated.without}
-        self.lineage = Lineage(usecase, validated, world, self.day)
+        self.lineage = RunTraining(usecase, validated, world, self.day)
         self.recent: Units = world.engine.units(usecase, versions, days_read(usecase, self.day), without)
         units = self.recent.where(self.recent.days == np.datetime64(self.day))
         self.units: Units = with_new_keys(usecase, units, self.day, versions, without, world.store)
         self.entries: Sequence[Entry] = tuple(world.ledger.entries(usecase.name)[: scored.epoch])
-        self.newest = champion.newest_judged(usecase, world)
+        self.newest = champion_model.newest_judged(usecase, world)
         self.code = world.code
         names = [recipe.name for recipe in (*usecase.recipes, usecase.baseline)]
         words = Counter(str(word) for word in self.units.unlabelled if word)
@@ -82,7 +91,7 @@ class FreshEvidence:
     @cached_property
     def _champion(self) -> Any:
         assert self.head is not None  # noqa: S101 - nobody is judged before the first champion
-        model = champion.load(self.usecase, self.head, self.world)
+        model = champion_model.load(self.usecase, self.head, self.world)
         one_thread()
         return model
 
@@ -120,7 +129,7 @@ class FreshEvidence:
         return holdout
 
     def resampled(self, candidate: Candidate) -> Floats:
-        """What the resampled refit'says; it is fitted once."""
+        """What the resampled refit says of the scored day's units; it is fitted once."""
         if candidate.recipe not in self._resampled_fits:
             model = self.world.models.load(*self.lineage.resampled(candidate))
             predicted = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
@@ -144,12 +153,12 @@ class FreshEvidence:
         self._recording.refit[winner.recipe] = (
             refit_or_reason
             if isinstance(refit_or_reason, str)
-            else {"fresher": refit_or_reason.fresher.to_dict(), "again": packed(refit_or_reason.again)}
+            else {"fresher": refit_or_reason.candidate.to_dict(), "again": packed(refit_or_reason.predictions)}
         )
         return refit_or_reason
 
     def _refit(self, winner: Candidate) -> Refit | str:
-        tomorrow = Lineage(self.usecase, self._validated, self.world, self.day + timedelta(1))
+        tomorrow = RunTraining(self.usecase, self._validated, self.world, self.day + timedelta(1))
         refit = tomorrow.fit(self.usecase.recipe(winner.recipe))
         if isinstance(refit, str):
             return refit

@@ -11,18 +11,18 @@ import numpy as np
 
 from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates import judge, question
+from pipeline.core.gates import question, run_gates
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision as decisions
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
-from pipeline.core.waivers import waived
+from pipeline.core.waivers import apply_waivers
 from pipeline.core.windows import evidence_days
 from pipeline.steps.judging.fresh import FreshEvidence
 from pipeline.steps.judging.ledger_scores import LedgerScores
 from pipeline.steps.judging.source import EvidenceSource
-from pipeline.steps.judging.what_ships import shipped
+from pipeline.steps.judging.what_ships import choose_shipped_fit
 from pipeline.steps.models.predictions import answered
 from pipeline.steps.tables import block_losses, score_ledger
 
@@ -31,6 +31,17 @@ class DayJudge:
     """One day's judging: what was scored, who was scored, and what each gate said.
 
     It reads the store at pinned versions; all else comes from its source, so it judges alike now and years later.
+
+    Attributes:
+        usecase, trained, world, head, source: As they were given.
+        day: The scored day.
+        version: Version of the score ledger that is read.
+        versions: Table's name to its pinned version.
+        ledger: The score ledger's rows of the days of evidence whose data is still as it was.
+        block_losses_version: Version of the table of block losses that is read.
+        block_losses: The block losses of the last year.
+        contenders: The day's fresh fits but the baseline's, in the order in which their recipes are declared.
+        evidence: Recipe to what the gates read of its candidate, once it was judged.
     """
 
     def __init__(
@@ -59,11 +70,13 @@ class DayJudge:
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
         without = {date.fromisoformat(day) for day in trained.validated["without"]}
         window = evidence_days(self.day, usecase.evidence)
-        sound = score_ledger.data_of(usecase, self.versions, world, window)
+        sound = score_ledger.delivery_digests(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
         self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
-        self.block_losses_version = scored.sums
-        year_delivery_digests = score_ledger.data_of(usecase, self.versions, world, block_losses.reach(self.day))
+        self.block_losses_version = scored.block_losses_version
+        year_delivery_digests = score_ledger.delivery_digests(
+            usecase, self.versions, world, block_losses.look_back_days(self.day)
+        )
         year_delivery_digests = {day: data for day, data in year_delivery_digests.items() if day not in without}
         self.block_losses = block_losses.BlockLosses.read(
             world.store, usecase.name, self.block_losses_version, self.day, year_delivery_digests
@@ -87,7 +100,7 @@ class DayJudge:
             baseline=usecase.baseline.name,
             label_delay=usecase.label_delay,
             definition=self.source.definition,
-            examine=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
+            holdout_of=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
         )
         contest = Contest(
             kind=usecase.kind,
@@ -132,8 +145,10 @@ class DayJudge:
                 refit = self.source.resampled(candidate)
                 evidence = replace(evidence, holdout=replace(evidence.holdout, resampled=refit))
             evidence = self.source.measured(stage, evidence, candidate)
-            judged = judge(gates, evidence)
-            findings += waived(judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe)
+            judged = run_gates(gates, evidence)
+            findings += apply_waivers(
+                judged, self.usecase.waivers, date.fromisoformat(self.trained.day), candidate.recipe
+            )
         self.evidence[candidate.recipe] = evidence
         return findings
 
@@ -160,8 +175,8 @@ class DayJudge:
         reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
         if chosen is not None and decision.decision == "promote":
-            examined = self.evidence[chosen.recipe].holdout
-            chosen, ships = shipped(self.usecase, self.source, chosen, examined)
+            scored_day = self.evidence[chosen.recipe].holdout
+            chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, scored_day)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
         daily = self.ledger.daily_losses(usecase.kind)
         today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
@@ -181,7 +196,7 @@ class DayJudge:
             counts=self.source.counts,
             snapshot=self.versions,
             evidence=self.version,
-            sums=self.block_losses_version,
+            block_losses_version=self.block_losses_version,
             validation=str(self.trained.validated["report"]),
             intervals=self.ledger.intervals(usecase.kind, self.day),
             fits=self._fits(),

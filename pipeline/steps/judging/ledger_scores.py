@@ -26,7 +26,7 @@ class LedgerScores:
         baseline: The baseline's recipe.
         label_delay: After how many days labels are known.
         definition: Recipe to the digest of its declaration; fits of another declaration are no evidence for it.
-        examine: Recipe to the holdout day as the champion and its fit answer it.
+        holdout_of: Recipe to the holdout day as the champion and the recipe's fresh fit answer it.
     """
 
     ledger: ScoreLedger
@@ -36,7 +36,7 @@ class LedgerScores:
     baseline: str
     label_delay: int
     definition: Callable[[str], str]
-    examine: Callable[[str], HoldoutDay]
+    holdout_of: Callable[[str], HoldoutDay]
 
     def paired(self, recipe: str) -> Paired:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
@@ -49,7 +49,7 @@ class LedgerScores:
 
     def holdout(self, recipe: str) -> HoldoutDay:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
-        return self.examine(recipe)
+        return self.holdout_of(recipe)
 
     def head_to_head(self, recipe: str) -> PairedDays:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
@@ -60,7 +60,7 @@ class LedgerScores:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""
         serving = self.champion.recipe
         sides = [(name, self.definition(name)) for name in (serving, recipe)]
-        return self.losses.served(sides[0], sides[1], self._since(serving))
+        return self.losses.recipes_head_to_head(sides[0], sides[1], self._since(serving))
 
     def ageing(self, recipe: str) -> tuple[PairedDays, ...]:
         """See :class:`~pipeline.core.evidence.assembly.Scores`."""

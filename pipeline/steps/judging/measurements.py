@@ -26,12 +26,12 @@ from pipeline.core.records import Candidate, Entry
 from pipeline.core.stats import explained_by_one_column
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
-from pipeline.steps.judging.single_requests import as_requests
+from pipeline.steps.judging.single_requests import audit_single_requests
 from pipeline.steps.judging.timing import timed
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.frames import frame_of
-from pipeline.steps.models.lineage import Lineage, made
 from pipeline.steps.models.predictions import predictions
+from pipeline.steps.models.run_training import RunTraining, candidate_by_identity
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Measurer:
     """One day's measuring: the champion, and each candidate in turn."""
 
     def __init__(
-        self, lineage: Lineage, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
+        self, lineage: RunTraining, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
     ) -> None:
         """What is measured with.
 
@@ -69,10 +69,20 @@ class Measurer:
         self.candidates = tuple(candidates)
 
     def parts(self, stage: Stage, evidence: Evidence, candidate: Candidate, fresh: Any) -> dict[str, Any]:
-        """Field of the evidence to its value, for all that gates of this stage read; nothing else is made."""
+        """What the gates of this stage read, made for one candidate; nothing else is made.
+
+        Args:
+            stage: The stage.
+            evidence: The candidate's so far.
+            candidate: Which one it is.
+            fresh: Its fitted estimator, as loaded from its file.
+
+        Returns:
+            Field of the evidence to its value; None where it could not be measured.
+        """
         parts: dict[str, Callable[[], Any]] = {
             "answers": lambda: self.answers(candidate.recipe, fresh),
-            "audited": lambda: replace(self.audited, takes=taken(fresh)),
+            "audited": lambda: replace(self.audited, takes=columns_of_model(fresh)),
             "repeated": lambda: self.repeated(candidate, evidence, fresh),
             "shared": lambda: self.shared(candidate),
             "timing": lambda: timed(self.usecase.kind, self.champion, fresh, self.units.inputs),
@@ -109,7 +119,7 @@ class Measurer:
         answers, first = [], 0
         for case in cases:
             predicted_here = predicted[first : first + case.predictions]
-            answers.append(tuple(float(one) for one in column_of(kind, predicted_here, case)))
+            answers.append(tuple(float(one) for one in golden_prediction(kind, predicted_here, case)))
             first += case.predictions
         return tuple(answers)
 
@@ -118,7 +128,7 @@ class Measurer:
         """The audit of the design on the scored day."""
         usecase, day, recent = self.usecase, self.scored, self.recent
         tables = self.world.engine.tables(usecase, self.lineage.versions, Days(day, day), self.lineage.without)
-        requests = as_requests(usecase, tables, self.units, day)
+        requests = audit_single_requests(usecase, tables, self.units, day)
         here, known = recent.days == np.datetime64(day), np.isfinite(recent.labels)
         learnt, judged = recent.where(known & ~here), recent.where(known & here)
         feed = usecase.feeds[0]
@@ -144,7 +154,7 @@ class Measurer:
         """What the scored day has in common with the days that the candidate learnt from."""
         learnt = self.lineage.units()
         first, last = (np.datetime64(day) for day in (candidate.trained_first, candidate.trained_through))
-        return in_common(self.units, learnt.where((learnt.days >= first) & (learnt.days <= last)))
+        return shared_with_training(self.units, learnt.where((learnt.days >= first) & (learnt.days <= last)))
 
     def footprint(self, candidate: Candidate) -> Footprint | None:
         """What both take to make, keep and load; None where the champion's file is gone again."""
@@ -170,23 +180,23 @@ class Measurer:
         """Model to its file's bytes, each found to have its digest."""
         files = self.world.files
         files_by_model = {candidate.model: files.get(candidate.file, candidate.sha256) for candidate in self.candidates}
-        champion_file = champion.data(self.usecase, self.head, self.world)
+        champion_file = champion_model.data(self.usecase, self.head, self.world)
         return files_by_model if champion_file is None else {**files_by_model, self.head.model: champion_file}
 
     @cached_property
     def _memory(self) -> dict[str, float]:
         """Model to the peak memory of a process that loads it and answers the scored day; all of them at one go."""
         files = self._files
-        return dict(zip(files, self.world.models.weigh(list(files.values()), self.units.inputs), strict=True))
+        return dict(zip(files, self.world.models.peak_memory(list(files.values()), self.units.inputs), strict=True))
 
     @property
     def _trained(self) -> float:
         """Seconds of the champion's fit; NaN where its note is gone."""
-        fit = made(self.usecase.name, self.head.model, self.world)
+        fit = candidate_by_identity(self.usecase.name, self.head.model, self.world)
         return math.nan if fit is None else fit.seconds
 
 
-def column_of(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
+def golden_prediction(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
     """The one number per row that a golden case means: of a prediction of several, its class's."""
     if predicted.ndim == 1:
         return predicted if not case.label else np.full(len(predicted), np.nan)
@@ -194,7 +204,7 @@ def column_of(kind: Kind, predicted: NDArray[np.float64], case: Case) -> Floats:
     return predicted[:, classes.index(case.label)] if case.label in classes else np.full(len(predicted), np.nan)
 
 
-def taken(model: Any) -> tuple[str, ...] | None:
+def columns_of_model(model: Any) -> tuple[str, ...] | None:
     """The columns that a fitted estimator takes, by its own word; None where it does not say."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else tuple(str(name) for name in names)
@@ -227,7 +237,7 @@ def _others(first: Floats, second: Floats) -> int:
     )
 
 
-def in_common(scored: Units, learnt: Units) -> Shared:
+def shared_with_training(scored: Units, learnt: Units) -> Shared:
     """Units of the scored day that training has too: by name and moment, and by all inputs and the label."""
     learnt_moments = set(zip(learnt.keys.tolist(), learnt.predicted_at.tolist(), strict=True))
     keys = sum(one in learnt_moments for one in zip(scored.keys.tolist(), scored.predicted_at.tolist(), strict=True))

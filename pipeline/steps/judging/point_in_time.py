@@ -21,7 +21,7 @@ from pipeline.core.words import count
 SHOWN = 3
 
 
-def cut(usecase: Usecase, tables: Tables, moment: datetime, day: date) -> Tables:
+def tables_as_of(usecase: Usecase, tables: Tables, moment: datetime, day: date) -> Tables:
     """The tables as they were known at ``moment`` (UTC, without a zone), on ``day``.
 
     The units themselves are known ahead, up to the day; their outcomes from the moment on that each column names. A row
@@ -68,7 +68,7 @@ def audit(usecase: Usecase, tables: Tables, day: date, moments: int = 6) -> Find
     leaks: list[str] = []
     looked = 0
     for moment in dict.fromkeys(chosen):
-        then = _rows(usecase, cut(usecase, tables, moment, day), day, columns)
+        then = _rows(usecase, tables_as_of(usecase, tables, moment, day), day, columns)
         for unit in sorted(unit for unit in seen if unit[-1] == moment):
             looked += 1
             leaks += _leaks(unit, seen[unit], then.get(unit))

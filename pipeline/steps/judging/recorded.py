@@ -112,7 +112,14 @@ def same(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """One contestant's rows of the scored day in the score ledger, in the order of its units' names."""
+    """One contestant's rows of the scored day in the score ledger, in the order of its units' names.
+
+    Attributes:
+        predictions: Shape (units,), or (units, K) where a prediction is a row of K numbers; NaN: none was given.
+        labels: The truth per unit; NaN where there is none.
+        blocks: Name of the unit's block.
+        slices: Slice column to its value per unit.
+    """
 
     predictions: Floats
     labels: Floats
@@ -121,7 +128,14 @@ class ScoredRows:
 
     @classmethod
     def of(cls, ledger: ScoreLedger, day: date, contestant: str, model: str) -> ScoredRows | None:
-        """The rows; None where there are none."""
+        """The rows of a contestant's model; None where there are none.
+
+        Args:
+            ledger: The score ledger.
+            day: The scored day.
+            contestant: ``"champion"``, or the recipe's name for a fresh fit.
+            model: The model's identity: another one's rows of that day do not count.
+        """
         wanted = (ledger.days == np.datetime64(day)) & (ledger.contestants == contestant) & (ledger.models == model)
         at = np.flatnonzero(wanted)
         if not len(at):
@@ -132,7 +146,7 @@ class ScoredRows:
 
 
 class RecordedEvidence:
-    """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.Source` without a model."""
+    """A day's evidence as it was kept: :class:`~pipeline.steps.judging.source.EvidenceSource` without a model."""
 
     def __init__(self, usecase: Usecase, data: bytes, entries: Sequence[Entry]) -> None:
         """Read what was kept.
@@ -187,14 +201,14 @@ class RecordedEvidence:
         rows = ScoredRows.of(ledger, self._day, contestant, model)
         if rows is None or len(rows.labels) != units:
             raise RefusedError(
-                f"the score ledger does not hold all that {contestant} ({model[:12]}) said on {self._day}; restore the "
-                f"store from a backup",
+                f"the score ledger does not hold all that {contestant} ({model[:12]}) said on {self._day}; restore "
+                "the store from a backup",
                 "MISSING",
             )
         return rows
 
     def resampled(self, candidate: Candidate) -> Floats | None:
-        """What the resampled refit'said; None where none was made."""
+        """What the resampled refit said of the scored day's units; None where none was made."""
         saved = self._read.resampled_fits.get(candidate.recipe)
         return None if saved is None else unpacked(saved)
 

@@ -22,7 +22,7 @@ from pipeline.core.ports import Units
 from pipeline.core.tables import Column
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
-from pipeline.steps.judging.point_in_time import audit, cut
+from pipeline.steps.judging.point_in_time import audit, tables_as_of
 from pipeline.steps.models.frames import plain
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,20 @@ log = logging.getLogger(__name__)
 #: How many units of a day; each costs one computation of the features over the history.
 REQUESTS = 2
 #: Engines may add up numbers in another order; what differs by no more than this share is the same number.
-ROUNDING = 1e-9
+NUMBER_TOLERANCE = 1e-9
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
-class Requests(NamedTuple):
-    """What came of them, as :class:`~pipeline.core.evidence.measurements.Audited` says."""
+class RequestAudit(NamedTuple):
+    """What came of computing some units alone: fields of :class:`~pipeline.core.evidence.measurements.Audited`.
+
+    Attributes:
+        requests: How many units were computed as one request each; 0 where that failed.
+        differs: A sentence for each input that came out otherwise than on the day's table.
+        lived: How many units were computed without what became known later.
+        leaks: A sentence about the features that use what was not yet known; empty where none does.
+        silent: Why there is no answer, as a clause; empty where there is one.
+    """
 
     requests: int = 0
     differs: tuple[str, ...] = ()
@@ -44,7 +52,9 @@ class Requests(NamedTuple):
     silent: str = ""
 
 
-def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, requests: int = REQUESTS) -> Requests:
+def audit_single_requests(
+    usecase: Usecase, tables: Tables, units: Units, day: date, requests: int = REQUESTS
+) -> RequestAudit:
     """Compute some units of ``day`` alone, at moments spread over it: on other days at other moments.
 
     Args:
@@ -56,7 +66,7 @@ def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, reque
     """
     chosen = _chosen(units, day, requests)
     if not chosen:
-        return Requests(silent=f"there is no unit on {day} to look at")
+        return RequestAudit(silent=f"there is no unit on {day} to look at")
     differs: list[str] = []
     try:
         for row in chosen:
@@ -66,10 +76,10 @@ def as_requests(usecase: Usecase, tables: Tables, units: Units, day: date, reque
     except Exception as error:  # whatever a use case's own code raises when it sees one row
         log.exception("%s: the features of a single request can't be computed", usecase.name)
         silent = f"the features of one request can't be computed: {type(error).__name__}: {error}"
-        return _lived_again(usecase, tables, day, Requests(silent=" ".join(silent.split())))
+        return _lived_again(usecase, tables, day, RequestAudit(silent=" ".join(silent.split())))
     if differs:
-        return _lived_again(usecase, tables, day, Requests(len(chosen), tuple(differs)))
-    return Requests(len(chosen), lived=len(chosen))
+        return _lived_again(usecase, tables, day, RequestAudit(len(chosen), tuple(differs)))
+    return RequestAudit(len(chosen), lived=len(chosen))
 
 
 def _chosen(units: Units, day: date, requests: int) -> list[int]:
@@ -138,13 +148,13 @@ def _request(usecase: Usecase, tables: Tables, moment: datetime, day: date, key:
                 values = zip(reference.key, (own_rows[column][0] for column in columns), strict=True)
                 hit = [nw.col(name).is_null() if _plain(v) is None else nw.col(name) == v for name, v in values]
                 tables = {**tables, reference.name: tables[reference.name].filter(*hit)}
-    known = cut(usecase, tables, moment, day)
+    known = tables_as_of(usecase, tables, moment, day)
     clocks = sorted({"known_at", *(column.known for column in feed.columns if column.outcome)})
     happened = reduce(or_, (~nw.col(clock).is_null() for clock in clocks))
     return {**known, feed.name: known[feed.name].filter(is_this_unit | happened)}
 
 
-def _lived_again(usecase: Usecase, tables: Tables, day: date, requests: Requests) -> Requests:
+def _lived_again(usecase: Usecase, tables: Tables, day: date, requests: RequestAudit) -> RequestAudit:
     """The same with the audit's answer: which of it leaks."""
     try:
         audited = audit(usecase, tables, day, moments=REQUESTS)
@@ -183,5 +193,5 @@ def _plain(value: Any) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
+        return math.isclose(one, other, rel_tol=NUMBER_TOLERANCE, abs_tol=NUMBER_TOLERANCE)
     return bool(one == other)

@@ -18,16 +18,20 @@ class Refit:
     """A winner fitted once more.
 
     Attributes:
-        fresher: The fit.
-        again: What it says of the scored day's units.
+        candidate: The refit, which has learnt from the scored day too.
+        predictions: What it says of the scored day's units: one number each, or a row of them.
     """
 
-    fresher: Candidate
-    again: Floats
+    candidate: Candidate
+    predictions: Floats
 
 
 class EvidenceSource(Protocol):
-    """One day's evidence. Made by ``Live`` (asks the models) or read by ``Kept`` (what ``Live`` wrote down)."""
+    """One day's evidence, in two ways.
+
+    :class:`~pipeline.steps.judging.fresh.FreshEvidence` asks the models and writes down what it was told;
+    :class:`~pipeline.steps.judging.recorded.RecordedEvidence` reads that back.
+    """
 
     @property
     def code(self) -> str:

@@ -16,5 +16,5 @@ def definition(usecase: Usecase, recipe: str, world: World) -> str:
     declared, kind = usecase.recipe(recipe), usecase.kind
     target = [type(kind).__name__, kind.target, list(kind.classes)]
     made_of = [declared.name, declared.window, declared.seed, list(usecase.inputs), usecase.history, target]
-    known = {feed.name: world.source(feed.known_at) for feed in usecase.feeds if feed.known_at is not None}
-    return digest([*made_of, world.source(declared.build), world.source(usecase.features), known])
+    known = {feed.name: world.source_digest_of(feed.known_at) for feed in usecase.feeds if feed.known_at is not None}
+    return digest([*made_of, world.source_digest_of(declared.build), world.source_digest_of(usecase.features), known])

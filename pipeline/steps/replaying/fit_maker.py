@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Units
 from pipeline.core.records import digest
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.history import FitKey
 from pipeline.core.usecase import Recipe
 from pipeline.steps.models.fitting import BrokenError, fitted
 from pipeline.steps.models.predictions import predictions
@@ -38,7 +38,7 @@ class FitMaker:
     units: Units
     day: Any
 
-    def fit(self, fit: Fit) -> Any | None:
+    def fit(self, fit: FitKey) -> Any | None:
         """The fitted estimator; None where it has too few days, or its own code fails."""
         recipe = next(recipe for recipe in self.recipes if recipe.name == fit.recipe)
         first, end = np.searchsorted(self.day, (fit.day - recipe.window, fit.day))
@@ -50,7 +50,7 @@ class FitMaker:
         except BrokenError:
             return None
 
-    def predict(self, fit: Fit, first: int, end: int) -> Floats | None:
+    def predict(self, fit: FitKey, first: int, end: int) -> Floats | None:
         """What the fit says of the units of the days from ``first`` to before ``end``."""
         one_thread()
         model = self.fit(fit)

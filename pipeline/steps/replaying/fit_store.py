@@ -15,7 +15,7 @@ from pipeline.core.errors import ConflictError
 from pipeline.core.kinds import Floats
 from pipeline.core.ports import Files
 from pipeline.core.records import digest
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.history import FitKey
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ class FitStore:
     made_of: Mapping[str, str]
     windows: Mapping[str, int]
 
-    def _name(self, fit: Fit, first: int, end: int) -> str:
+    def _name(self, fit: FitKey, first: int, end: int) -> str:
         begin = max(fit.day - self.windows[fit.recipe], 0)
         # Days are named by what is in them, and only by that: where the stretch begins does not matter.
         learnt_from, predicted_for = list(self.contents[begin : fit.day]), list(self.contents[first:end])
         return f"{self.folder}/{fit.recipe}/{digest([self.made_of[fit.recipe], learnt_from, predicted_for])}.npy"
 
-    def get(self, fit: Fit, first: int, end: int, shape: tuple[int, ...]) -> tuple[bool, Floats | None]:
+    def get(self, fit: FitKey, first: int, end: int, shape: tuple[int, ...]) -> tuple[bool, Floats | None]:
         """Whether it is kept, and the predictions.
 
         Args:
@@ -64,7 +64,7 @@ class FitStore:
             )
             return False, None
 
-    def put(self, fit: Fit, first: int, end: int, predicted: Floats | None) -> None:
+    def put(self, fit: FitKey, first: int, end: int, predicted: Floats | None) -> None:
         """Keep it, unless something is kept under its name already."""
         data = io.BytesIO()
         np.save(data, np.array(np.nan) if predicted is None else predicted, allow_pickle=False)

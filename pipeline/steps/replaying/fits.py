@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.core.errors import UnavailableError
 from pipeline.core.kinds import Floats
 from pipeline.core.ports import Progress
-from pipeline.core.replay.history import Fit, History, Stretch
+from pipeline.core.replay.history import FitKey, History, Stretch
 from pipeline.core.windows import Days
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fit_store import FitStore
@@ -59,13 +59,13 @@ def make_history(
 
     edges = np.searchsorted(source.day, np.arange(len(days) + 1))
 
-    def cached_predictions(fit: Fit, begin: int, end: int) -> tuple[bool, Floats | None]:
+    def cached_predictions(fit: FitKey, begin: int, end: int) -> tuple[bool, Floats | None]:
         if keeper is None:
             return False, None
         unit_count = int(edges[end] - edges[begin])
         return keeper.get(fit, begin, end, (unit_count, source.kind.width) if source.kind.width else (unit_count,))
 
-    def predict(fit: Fit, begin: int, end: int) -> Floats | None:
+    def predict(fit: FitKey, begin: int, end: int) -> Floats | None:
         is_cached, predicted = cached_predictions(fit, begin, end)
         if not is_cached:
             predicted = source.predict(fit, begin, end)
@@ -76,7 +76,9 @@ def make_history(
     names = [recipe.name for recipe in source.recipes]
     history = History(source.kind, stretch, names, predict, horizon)
     start = (first - days.first).days
-    jobs = [(Fit(name, day), day, min(day + horizon, len(days))) for day in range(start, len(days)) for name in names]
+    jobs = [
+        (FitKey(name, day), day, min(day + horizon, len(days))) for day in range(start, len(days)) for name in names
+    ]
     with progress(f"fit and predict, {len(names)} recipes on {len(days) - start} days", len(jobs)) as done:
         todo = []
         for job in jobs:
@@ -94,7 +96,7 @@ def make_history(
     return history
 
 
-_Job = tuple[Fit, int, int]
+_Job = tuple[FitKey, int, int]
 
 _source: FitMaker | None = None
 

@@ -22,7 +22,7 @@ from pipeline.steps.replay import replay
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 150
+_LONGEST_METRIC_NAME = 150
 
 
 def replay_and_keep(
@@ -48,6 +48,10 @@ def replay_and_keep(
 
     Returns:
         What came of it, in sentences, and the run's id.
+
+    Raises:
+        UsageError: The days are none, or the replay can't be made; see :func:`~pipeline.steps.replay.replay`.
+        PipelineError: The store or the registry; the table is in the log by then, unless a fit failed.
     """
     try:
         days = [date.fromisoformat(first), date.fromisoformat(last)]
@@ -69,7 +73,11 @@ def replay_and_keep(
 
 def _short(policy: str) -> str:
     """A policy's name as the end of a metric's, of which registries take 250 letters."""
-    return policy if len(policy) <= _LONGEST else f"{policy[: _LONGEST - 9]}_{digest([policy])[:8]}"
+    return (
+        policy
+        if len(policy) <= _LONGEST_METRIC_NAME
+        else f"{policy[: _LONGEST_METRIC_NAME - 9]}_{digest([policy])[:8]}"
+    )
 
 
 def keep(result: ReplayResult, page: bytes, world: World) -> str:

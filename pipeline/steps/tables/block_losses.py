@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.evidence.paired_days import AGES, LONG_MEMORY, MEMORY, PairedDay, PairedDays
+from pipeline.core.evidence.paired_days import AGEING_DAYS, AGES, HEAD_TO_HEAD_DAYS, PairedDay, PairedDays
 from pipeline.core.kinds import Floats, Ints, Kind
 from pipeline.core.ports import Rows, Units, World
-from pipeline.core.stats import numbered
+from pipeline.core.stats import dense_codes
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days, evidence_days
 from pipeline.steps.tables import score_ledger
@@ -30,9 +30,9 @@ def table(usecase: str) -> str:
     return f"sums/{usecase}"
 
 
-def reach(through: date) -> Days:
+def look_back_days(through: date) -> Days:
     """The days that a decision looks back on."""
-    return evidence_days(through, LONG_MEMORY)
+    return evidence_days(through, AGEING_DAYS)
 
 
 def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[tuple[Scoring, int]]) -> Rows:
@@ -52,14 +52,14 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[t
 
     known = np.isfinite(units.labels)
     names = np.unique(units.blocks[known])
-    place, blocks = numbered(units.blocks[known])
+    place, blocks = dense_codes(units.blocks[known])
     size = np.bincount(place, minlength=blocks).astype(np.int64)
     parts = []
     for scoring, age in scorings:
         if not scoring.trained_through < day:
             raise AssertionError(
-                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through {scoring.trained_through}, "
-                f"so it can't be scored on {day}"
+                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through "
+                f"{scoring.trained_through}, so it can't be scored on {day}"
             )
         losses = np.bincount(place, kind.loss(units.labels[known], scoring.predictions[known]), blocks)
         columns: dict[str, Any] = {
@@ -79,7 +79,7 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[t
     return pa.concat_tables(parts)
 
 
-def keep_others(existing: Rows, fresh: Rows) -> Rows:
+def merge_kept_rows(existing: Rows, fresh: Rows) -> Rows:
     """``fresh`` plus those existing rows of the same data whose contestant was not scored again."""
     import pyarrow as pa
 
@@ -98,10 +98,10 @@ def keep_others(existing: Rows, fresh: Rows) -> Rows:
     return pa.concat_tables([fresh, staying.select(fresh.column_names)]) if staying.num_rows else fresh
 
 
-def of_days(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
+def newest_block_losses(usecase: Usecase, versions: Mapping[str, int], world: World, through: date) -> BlockLosses:
     """The newest sums of the days through ``through``, of data that is still as it was."""
     version = world.store.version(table(usecase.name))
-    sound = score_ledger.data_of(usecase, versions, world, reach(through))
+    sound = score_ledger.delivery_digests(usecase, versions, world, look_back_days(through))
     return BlockLosses.read(world.store, usecase.name, NOTHING if version is None else version, through, sound)
 
 
@@ -141,7 +141,7 @@ class BlockLosses:
         """
         if version == NOTHING:
             return cls({}, through)
-        rows = store.read(table(usecase), version, reach(through)).sort_by(
+        rows = store.read(table(usecase), version, look_back_days(through)).sort_by(
             [("contestant", "ascending"), ("age", "ascending"), ("day", "ascending"), ("block", "ascending")]
         )
         text = {name: rows[name].to_pylist() for name in ("contestant", "model", "definition")}
@@ -178,7 +178,7 @@ class BlockLosses:
             and fresh[day].definition == definition
         )
 
-    def served(self, serving: tuple[str, str], challenger: tuple[str, str], since: date) -> PairedDays:
+    def recipes_head_to_head(self, serving: tuple[str, str], challenger: tuple[str, str], since: date) -> PairedDays:
         """Two recipes, each by the mean of its older fits of all ages, on the days after ``since``.
 
         Args:
@@ -215,7 +215,7 @@ class BlockLosses:
         return self.scored.get((contestant, age), {})
 
     def _days(self, since: date) -> list[date]:
-        first = max(since, self.through - timedelta(MEMORY))
+        first = max(since, self.through - timedelta(HEAD_TO_HEAD_DAYS))
         return [first + timedelta(n) for n in range(1, (self.through - first).days + 1)]
 
 

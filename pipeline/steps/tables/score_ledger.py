@@ -14,7 +14,7 @@ from pipeline.core.evidence.candidate import NO_SLICE, Paired
 from pipeline.core.kinds import Floats, Kind
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import digest
-from pipeline.core.stats import Interval, mean_interval, numbered
+from pipeline.core.stats import Interval, dense_codes, mean_interval
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.models.predictions import answered
@@ -30,7 +30,7 @@ def table(usecase: str) -> str:
     return f"scores/{usecase}"
 
 
-def data_of(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
+def delivery_digests(usecase: Usecase, versions: Mapping[str, int], world: World, days: Days) -> dict[date, str]:
     """Day to the digest of all its deliveries as of these versions; tells scores of data since corrected."""
     marks = {t.name: world.store.marks(t.name, versions[t.name], days) for t in usecase.tables}
     return {
@@ -80,8 +80,8 @@ def rows_of(day: date, kind: Kind, units: Units, data: str, scorings: Sequence[S
     for scoring in scorings:
         if not scoring.trained_through < day:
             raise AssertionError(
-                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through {scoring.trained_through}, "
-                f"so it can't be scored on {day}"
+                f"lineage: {scoring.contestant} ({scoring.model[:12]}) was trained through "
+                f"{scoring.trained_through}, so it can't be scored on {day}"
             )
         loss = kind.loss(units.labels, scoring.predictions)
         count = len(units)
@@ -119,7 +119,7 @@ def digest_of(rows: Rows) -> str:
     return hasher.hexdigest()
 
 
-def keep_others(existing: Rows, fresh: Rows) -> Rows:
+def merge_kept_rows(existing: Rows, fresh: Rows) -> Rows:
     """``fresh`` plus those existing rows of the same data whose contestant was not scored again.
 
     A run that was asked for some recipes only must not lose what the others scored on that day.
@@ -279,7 +279,9 @@ class ScoreLedger:
         ends_by_contestant: dict[str, tuple[float, float]] = {}
         for contestant in np.unique(self.contestants):
             in_group = (self.contestants == contestant) & (self.days == np.datetime64(day)) & np.isfinite(losses)
-            interval = mean_interval(losses[in_group], numbered(self.blocks[in_group])[0], one_sided=False, marks=False)
+            interval = mean_interval(
+                losses[in_group], dense_codes(self.blocks[in_group])[0], one_sided=False, marks=False
+            )
             if isinstance(interval, Interval):
                 ends_by_contestant[str(contestant)] = (interval.low, interval.high)
         return ends_by_contestant

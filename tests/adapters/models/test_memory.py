@@ -42,7 +42,7 @@ def file(trees: int = 0) -> bytes:
 
 
 def weigh(*models: bytes) -> Any:
-    return SkopsModels(MemoryFiles()).weigh(models, INPUTS)
+    return SkopsModels(MemoryFiles()).peak_memory(models, INPUTS)
 
 
 def test_a_larger_model_needs_more_memory_and_one_that_can_not_be_opened_is_unknown() -> None:

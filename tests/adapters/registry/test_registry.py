@@ -204,7 +204,7 @@ def test_a_version_loads_by_its_alias_as_any_mlflow_model_does(registry, home, u
     run = registry.record(usecase, page(usecase))
     tags = {"recipe": "boosted_60", "note": "it won", "question": "Late?"}
     number = registry.register(usecase, "v", run, *model, tags, inputs.head(4))
-    registry.point(usecase, "champion", number)
+    registry.set_alias(usecase, "champion", number)
     mlflow.set_tracking_uri(f"sqlite:///{home}/mlflow.db")
     loaded = mlflow.sklearn.load_model(f"models:/{usecase}@champion")
     assert np.array_equal(loaded.predict_proba(inputs), boosted.predict_proba(inputs))
@@ -268,22 +268,22 @@ def test_a_type_that_is_not_on_the_allow_list_is_not_registered(home, usecase, m
 
 def test_aliases_are_set_moved_and_removed_and_each_may_be_repeated(registry, usecase, model):
     assert registry.aliases(usecase) == {}
-    registry.point(usecase, "champion", None)
+    registry.set_alias(usecase, "champion", None)
     run = registry.record(usecase, page(usecase))
     one, two = (registry.register(usecase, key, run, *model, {}) for key in ("a", "b"))
     for _ in range(2):
-        registry.point(usecase, "champion", two)
-        registry.point(usecase, "previous", one)
+        registry.set_alias(usecase, "champion", two)
+        registry.set_alias(usecase, "previous", one)
     assert registry.aliases(usecase) == {"champion": two, "previous": one}
     for _ in range(2):
-        registry.point(usecase, "previous", None)
+        registry.set_alias(usecase, "previous", None)
     assert registry.aliases(usecase) == {"champion": two}
 
 
 def test_a_version_that_is_not_there_is_one_clear_sentence(registry, usecase, model):
     run = registry.record(usecase, page(usecase))
     number = registry.register(usecase, "a", run, *model, {})
-    for call in (lambda: registry.point(usecase, "champion", 9), lambda: registry.artifact(usecase, 9)):
+    for call in (lambda: registry.set_alias(usecase, "champion", 9), lambda: registry.artifact(usecase, 9)):
         with pytest.raises(UsageError, match="knows no such thing"):
             call()
     location = registry._versions.place(registry._client.get_model_version(usecase, str(number)))
@@ -396,7 +396,7 @@ def test_replies_lost_after_the_fact_never_make_two_of_anything(server, usecase,
             found = [v for v in versions(registry, usecase) if v.tags["retrain.key"] == f"key {ending}"]
             assert [int(v.version) for v in found] == [number]
         faults.endings = list(CREATIONS["point"])
-        registry.point(usecase, "champion", number)
+        registry.set_alias(usecase, "champion", number)
         assert registry.aliases(usecase) == {"champion": number}
     assert set(faults.lost) >= {"experiments/create", "registered-models/create", "model-versions/create"}
 
@@ -496,7 +496,7 @@ def test_a_version_says_once_that_it_was_rolled_back_and_keeps_its_description(r
     run = registry.record(usecase, page(usecase))
     number = registry.register(usecase, "v", run, *model, {"note": "it won"})
     for why in ("first", "first", "second"):
-        registry.tell(usecase, number, "rolled_back", f"by ada: {why}")
+        registry.annotate_version(usecase, number, "rolled_back", f"by ada: {why}")
     registry.register(usecase, "v", run, *model, {"note": "it won"})
     (version,) = versions(registry, usecase)
     assert version.description == "**Rolled back** by ada: second\n\nit won"
@@ -512,7 +512,7 @@ def test_a_long_description_keeps_to_what_the_tables_of_mlflow_have_room_for(reg
     note = "\n".join(f"| gate {number} | PASS | {'found ' * 12}|" for number in range(200))
     number = registry.register(usecase, "v", run, *model, {"note": note, "question": "why? " * 2_000})
     for name in ("rolled_back", "released"):
-        registry.tell(usecase, number, name, "by ada: " + "because " * 1_500)
+        registry.annotate_version(usecase, number, name, "by ada: " + "because " * 1_500)
     for _ in range(2):
         registry.register(usecase, "v", run, *model, {"note": note})
         (version,) = versions(registry, usecase)
@@ -556,6 +556,6 @@ def test_what_an_earlier_version_of_the_product_made_is_found_and_brought_up_to_
     assert registry.record(usecase, page(usecase, title="2013-03-08 ▲ boosted_60", data=read)) == old
     assert client.get_run(old).info.run_name == "2013-03-08 ▲ boosted_60"
     assert registry.register(usecase, "v", old, *model, {"recipe": "boosted_60", "note": "it won"}) == number
-    registry.tell(usecase, number, "rolled_back", "by ada: no")
+    registry.annotate_version(usecase, number, "rolled_back", "by ada: no")
     data, found = registry.artifact(usecase, number)
     assert (data, found["verdict"]) == (model[0], "v" * 64)

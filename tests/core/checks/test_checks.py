@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.core.checks.profiles import KeyBook, Profile, Sight
-from pipeline.core.checks.references import few
+from pipeline.core.checks.profiles import KeyHistory, KeyUse, Profile
+from pipeline.core.checks.references import beta_binomial_cdf
 from pipeline.core.facts import Excuse, Fact, texts
 from pipeline.core.verdict import Finding, Outcome
 from tests.core.checks.visits import FIRST, ROWS, SHOPS, USECASE, Past, Tables, day_of, refused, shop_rows, with_excuse
@@ -250,8 +250,8 @@ def test_what_is_remembered_survives_json_and_is_bounded(month: Past) -> None:
     profile = month.profiles[-1]
     assert Profile.from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
     book = month.books["shops"]
-    assert KeyBook.from_dict(json.loads(json.dumps(book.to_dict()))) == book
-    many = KeyBook(FIRST, {f"k{n}": Sight(0, 0, True, True) for n in range(50_000)}).bounded()
+    assert KeyHistory.from_dict(json.loads(json.dumps(book.to_dict()))) == book
+    many = KeyHistory(FIRST, {f"k{n}": KeyUse(0, 0, True, True) for n in range(50_000)}).bounded()
     assert len(many.known) <= 8192
     assert many.sampled == 8
 
@@ -269,7 +269,7 @@ def test_a_sampled_book_of_keys_still_finds_lost_and_new_ones(monkeypatch: pytes
 def test_the_chance_of_so_few_matches_is_the_beta_binomial_tail() -> None:
     for hits, of, earlier_hits, earlier in ((0, 5, 800, 1000), (3, 10, 40, 50), (10, 10, 1, 9)):
         exact = stats.betabinom(of, earlier_hits + 1, earlier - earlier_hits + 1).cdf(hits)
-        assert few(hits, of, earlier_hits, earlier) == pytest.approx(exact, rel=1e-9)
+        assert beta_binomial_cdf(hits, of, earlier_hits, earlier) == pytest.approx(exact, rel=1e-9)
 
 
 def test_a_composite_key_with_an_absent_part_is_no_key() -> None:

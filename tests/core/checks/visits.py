@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.checks.day import judge
-from pipeline.core.checks.profiles import MEMORY, KeyBook, Profile
+from pipeline.core.checks.day import check_day
+from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.gates import Sound
 from pipeline.core.kinds import Regression
@@ -129,7 +129,7 @@ class Past:
         self.usecase = usecase
         self.day = FIRST
         self.profiles: list[Profile] = []
-        self.books: Mapping[str, KeyBook] = {}
+        self.books: Mapping[str, KeyHistory] = {}
         self.previous: Mapping[str, Columns] = {}
         self.contents: dict[date, str] = {}
 
@@ -140,7 +140,7 @@ class Past:
         tables = tables or day_of(self.day)
         findings, profile, books = self._judge(tables)
         self.profiles.append(Profile.from_dict(profile.bounded().to_dict()))
-        self.books = {name: KeyBook.from_dict(book.bounded().to_dict()) for name, book in books.items()}
+        self.books = {name: KeyHistory.from_dict(book.bounded().to_dict()) for name, book in books.items()}
         self.previous = {"shops": tables["shops"]}
         self.contents[self.day] = _content(tables)
         self.day += timedelta(1)
@@ -158,9 +158,9 @@ class Past:
         return other
 
     def _judge(self, tables: Tables) -> Any:
-        recent = [kept for kept in self.profiles if (self.day - kept.day).days <= MEMORY]
+        recent = [kept for kept in self.profiles if (self.day - kept.day).days <= PROFILE_DAYS]
         contents = {"shops": {**self.contents, self.day: _content(tables)}}
-        return judge(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
+        return check_day(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
 
 
 def _content(tables: Tables) -> str:

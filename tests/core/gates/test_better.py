@@ -259,7 +259,7 @@ def test_the_evidence_of_champion_and_ageing_together_is_no_more_than_a_mean():
     head_to_head, ageing = noisy(8, 10, mean=1.0), tuple(noisy(seed, 200) for seed in (2, 3, 4))
     noise = Noise.of([head_to_head, *ageing])
     own = 0.8 * math.exp(e_detector(noise.scores(head_to_head)))
-    rest = sum(0.2 / 3 * math.exp(each.alarm) for each in ageing)
+    rest = sum(0.2 / 3 * math.exp(each.log_e_statistic) for each in ageing)
     assert own > 10 * rest, "else nobody would see another share"
     text = judged(head_to_head, ageing=ageing).text
     assert f"chance would show as much {_how_often(math.log(own + rest))}" in text
@@ -290,7 +290,7 @@ def test_a_day_with_too_few_blocks_is_told_from_the_days_before():
         for n, sizes in enumerate(np.full((30, 2), 50))
     ]
     head_to_head = PairedDays.of(days)
-    assert not head_to_head.blocked
+    assert not head_to_head.has_block_errors
     assert np.isinf(head_to_head.error).all()
     noise = Noise.of([head_to_head])
     assert noise.spread == pytest.approx(0.03 / math.sqrt(2), rel=0.4)

@@ -33,7 +33,7 @@ from pipeline.core.gates import (
     Sound,
     TopOfList,
     Value,
-    judge,
+    run_gates,
 )
 from pipeline.core.gates.latency import TAIL
 from pipeline.core.verdict import Finding, Outcome, joint
@@ -290,7 +290,7 @@ def test_a_gate_without_an_answer_is_unknown():
         def judge(self, evidence):
             return (Finding("aside", PASS, "by the way", required=False),)
 
-    findings = judge((Sound(), Mute()), world())
+    findings = run_gates((Sound(), Mute()), world())
     assert [finding.name for finding in findings] == ["sound", "mute", "aside"]
     assert joint(findings) is UNKNOWN
 
@@ -302,7 +302,7 @@ def test_a_better_candidate_passes_every_gate_that_allows_it_to_change(kind):
     roomy += (Golden(), Repeatable(), NoLeak(), NoServingSkew(), NothingShared(), Resources())
     stable = (Churn(0.3), RightToWrong(0.3), ScoreShift(0.5), DecisionMix(0.2), TopOfList(0.5, share=0.1))
     worth = (Floor(15.0), Value(missed, margin=3.0), Calibration(0.2), SimplerPreferred(0.0))
-    findings = judge(roomy + stable + worth, evidence)
+    findings = run_gates(roomy + stable + worth, evidence)
     assert joint(findings) is PASS, [str(f) for f in findings if f.required and f.outcome is not PASS]
 
 

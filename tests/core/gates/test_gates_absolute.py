@@ -15,7 +15,7 @@ from worlds import BINARY, REGRESSION, WAIVED, measured
 from pipeline.core.evidence.candidate import Evidence
 from pipeline.core.evidence.measurements import Answers, Audited, Footprint, Repeated, Shared, Timing
 from pipeline.core.gates import Golden, NoLeak, NoServingSkew, NothingShared, Repeatable, Resources
-from pipeline.core.stats import explained_by_one_column, so_many_by_chance
+from pipeline.core.stats import binomial_upper_tail, explained_by_one_column
 from pipeline.core.verdict import Outcome, joint
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -277,6 +277,6 @@ def test_no_rows_or_a_constant_that_loses_nothing_say_nothing():
 
 @given(st.integers(0, 50), st.integers(1, 60), st.floats(0, 1))
 @settings(deadline=None, database=None)
-def test_so_many_by_chance_is_the_binomial_tail(found, of, share):
+def test_the_binomial_upper_tail_is_what_scipy_says(found, of, share):
     found = min(found, of)
-    assert so_many_by_chance(found, of, share) == pytest.approx(oracle.binom.sf(found - 1, of, share), abs=1e-12)
+    assert binomial_upper_tail(found, of, share) == pytest.approx(oracle.binom.sf(found - 1, of, share), abs=1e-12)

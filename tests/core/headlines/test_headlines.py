@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.headlines import (
-    LONGEST,
+    LONGEST_HEADLINE,
     checks_told,
     clip,
     day_headline,
@@ -19,7 +19,7 @@ from pipeline.core.headlines import (
     why_in_one_line,
 )
 from pipeline.core.headlines.days import JUDGED_ONLY
-from pipeline.core.headlines.fitting import LONGEST_WHY, plain
+from pipeline.core.headlines.shortening import LONGEST_WHY, plain
 from pipeline.core.records import Entry
 from pipeline.core.verdict import Bound, Contestant, Finding, Outcome, Verdict
 
@@ -293,7 +293,7 @@ FINDINGS = st.builds(
 )
 
 
-def sound(headline, most=LONGEST):
+def sound(headline, most=LONGEST_HEADLINE):
     assert headline.strip() == headline != ""
     assert len(headline) <= most
     assert not UNTOLD.search(headline), headline

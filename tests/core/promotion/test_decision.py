@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pipeline.core.errors import ConflictError, UsageError
 from pipeline.core.promotion.decision import (
     Held,
-    champion,
     choose,
+    current_champion,
     held,
     lift,
     may_promote,
@@ -71,14 +71,16 @@ def better(outcome=PASS, high=-0.01, value=-0.02, name="better"):
 
 def decide(entries, candidates, findings, number=10, **more):
     holds = held(entries, day(number))
-    return choose("flights", day(number), champion(entries), candidates, findings, holds, baseline="plain rule", **more)
+    return choose(
+        "flights", day(number), current_champion(entries), candidates, findings, holds, baseline="plain rule", **more
+    )
 
 
 # the ledger
 
 
 def test_nobody_reigns_before_the_first_line():
-    assert champion([]) is None
+    assert current_champion([]) is None
     assert previous([]) is None
     with pytest.raises(UsageError, match="no champion yet"):
         target([], "previous")
@@ -90,7 +92,7 @@ def test_the_first_line_starts_and_later_ones_promote():
         (1, "start", 1, None),
         (2, "promote", 2, 1),
     ]
-    assert champion(entries).recipe == "boosting"
+    assert current_champion(entries).recipe == "boosting"
 
 
 def test_previous_is_the_champion_before_the_present_one():
@@ -103,10 +105,10 @@ def test_previous_is_the_champion_before_the_present_one():
 
 def test_asking_for_previous_twice_does_not_bring_the_bad_model_back():
     once = rolled(ledger("plain rule", "boosting", "linear"))
-    assert champion(once).version == 2
+    assert current_champion(once).version == 2
     assert previous(once).version == 1
     twice = rolled(once)
-    assert champion(twice).version == 1
+    assert current_champion(twice).version == 1
     assert previous(twice) is None
     with pytest.raises(UsageError, match="no predecessor"):
         rolled(twice)
@@ -115,8 +117,8 @@ def test_asking_for_previous_twice_does_not_bring_the_bad_model_back():
 def test_a_lift_does_not_change_who_reigned_before():
     entries = rolled(ledger("plain rule", "boosting", "linear"))
     lifted = [*entries, lift(entries, "linear", day=day(3), why="it was the data", **BY)]
-    assert champion(lifted).version == champion(entries).version
-    assert champion(lifted).action == "lift"
+    assert current_champion(lifted).version == current_champion(entries).version
+    assert current_champion(lifted).action == "lift"
     assert previous(lifted) == previous(entries)
 
 
@@ -211,9 +213,9 @@ def test_whatever_is_done_the_ledger_is_one_unbroken_line(actions):
     back, told = previous(entries), previous_told(entries)
     assert (f"previous is version {back.version} (" in told) if back is not None else "names nobody" in told
     barred = held(entries, day(0)).models
-    assert champion(entries).model not in barred
+    assert current_champion(entries).model not in barred
     if back is not None:
-        assert back.version != champion(entries).version
+        assert back.version != current_champion(entries).version
         assert back.model not in barred
 
 
@@ -258,7 +260,7 @@ def test_a_person_may_bring_a_model_back_by_its_version_and_that_ends_its_bar():
     assert bad in held(entries, day(9)).models
     back = rolled(entries, "3")
     assert bad not in held(back, day(9)).models
-    assert champion(back).version == 3
+    assert current_champion(back).version == 3
 
 
 def test_a_lift_ends_the_hold_of_a_recipe_and_a_later_rollback_begins_a_new_one():
@@ -386,7 +388,7 @@ def test_nothing_is_promoted_that_did_not_pass_or_is_held(cases):
         for n, (outcome, high, aside, _) in enumerate(cases)
     }
     barred = {f"recipe_{n}": "y" * 300 for n, case in enumerate(cases) if case[3]}
-    head = champion(ledger("plain rule"))
+    head = current_champion(ledger("plain rule"))
     decision = choose("flights", day(5), head, candidates, found, Held(barred), baseline="plain rule")
     free = {
         f"recipe_{n}": high

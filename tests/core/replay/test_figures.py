@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.replay.figures import against
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.figures import loss_difference
+from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Timeline
 from pipeline.core.replay.policy import Policy
 from pipeline.core.stats import Interval, NoInterval
 
-MINE, OTHER = Fit("mine", 0), Fit("other", 0)
+MINE, OTHER = FitKey("mine", 0), FitKey("other", 0)
 
 
 class Losses:
-    """As much of a reel as losses need: two models, a hundred units a day."""
+    """As much of a history as losses need: two models, a hundred units a day."""
 
     def __init__(self, difference: Any) -> None:
         self.difference = difference
@@ -28,7 +28,7 @@ class Losses:
     def units(self, day: int) -> int:
         return 0 if np.isnan(self.difference[day]) else 100
 
-    def loss(self, fit: Fit, day: int) -> float:
+    def loss(self, fit: FitKey, day: int) -> float:
         return 0.5 + (float(self.difference[day]) if fit == MINE else 0.0)
 
 
@@ -37,7 +37,7 @@ def compared(difference: Any, first: int = 0, begin: int | None = None) -> Inter
         Timeline(Policy(fit.recipe, "never", (fit.recipe,)), first, (fit,) * (len(difference) - first), (), 0)
         for fit in (MINE, OTHER)
     )
-    return against(one, other, Losses(difference), begin)  # type: ignore[arg-type]
+    return loss_difference(one, other, Losses(difference), begin)  # type: ignore[arg-type]
 
 
 def reigns(rng: np.random.Generator, days: int, length: float) -> Any:

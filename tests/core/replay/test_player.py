@@ -1,22 +1,24 @@
-"""Reels and scenes: shortcuts that change no number, no decision, and no order of time."""
+"""A history and the evidence from it: shortcuts that change no number, no decision, and no order of time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.replay import drawn_history
-from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, judge
+from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, run_gates
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
 from pipeline.core.replay.evidence import DayScores, HistoryScores
-from pipeline.core.replay.history import Fit, History, Stretch
+from pipeline.core.replay.history import FitKey, History, Stretch
 from pipeline.core.replay.player import Replayer, Serving, Timeline
-from pipeline.core.replay.policy import Policy, changed, habits
+from pipeline.core.replay.policy import Policy, reference_policies, with_changes
 from pipeline.core.stats import Clusters
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.waivers import Waiver
@@ -45,8 +47,8 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
 ) -> None:
     """Every gate asked of every candidate on every day decides the same, whatever is left out on the way."""
     declared = Policy("declared", "gates", RECIPES, GATES)
-    policy = changed(declared, text) if text else declared
-    quick = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+    policy = with_changes(declared, text) if text else declared
+    quick = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
     asked = []
 
     def whole(
@@ -61,34 +63,53 @@ def test_who_is_stopped_early_would_not_have_been_promoted(
         scores = DayScores(self.scores, serving.champion, serving.since, serving.recipe_since, holdout)
         passed = [one for one in found if joint(found[one]) is Outcome.PASS]
         evidence = contest.with_units(contest.with_ageing(contest.decisive(recipe, scores), scores), scores, passed)
-        findings = judge(policy.gates, evidence)
+        findings = run_gates(policy.gates, evidence)
         asked.append(joint(findings))
         return findings
 
     monkeypatch.setattr(replaying.Replayer, "_judge", whole)
-    slow = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+    slow = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
     assert (quick.served, quick.changes, quick.fits) == (slow.served, slow.changes, slow.fits)
     assert slow.changes
     assert {Outcome.PASS, Outcome.UNKNOWN} <= set(asked)
+
+
+def test_a_decision_is_about_the_data_day_and_not_about_the_holdout_day(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where labels take days, the day that is judged lies before the data day: each must be named by its own."""
+    asked: list[np.datetime64] = []
+    choose = replaying.decisions.choose
+
+    def noted(usecase: str, day: date, *arguments: Any, **more: Any) -> Any:
+        asked.append(np.datetime64(day))
+        return choose(usecase, day, *arguments, **more)
+
+    monkeypatch.setattr(replaying.decisions, "choose", noted)
+    policy = Policy("declared", "gates", RECIPES, GATES)
+    made = Replayer("drawn", history, FitKey("usual", 0), 4, "usual", delay=3).run(policy)
+    decided = {history.stretch.days[change.decided] + 3 for change in made.changes}
+    assert decided
+    assert decided <= set(asked)
 
 
 def test_what_policies_share_changes_none_of_them(history: History) -> None:
     """What a gate found is kept for the next policy: each does what it would do as the only one."""
     declared = Policy("declared", "gates", RECIPES, GATES)
     texts = ["price=0.2", "recipes=deep", "recipes=deep+short,every=2", "price=0.5,switch_price=1"]
-    policies = [declared, *(changed(declared, text) for text in texts)]
-    shared = Replayer("drawn", history, Fit("usual", 0), 0, "usual")
+    policies = [declared, *(with_changes(declared, text) for text in texts)]
+    shared = Replayer("drawn", history, FitKey("usual", 0), 0, "usual")
     together = [shared.run(policy) for policy in policies]
     assert any(made.changes for made in together)
     for policy, made in zip(policies, together, strict=True):
-        alone = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+        alone = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
         assert (made.served, made.changes) == (alone.served, alone.changes)
 
 
 def test_blocks_are_numbered_as_from_their_names(history: History) -> None:
     scenes = HistoryScores(history, 0, "usual", 14)
     for holdout in (5, 20, 25, 33):
-        paired = scenes.paired(Fit("usual", 0), "deep", -1, holdout)
+        paired = scenes.paired(FitKey("usual", 0), "deep", -1, holdout)
         assert paired is not None
         named, ours = Clusters.of(paired.days, paired.blocks), paired.clusters
         assert np.array_equal(named.day, ours.day)
@@ -99,7 +120,7 @@ def test_blocks_are_numbered_as_from_their_names(history: History) -> None:
 def test_what_is_asked_late_is_what_was_asked_at_once(history: History) -> None:
     asked: list[tuple[int, int]] = []
 
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         asked.append((first, end))
         return np.concatenate(
             [np.full(int(history.start[n + 1] - history.start[n]), 0.01 * n) for n in range(first, end)]
@@ -107,20 +128,20 @@ def test_what_is_asked_late_is_what_was_asked_at_once(history: History) -> None:
 
     mine = History(history.kind, history.stretch, ["one"], predict, horizon=5)  # type: ignore[arg-type]
     for day in (69, 3, 30, 12, 4, 69):
-        said = mine.predicted(Fit("one", 2), day)
+        said = mine.predicted(FitKey("one", 2), day)
         assert said is not None
         assert np.allclose(said, 0.01 * day)
     assert sorted(asked) == [(2, 7), (7, 22), (22, 67), (67, 70)]
 
 
 def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(history: History) -> None:
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         return None if fit.recipe == "deep" else history._predict(fit, first, end)
 
     mine = History(history.kind, history.stretch, history.recipes, predict)  # type: ignore[arg-type]
-    assert mine.losses(Fit("deep", 3), 5) is None
-    assert np.isnan(mine.loss(Fit("deep", 3), 5))
-    made = Replayer("drawn", mine, Fit("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
+    assert mine.losses(FitKey("deep", 3), 5) is None
+    assert np.isnan(mine.loss(FitKey("deep", 3), 5))
+    made = Replayer("drawn", mine, FitKey("usual", 0), 0, "usual").run(Policy("declared", "gates", RECIPES, GATES))
     assert made.changes
     assert all(change.winner.recipe != "deep" for change in made.changes)
 
@@ -129,7 +150,7 @@ def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(history: Hist
     policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], BeatsBaseline(by=0.99)))
 
     def changes(*waivers: Waiver) -> list[int]:
-        made = Replayer("drawn", history, Fit("usual", 0), 0, "usual", waivers=waivers).run(policy)
+        made = Replayer("drawn", history, FitKey("usual", 0), 0, "usual", waivers=waivers).run(policy)
         return [change.decided for change in made.changes]
 
     def until(day: int) -> Waiver:
@@ -148,11 +169,11 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
     policies = [
         Policy("declared", "gates", RECIPES, GATES),
         Policy("scored", "gates", RECIPES, (Better(price=0.02, switch_price=0.1),), ship="scored"),
-        *habits(RECIPES, "refit")[-1:],
+        *reference_policies(RECIPES, "refit")[-1:],
     ]
     looked = 0
     for policy in policies:
-        whole = Replayer("drawn", history, Fit("usual", 0), 0, "usual").run(policy)
+        whole = Replayer("drawn", history, FitKey("usual", 0), 0, "usual").run(policy)
         for change in whole.changes[:6]:
             cut = change.decided + 1
             stretch = history.stretch
@@ -163,7 +184,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
                 history.recipes,
                 history._predict,
             )
-            again = Replayer("drawn", other, Fit("usual", 0), 0, "usual").run(policy)
+            again = Replayer("drawn", other, FitKey("usual", 0), 0, "usual").run(policy)
             assert again.served[: cut + 1] == whole.served[: cut + 1], (policy.name, cut)
             assert [c for c in again.changes if c.decided < cut] == [c for c in whole.changes if c.decided < cut]
             looked += 1
@@ -171,7 +192,7 @@ def test_labels_from_the_day_after_a_promotion_on_change_nothing_that_came_befor
 
 
 def learning(cut: int | None = None, days: int = 60, units: int = 120) -> History:
-    """A reel whose fits do learn, from the days before theirs; from day ``cut`` on the whole world is another one."""
+    """A history whose fits do learn, from the days before theirs; from day ``cut`` on the world is another one."""
     rng = np.random.default_rng(1)
     day, cue = np.repeat(np.arange(days), units), rng.normal(size=days * units)
     slope = 1.5 * np.sin(np.arange(days) / 6)[day] + 0.3
@@ -185,7 +206,7 @@ def learning(cut: int | None = None, days: int = 60, units: int = 120) -> Histor
         blocks[later], kinds[later] = "block1", "A"
     windows = {"short": 3, "long": 12, "usual": 20}
 
-    def predict(fit: Fit, first: int, end: int) -> object:
+    def predict(fit: FitKey, first: int, end: int) -> object:
         at, learnt = (
             slice(first * units, end * units),
             slice(max(fit.day - windows[fit.recipe], 0) * units, fit.day * units),
@@ -210,13 +231,13 @@ def test_whatever_the_days_bring_that_are_not_known_yet_decides_nothing(delay: i
     policies = [
         Policy("declared", "gates", ("short", "long"), gates, lag=lag),
         Policy("scored", "gates", ("short", "long"), (Better(price=0.01, switch_price=0.05),), lag=lag, ship="scored"),
-        *(replace(habit, lag=lag) for habit in habits(("short", "long"), "refit")),
+        *(replace(habit, lag=lag) for habit in reference_policies(("short", "long"), "refit")),
     ]
     first = 4 + delay + 1
 
     def lived(cut: int | None) -> list[Timeline]:
         history = learning(cut)
-        player = Replayer("drawn", history, Fit("usual", 4), first, "usual", delay)
+        player = Replayer("drawn", history, FitKey("usual", 4), first, "usual", delay)
         return [player.run(policy) for policy in policies]
 
     whole = lived(None)

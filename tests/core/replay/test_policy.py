@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.gates import EverySlice, Sound
 from pipeline.core.gates.better import Better
-from pipeline.core.replay.policy import Policy, changed, habits, windows
+from pipeline.core.replay.policy import Policy, parse_windows, reference_policies, with_changes
 
 DECLARED = Policy("declared", "gates", ("short", "long"), (Sound(), Better(), EverySlice(margin=0.1)), ship="refit")
 
@@ -19,7 +19,7 @@ def better(policy: Policy) -> Better:
 
 @given(price=st.floats(0, 99, allow_nan=False), every=st.integers(1, 400), lag=st.integers(0, 30))
 def test_a_changed_number_is_the_only_thing_that_changes(price: float, every: int, lag: int) -> None:
-    made = changed(DECLARED, f"price={price!r}, every={every},lag={lag}")
+    made = with_changes(DECLARED, f"price={price!r}, every={every},lag={lag}")
     assert (better(made).price, made.every, made.lag) == (price, every, lag)
     assert better(made).switch_price == better(DECLARED).switch_price
     assert (made.recipes, made.ship, made.gates[0], made.gates[2]) == (
@@ -31,11 +31,11 @@ def test_a_changed_number_is_the_only_thing_that_changes(price: float, every: in
 
 
 def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
-    made = changed(DECLARED, "recipes=long,ship=scored,window.long=30,every_slice.margin=0.2,first_by_chance=2")
+    made = with_changes(DECLARED, "recipes=long,ship=scored,window.long=30,every_slice.margin=0.2,first_by_chance=2")
     assert (made.recipes, made.ship) == (("long_on_30",), "scored")
     assert made.gates == (Sound(), Better(first_by_chance=2), EverySlice(margin=0.2))
-    assert windows("price=1, window.long=30,window.short=7") == {"long": 30, "short": 7}
-    assert [gate.name for gate in changed(DECLARED, "gates=better+sound").gates] == ["sound", "better"]
+    assert parse_windows("price=1, window.long=30,window.short=7") == {"long": 30, "short": 7}
+    assert [gate.name for gate in with_changes(DECLARED, "gates=better+sound").gates] == ["sound", "better"]
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_gates_recipes_windows_and_what_ships_can_change_too() -> None:
 )
 def test_a_text_that_changes_nothing_is_refused_in_a_sentence(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says.replace("'", ".")):
-        changed(DECLARED, text)
+        with_changes(DECLARED, text)
 
 
 def test_the_habits_are_never_weekly_daily_and_a_point_gate() -> None:
-    assert [policy.name for policy in habits(("a", "b"), "refit")] == [
+    assert [policy.name for policy in reference_policies(("a", "b"), "refit")] == [
         "never",
         "weekly a",
         "daily a",

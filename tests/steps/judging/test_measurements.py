@@ -22,9 +22,9 @@ from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Finding, Outcome, Verdict
 from pipeline.core.windows import Days
-from pipeline.steps.judging.measurements import column_of, in_common, taken
-from pipeline.steps.judging.single_requests import as_requests
-from pipeline.steps.models import champion
+from pipeline.steps.judging.measurements import columns_of_model, golden_prediction, shared_with_training
+from pipeline.steps.judging.single_requests import audit_single_requests
+from pipeline.steps.models import champion_model
 from pipeline.steps.models.frames import frame_of, plain
 from pipeline.steps.register import read_verdict
 from tests import small
@@ -216,14 +216,14 @@ def test_the_champions_bytes_are_found_beside_a_damaged_file(tmp_path: Path) -> 
         small.deliver(tmp_path / "landing", day)
     small.run_day(CASE, small.days(5)[-1], world)
     head = world.ledger.entries("small")[-1]
-    whole = champion.data(dataclasses.replace(CASE, name="other"), head, world)
+    whole = champion_model.data(dataclasses.replace(CASE, name="other"), head, world)
     assert whole is None, "of another use case there is none"
-    whole = champion.data(CASE, head, world)
+    whole = champion_model.data(CASE, head, world)
     file = next(iter((tmp_path / "store").rglob(f"{head.sha256}.skops")))
     file.write_bytes(b"torn")
-    assert champion.data(CASE, head, world) is None
-    champion.load(CASE, head, world)
-    assert champion.data(CASE, head, world) == whole
+    assert champion_model.data(CASE, head, world) is None
+    champion_model.load(CASE, head, world)
+    assert champion_model.data(CASE, head, world) == whole
 
 
 # The parts.
@@ -244,15 +244,15 @@ def test_the_number_that_a_golden_case_means_is_its_classs() -> None:
 
     plainly, of_high = golden()[0], golden(**{"class": "high"})[0]
     said = np.array([[0.2, 0.8]])
-    assert column_of(Several("late"), said, of_high).tolist() == [0.8]
-    assert math.isnan(column_of(Several("late"), said, plainly)[0])
-    assert math.isnan(column_of(Several("late"), said, golden(**{"class": "middle"})[0])[0])
-    assert column_of(Binary("late"), said[:, 0], plainly).tolist() == [0.2]
-    assert math.isnan(column_of(Binary("late"), said[:, 0], of_high)[0])
+    assert golden_prediction(Several("late"), said, of_high).tolist() == [0.8]
+    assert math.isnan(golden_prediction(Several("late"), said, plainly)[0])
+    assert math.isnan(golden_prediction(Several("late"), said, golden(**{"class": "middle"})[0])[0])
+    assert golden_prediction(Binary("late"), said[:, 0], plainly).tolist() == [0.2]
+    assert math.isnan(golden_prediction(Binary("late"), said[:, 0], of_high)[0])
 
 
 def test_an_estimator_that_does_not_say_what_it_takes_is_not_asked_twice() -> None:
-    assert taken(object()) is None
+    assert columns_of_model(object()) is None
 
 
 def units(days: list[int], sizes: list[float], labels: list[float], keys: list[str]) -> Units:
@@ -266,21 +266,21 @@ def units(days: list[int], sizes: list[float], labels: list[float], keys: list[s
 def test_what_two_days_share_is_counted_by_moment_and_by_content() -> None:
     learnt = units([1, 1, 2, 2], [1.0, 2.0, 1.0, math.nan], [0, 1, 0, 1], ["a", "b", "a", "b"])
     scored = units([3, 3, 3], [1.0, math.nan, 7.0], [0, 1, math.nan], ["a", "b", "c"])
-    shared = in_common(scored, learnt)
+    shared = shared_with_training(scored, learnt)
     assert (shared.units, shared.keys, shared.rows, shared.labelled) == (3, 0, 2, 2)
     assert shared.usual == ((2, 1), (2, 1)), "only the row that is on both days"
     again = dataclasses.replace(scored, predicted_at=scored.predicted_at - np.timedelta64(1, "D"))
-    assert in_common(again, learnt).keys == 2
+    assert shared_with_training(again, learnt).keys == 2
     other = dataclasses.replace(scored, labels=1 - scored.labels)
-    assert in_common(other, learnt).rows == 0
+    assert shared_with_training(other, learnt).rows == 0
 
 
 def test_two_columns_that_change_places_are_another_row() -> None:
     one = units([1], [1.0], [0], ["a"])
     both = dataclasses.replace(one, inputs=pd.DataFrame({"x": [1.0], "y": [2.0]}))
     swapped = dataclasses.replace(one, inputs=pd.DataFrame({"x": [2.0], "y": [1.0]}))
-    assert in_common(swapped, both).rows == 0
-    assert in_common(both, both).rows == 1
+    assert shared_with_training(swapped, both).rows == 0
+    assert shared_with_training(both, both).rows == 1
 
 
 def test_over_the_days_the_requests_look_at_all_parts_of_the_day() -> None:
@@ -297,7 +297,7 @@ def test_over_the_days_the_requests_look_at_all_parts_of_the_day() -> None:
 
 def test_a_day_without_units_has_no_request(tmp_path: Path) -> None:
     none = units([], [], [], [])
-    assert as_requests(CASE, {}, none, date(2020, 1, 1)).silent == "there is no unit on 2020-01-01 to look at"
+    assert audit_single_requests(CASE, {}, none, date(2020, 1, 1)).silent == "there is no unit on 2020-01-01 to look at"
 
 
 def test_the_days_that_are_read_are_more_only_where_the_design_is_audited() -> None:

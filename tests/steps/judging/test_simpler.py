@@ -14,7 +14,7 @@ from pipeline.core.gates import BeatsBaseline, Better, Floor, SimplerPreferred, 
 from pipeline.core.ports import World
 from pipeline.core.verdict import Outcome
 from pipeline.steps.judging.judge import DayJudge
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.rollback import lift, rollback
 from pipeline.steps.tables.score_ledger import ScoreLedger
 from tests import small
@@ -33,7 +33,7 @@ def judged(world: World, usecase: Any, days: Sequence[date], run: int) -> DayJud
         made: list[Any] = [None]
         for _, step in small.steps_of(usecase, day, world)[:4]:
             made.append(step(made[-1]))
-    day_judge = DayJudge(usecase, made[-2], made[-1], world, champion.opponent(usecase, made[-2], world))
+    day_judge = DayJudge(usecase, made[-2], made[-1], world, champion_model.judged_against(usecase, made[-2], world))
     day_judge.found = day_judge.findings()
     return day_judge
 
@@ -77,7 +77,7 @@ def test_a_simpler_recipe_that_another_gate_stops_hinders_nobody(world: World) -
 
 def test_a_champion_of_a_simpler_recipe_is_a_rival_of_the_richer_ones_alone(promoted: World) -> None:
     """Version 2 is a recipe of the small use case; who is declared after it must be worth the change."""
-    champion_name = champion.opponent(small.SMALL, judged_days(promoted), promoted)
+    champion_name = champion_model.judged_against(small.SMALL, judged_days(promoted), promoted)
     day_judge = judged(promoted, small.SMALL, small.days(11)[8:], 0)
     order = [recipe.name for recipe in small.SMALL.recipes]
     place = order.index(champion_name.recipe)
@@ -131,7 +131,7 @@ def test_a_ledger_in_which_nobody_ever_sat_has_no_rivals() -> None:
 
 def test_a_simpler_recipe_that_a_rollback_holds_back_hinders_nobody(promoted: World) -> None:
     """Nothing simpler is there to be had while it is held; once the hold is lifted, it is again."""
-    serving = champion.opponent(small.SMALL, judged_days(promoted), promoted)
+    serving = champion_model.judged_against(small.SMALL, judged_days(promoted), promoted)
     rollback(small.SMALL, promoted, "previous", "complaints", "ada", small.AT, hold_days=30)
     recipes = sorted(PREFERS.recipes, key=lambda recipe: recipe.name != serving.recipe)
     usecase = dataclasses.replace(PREFERS, recipes=tuple(recipes), gates=(Sound(), SimplerPreferred(0.01)))

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UnavailableError
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.history import FitKey
 from pipeline.core.windows import Days
 from pipeline.steps.replay import replay
 from pipeline.steps.replaying import fits
@@ -84,10 +84,10 @@ def test_two_workers_make_the_same_numbers_as_one_and_a_killed_parent_leaves_no_
     done = len(kept(tmp_path))
     total = len(STRETCH) * (len(USECASE.recipes) + 1)
     assert 12 <= done < total, "killed in the middle"
-    made: list[Fit] = []
+    made: list[FitKey] = []
     predict = FitMaker.predict
 
-    def counted(self: FitMaker, fit: Fit, first: int, end: int) -> object:
+    def counted(self: FitMaker, fit: FitKey, first: int, end: int) -> object:
         made.append(fit)
         return predict(self, fit, first, end)
 
@@ -100,7 +100,7 @@ def test_two_workers_make_the_same_numbers_as_one_and_a_killed_parent_leaves_no_
     assert whole.to_dict() == resumed.to_dict()
     for day in range(2, 28):
         for recipe in whole.history.recipes:
-            one, two = (of.history.predicted(Fit(recipe, day), day) for of in (whole, resumed))
+            one, two = (of.history.predicted(FitKey(recipe, day), day) for of in (whole, resumed))
             assert (one is None and two is None) or np.array_equal(one, two)  # type: ignore[arg-type]
 
 

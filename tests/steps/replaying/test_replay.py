@@ -16,9 +16,9 @@ import pytest
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.gates import BeatsBaseline, NotWorse, Sound
 from pipeline.core.ports import World
-from pipeline.core.replay.history import Fit
+from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replayer, Timeline
-from pipeline.core.replay.policy import changed
+from pipeline.core.replay.policy import with_changes
 from pipeline.core.replay.result import ReplayResult
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
@@ -80,7 +80,7 @@ def number(made: ReplayResult, day: date) -> int:
 def as_the_nights(made: ReplayResult, usecase: Usecase = USECASE) -> Replayer:
     """Begun as the daily run begins: the baseline, promoted on the first day, is judged from the second on."""
     first = number(made, START)
-    return Replayer("small", made.history, Fit("constant", first), first + 1, "constant", 0, usecase.evidence)
+    return Replayer("small", made.history, FitKey("constant", first), first + 1, "constant", 0, usecase.evidence)
 
 
 def promotions(made: ReplayResult, timeline: Timeline) -> list[tuple[str, str, str]]:
@@ -96,13 +96,13 @@ def test_predictions_are_those_of_the_score_ledger_to_the_bit(lived: World, repl
     rows = lived.store.read(score_ledger.table("small"), version, Days(START, LAST)).to_pylist()
     sat = 0
     promoted = [
-        (entry.day, Fit(entry.recipe, number(replayed, date.fromisoformat(entry.trained_through)) + 1))
+        (entry.day, FitKey(entry.recipe, number(replayed, date.fromisoformat(entry.trained_through)) + 1))
         for entry in lived.ledger.entries("small")
     ]
     for today, day in enumerate(history.stretch.days.astype(object)):
         # who was champion when the day was scored had been promoted on a day before it.
         champion = next((fit for when, fit in reversed(promoted) if when < str(day)), None)
-        for who, fit in [*((recipe, Fit(recipe, today)) for recipe in history.recipes), ("champion", champion)]:
+        for who, fit in [*((recipe, FitKey(recipe, today)) for recipe in history.recipes), ("champion", champion)]:
             mine = sorted((r for r in rows if (r["day"], r["contestant"]) == (day, who)), key=lambda r: r["unit"])
             if mine and fit is not None:
                 said, labels = history.predicted(fit, today), history.stretch.labels[history.stretch.day == today]
@@ -124,7 +124,7 @@ def test_the_declared_policy_promotes_whom_the_nights_promoted_and_when(lived: W
 def test_the_reel_grows_by_what_is_new_and_keeps_the_rest(
     lived: World, replayed: ReplayResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[Fit] = []
+    made: list[FitKey] = []
     count_fits(monkeypatch, made)
     again = replay(USECASE, Days(START, LAST), lived, workers=1)
     assert made == []
@@ -134,12 +134,12 @@ def test_the_reel_grows_by_what_is_new_and_keeps_the_rest(
     assert shorter.played[1].timeline.policy.recipes == ("linear_short", "linear_long", "forest_on_4")
 
 
-def count_fits(monkeypatch: pytest.MonkeyPatch, made: list[Fit]) -> None:
+def count_fits(monkeypatch: pytest.MonkeyPatch, made: list[FitKey]) -> None:
     from pipeline.steps.replaying.fit_maker import FitMaker
 
     fit = FitMaker.fit
 
-    def counted(self: FitMaker, one: Fit) -> object:
+    def counted(self: FitMaker, one: FitKey) -> object:
         made.append(one)
         return fit(self, one)
 
@@ -169,7 +169,7 @@ def test_what_a_later_day_brings_changes_nothing_before_it(
 def test_a_fit_is_never_asked_about_a_day_that_it_has_learnt_from(replayed: ReplayResult) -> None:
     for ask in (replayed.history.predicted, replayed.history.losses):
         with pytest.raises(ValueError, match="forest of day 20 has learnt from day 19"):
-            ask(Fit("forest", 20), 19)
+            ask(FitKey("forest", 20), 19)
 
 
 def test_a_corrected_day_is_fitted_anew_and_so_is_who_learnt_from_it_and_nothing_else(
@@ -179,7 +179,7 @@ def test_a_corrected_day_is_fitted_anew_and_so_is_who_learnt_from_it_and_nothing
     days = Days(START, small.FIRST + timedelta(23))
     replay(USECASE, days, world, workers=1)
     small.deliver(tmp_path / "landing", small.FIRST + timedelta(20), flip=False)
-    made: list[Fit] = []
+    made: list[FitKey] = []
     count_fits(monkeypatch, made)
     replay(USECASE, days, world, workers=1)
     # The last fit before the corrected day is asked about it and has to say what it says anew.
@@ -193,7 +193,7 @@ def test_a_corrected_day_is_fitted_anew_and_so_is_who_learnt_from_it_and_nothing
 
 
 def test_a_changed_recipe_is_fitted_anew_and_no_other(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Fit] = []
+    made: list[FitKey] = []
     count_fits(monkeypatch, made)
     recipes = tuple(dataclasses.replace(r, seed=7) if r.name == "forest" else r for r in USECASE.recipes)
     replay(dataclasses.replace(USECASE, recipes=recipes), Days(START, LAST), lived, workers=1)
@@ -213,7 +213,7 @@ def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: Wor
     for part in (found.chosen, found.judged):
         assert f"{part.loss:.4f} with {part.promotions}" in text
     assert made.day(found.split) in text
-    assert changed(declared_policy(USECASE)[0], found.name).name == found.name
+    assert with_changes(declared_policy(USECASE)[0], found.name).name == found.name
 
 
 def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(lived: World, tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_a_day_on_which_two_sat_other_blocks_or_units_is_no_evidence() -> None:
 
 def test_fits_of_several_ages_that_sat_other_blocks_are_not_added_up() -> None:
     ages = {("one", age): {DAY: sat("ab")} for age in AGES} | {("other", age): {DAY: sat("ab")} for age in AGES}
-    assert len(BlockLosses(ages, DAY).served(("one", "now"), ("other", "now"), BEFORE)) == 1
+    assert len(BlockLosses(ages, DAY).recipes_head_to_head(("one", "now"), ("other", "now"), BEFORE)) == 1
     odd = ages | {("other", AGES[-1]): {DAY: sat("abc")}}
-    assert len(BlockLosses(odd, DAY).served(("one", "now"), ("other", "now"), BEFORE)) == 0
+    assert len(BlockLosses(odd, DAY).recipes_head_to_head(("one", "now"), ("other", "now"), BEFORE)) == 0
 
 
 def test_a_recipe_run_again_alone_after_the_block_was_declared_anew_stops_no_later_day(

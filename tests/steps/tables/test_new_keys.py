@@ -17,7 +17,7 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.judging.judge import DayJudge
-from pipeline.steps.models import champion
+from pipeline.steps.models import champion_model
 from pipeline.steps.tables import score_ledger
 from pipeline.steps.tables.new_keys import with_new_keys, with_new_keys_daily
 from tests import small
@@ -126,7 +126,7 @@ def test_the_gates_see_the_slice_in_the_evidence_and_on_the_scored_day(opening: 
     small.run_day(KEYED, DAYS[4], opening)
     for day in DAYS[5:7]:
         fitted, made = sat(opening, KEYED, day)
-    day_judge = DayJudge(KEYED, fitted, made, opening, champion.opponent(KEYED, fitted, opening))
+    day_judge = DayJudge(KEYED, fitted, made, opening, champion_model.judged_against(KEYED, fitted, opening))
     day_judge.findings()
     evidence = day_judge.evidence["linear_short"]
     assert {"yes", NO_SLICE} == set(evidence.paired.slices["new_shop"]) == set(evidence.holdout.slices["new_shop"])

@@ -44,12 +44,12 @@ def test_only_later_days_and_the_present_declaration_are_evidence(since: date, d
 def _panel(day: date, world: World) -> Any:
     """The day's run up to its judging."""
     from pipeline.steps.judging.judge import DayJudge
-    from pipeline.steps.models import champion
+    from pipeline.steps.models import champion_model
 
     made: list[Any] = [None]
     for _, step in small.steps_of(small.SMALL, day, world)[:4]:
         made.append(step(made[-1]))
-    head = champion.opponent(small.SMALL, made[-2], world)
+    head = champion_model.judged_against(small.SMALL, made[-2], world)
     return DayJudge(small.SMALL, made[-2], made[-1], world, head)
 
 

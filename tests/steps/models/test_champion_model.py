@@ -15,7 +15,7 @@ from pipeline.adapters.models.skops_models import SkopsModels
 from pipeline.core.errors import RefusedError, UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.records import Entry
-from pipeline.steps.models.champion import file_of, load
+from pipeline.steps.models.champion_model import file_of, load
 from pipeline.steps.reconcile import reconcile
 from tests import fakes, small
 
@@ -39,7 +39,7 @@ def promoted(tmp_path: Path) -> tuple[World, Entry]:
     name, sha256 = models.save("models/small", fitted)
     registry = small.MemoryRegistry()
     version = registry.register("small", "key", "run", files.get(name), sha256, {})
-    registry.point("small", "champion", version)
+    registry.set_alias("small", "champion", version)
     first = Entry("small", 1, "start", version, "m", "r", "2020-01-01", sha256, None, "2020-01-02", "v", "w", "b", "a")
     world = fakes.world(files=files, models=models, registry=registry, ledger=Ledger(first))
     return world, first

@@ -18,7 +18,7 @@ from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import fitted
 
 
-def made(usecase: str, model: str, world: World) -> Candidate | None:
+def candidate_by_identity(usecase: str, model: str, world: World) -> Candidate | None:
     """The candidate of that identity, as it was fitted on some earlier day; None where no note of it is kept."""
     note = _note(usecase, model)
     return Candidate.from_dict(json.loads(world.files.get(note))) if world.files.exists(note) else None
@@ -28,10 +28,25 @@ def _note(usecase: str, model: str) -> str:
     return f"models/{usecase}/{model}.json"
 
 
-class Lineage:
-    """The training data of one run, read once and cut to each recipe's window; and what is fitted on it."""
+class RunTraining:
+    """The training data of one run, read once and cut to each recipe's window; and what is fitted on it.
+
+    Attributes:
+        usecase, world, scored: As they were given.
+        without: Refused days, which nothing is learnt from.
+        versions: Table's name to the pinned version that is read.
+        marks: Table's name to day to what the store says of that day, as far back as any recipe's features reach.
+    """
 
     def __init__(self, usecase: Usecase, validated: Validated, world: World, scored: date) -> None:
+        """What is learnt from.
+
+        Args:
+            usecase: The use case.
+            validated: The accepted data.
+            world: The ports.
+            scored: The scored day: recipes learn from days before it.
+        """
         self.usecase, self.world, self.scored = usecase, world, scored
         self.without = {date.fromisoformat(day) for day in validated.without}
         self.versions = validated.snapshot["versions"]
@@ -66,8 +81,8 @@ class Lineage:
             }
             for table, marks in self.marks.items()
         }
-        versions = [self.world.libraries(function) for function in (recipe.build, self.usecase.features)]
-        made_of = [self.usecase.name, self._definition(recipe), str(days), data, self.world.computes, *versions]
+        versions = [self.world.library_digest_of(function) for function in (recipe.build, self.usecase.features)]
+        made_of = [self.usecase.name, self._definition(recipe), str(days), data, self.world.compute_digest, *versions]
         return digest(made_of)
 
     def _definition(self, recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 from pipeline.core.ports import World
-from pipeline.core.promotion.decision import champion
+from pipeline.core.promotion.decision import current_champion
 from pipeline.core.records import Entry, Trained
 from pipeline.core.usecase import Usecase
 
@@ -22,12 +22,12 @@ def file_of(usecase: str, sha256: str) -> str:
     return f"models/{usecase}/{sha256}.skops"
 
 
-def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
+def already_promoted_today(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world: World) -> Entry | None:
     """The ledger's newest line, if it is this very day's and promoted one of these very models, or its refit.
 
     A run that is tried again after it promoted finds its own work here, and does not judge its winner against itself.
     """
-    head = champion(entries)
+    head = current_champion(entries)
     if head is None or head.day != trained.day or head.action not in ("start", "promote"):
         return None
     models = {candidate.model for candidate in trained.models}
@@ -39,12 +39,12 @@ def settled(usecase: Usecase, entries: Sequence[Entry], trained: Trained, world:
     return head if winning_fit.get("model") in models else None
 
 
-def opponent(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
+def judged_against(usecase: Usecase, trained: Trained, world: World) -> Entry | None:
     """Whom the fresh candidates are judged against: the champion, or whom it replaced if this very day promoted it."""
     entries = world.ledger.entries(usecase.name)
-    if settled(usecase, entries, trained, world) is None:
-        return champion(entries)
-    return champion(entries[:-1])
+    if already_promoted_today(usecase, entries, trained, world) is None:
+        return current_champion(entries)
+    return current_champion(entries[:-1])
 
 
 def newest_judged(usecase: Usecase, world: World) -> date | None:

@@ -19,8 +19,8 @@ from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.windows import training_days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.lineage import Lineage
-from pipeline.steps.tables.score_ledger import data_of
+from pipeline.steps.models.run_training import RunTraining
+from pipeline.steps.tables.score_ledger import delivery_digests
 from pipeline.steps.train import train
 from pipeline.steps.validate import validate
 from tests import small
@@ -39,7 +39,7 @@ def accepted(tmp_path: Path) -> tuple[World, Validated]:
 
 def identity(usecase: Usecase, validated: Validated, world: World, scored: date = DAY) -> str:
     recipe = usecase.recipe(RECIPE.name)
-    return Lineage(usecase, validated, world, scored).identity(recipe, training_days(scored, recipe.window))
+    return RunTraining(usecase, validated, world, scored).identity(recipe, training_days(scored, recipe.window))
 
 
 def other_build(seed: int) -> Any:
@@ -75,15 +75,15 @@ def source(function: Callable[..., Any]) -> str:
         (dataclasses.replace(small.SMALL, feeds=(known_later,)), {}),
         (dataclasses.replace(small.SMALL, inputs=small.SMALL.inputs[:1]), {}),
         (dataclasses.replace(small.SMALL, kind=Regression(target="late", acts_at=0.5, tolerance=0.1)), {}),
-        (small.SMALL, {"computes": "another engine"}),
-        (small.SMALL, {"libraries": lambda _: "another scikit-learn"}),
+        (small.SMALL, {"compute_digest": "another engine"}),
+        (small.SMALL, {"library_digest_of": lambda _: "another scikit-learn"}),
     ],
     ids=["seed", "window", "estimator", "features", "known at", "inputs", "target", "engine", "libraries"],
 )  # fmt: skip
 def test_what_can_change_a_prediction_makes_another_model(
     accepted: tuple[World, Validated], usecase: Usecase, world: dict[str, Any]
 ) -> None:
-    plain = dataclasses.replace(accepted[0], source=source)
+    plain = dataclasses.replace(accepted[0], source_digest_of=source)
     before = identity(small.SMALL, accepted[1], plain)
     assert identity(usecase, accepted[1], dataclasses.replace(plain, **world)) != before
 
@@ -110,7 +110,7 @@ def test_other_data_makes_another_model(accepted: tuple[World, Validated], tmp_p
 def test_what_can_not_change_a_prediction_leaves_the_model_what_it_is(
     accepted: tuple[World, Validated], usecase: Usecase, world: dict[str, Any]
 ) -> None:
-    plain = dataclasses.replace(accepted[0], source=source)
+    plain = dataclasses.replace(accepted[0], source_digest_of=source)
     before = identity(small.SMALL, accepted[1], plain)
     changed = dataclasses.replace(plain, **world)
     assert identity(usecase, accepted[1], changed) == before
@@ -122,7 +122,7 @@ def test_an_upgrade_of_a_library_makes_other_models_and_leaves_the_evidence(
 ) -> None:
     """The recipe is the same, so what it earned counts; its fits are fitted anew, so nobody takes one for the other."""
     world, validated = accepted
-    upgraded = dataclasses.replace(world, libraries=lambda _: "another scikit-learn")
+    upgraded = dataclasses.replace(world, library_digest_of=lambda _: "another scikit-learn")
     models = [
         {one.recipe: one.model for one in train(small.SMALL, validated, each).models} for each in (world, upgraded)
     ]
@@ -131,4 +131,6 @@ def test_an_upgrade_of_a_library_makes_other_models_and_leaves_the_evidence(
     assert definition(small.SMALL, RECIPE.name, world) == definition(small.SMALL, RECIPE.name, upgraded)
     days = training_days(DAY, 3)
     versions = validated.snapshot["versions"]
-    assert data_of(small.SMALL, versions, world, days) == data_of(small.SMALL, versions, upgraded, days)
+    assert delivery_digests(small.SMALL, versions, world, days) == delivery_digests(
+        small.SMALL, versions, upgraded, days
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 #: The longest headline, in characters.
-LONGEST = 100
+LONGEST_HEADLINE = 100
 #: The longest reason of one line, in characters.
 LONGEST_WHY = 150
 
@@ -61,7 +61,7 @@ def first_clause(text: str) -> str:
     return _ended(line[: min(ends)] if ends else line)
 
 
-def fit(lead: str, forms: Iterable[str], most: int = LONGEST) -> str:
+def first_that_fits(lead: str, forms: Iterable[str], most: int = LONGEST_HEADLINE) -> str:
     """``lead`` and the first of the forms that fits behind it; the last one is taken in any case, clause by clause."""
     plain_forms = [plain(form) for form in forms]
     for form in plain_forms:
