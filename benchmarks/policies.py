@@ -23,13 +23,12 @@ from rich.table import Table
 from benchmarks import streams
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
-from pipeline.core.replay.figures import PolicyFigures, policy_figures
+from pipeline.core.replay.figures import PolicyFigures, ageing, policy_figures
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer
 from pipeline.core.replay.policy import Policy, reference_policies
 from pipeline.core.windows import Days
 from pipeline.report.progress import bars
-from pipeline.steps.replay import ageing
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fits import make_history
 

@@ -13,7 +13,7 @@ from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.evidence.candidate import Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
-from pipeline.core.replay.figures import PolicyFigures, loss_difference, policy_figures
+from pipeline.core.replay.figures import PolicyFigures, ageing, loss_difference, policy_figures
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer, Timeline
 from pipeline.core.replay.policy import Policy, parse_windows, reference_policies, variant_name, with_changes
@@ -146,22 +146,6 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
     left_out = tuple(gate.name for gate in usecase.gates if gate.stage is not Stage.SCORES)
     recipes = tuple(recipe.name for recipe in usecase.recipes)
     return Policy("declared", "gates", recipes, gates, ship=usecase.promotion.ship), left_out
-
-
-def ageing(history: History, recipe: str, first: int) -> list[float]:
-    """The mean loss of a recipe's fits by age, relative to the fresh fits of the same days; the age is the place.
-
-    Fits of every day of the history take part, so no single fit's luck is in it.
-    """
-    curve = [0.0]
-    for age in range(1, history.horizon):
-        sums = np.zeros(2)
-        for day in range(first + age, len(history)):
-            pair = history.pair(FitKey(recipe, day - age), FitKey(recipe, day), day)
-            if pair is not None:
-                sums += pair.units * np.array([pair.reference, pair.candidate])
-        curve.append(float(sums[0] / sums[1] - 1) if sums[1] > 0 else float("nan"))
-    return curve
 
 
 def _search(

@@ -31,7 +31,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     except KeyError as unknown:
         raise UsageError(str(unknown.args[0]), "RECIPE") from unknown
     scored = scored_day(date.fromisoformat(validated.snapshot["day"]), usecase.label_delay)
-    lineage = RunTraining(usecase, validated, world, scored)
+    training = RunTraining(usecase, validated, world, scored)
     candidates: list[Candidate] = []
     skipped: dict[str, str] = {}
     broken: list[str] = []
@@ -41,7 +41,7 @@ def train(usecase: Usecase, validated: Validated, world: World, recipes: Sequenc
     with world.progress("train", len(fits)) as done:
         for recipe in fits:
             try:
-                candidate_or_reason = lineage.fit(recipe)
+                candidate_or_reason = training.fit(recipe)
             except BrokenError as error:
                 broken.append(recipe.name)
                 skipped[recipe.name] = str(error)

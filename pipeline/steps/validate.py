@@ -160,24 +160,26 @@ class _Bench:
             return self._keep(self._refused_name(day), day, absent)
         before = [accepted.day for accepted in self.past if (day - accepted.day).days <= PROFILE_DAYS]
         previous: Mapping[str, Columns] = {}
-        books: Mapping[str, KeyHistory] = {}
+        key_histories: Mapping[str, KeyHistory] = {}
         if before:
             last = before[-1]
             previous = {r.name: self.tables.columns(r, last) for r in self.usecase.references}
-            books = {name: KeyHistory.from_dict(book) for name, book in self._unpack(last, "keys").items()}
+            key_histories = {name: KeyHistory.from_dict(kept) for name, kept in self._unpack(last, "keys").items()}
         contents = {
             r.name: {then: str(mark["content"]) for then, mark in self.marks[r.name].items() if then <= day}
             for r in self.usecase.references
         }
         today = {table.name: self.tables.columns(table, day) for table in self.usecase.tables}
         profiles = [self._profile(then) for then in before]
-        structural, profile, books = check_day(self.usecase, day, today, previous, contents, profiles, books)
+        structural, profile, key_histories = check_day(
+            self.usecase, day, today, previous, contents, profiles, key_histories
+        )
         findings = (*structural, *excused(self.usecase.excuses, day, expectations))
         if joint(findings) is not Outcome.PASS:
             return self._keep(self._refused_name(day), day, findings)
         # The report comes last: where it is, everything that later days ask of this one is, too.
         self._pack(day, "profile", profile.bounded().to_dict())
-        self._pack(day, "keys", {name: book.bounded().to_dict() for name, book in books.items()})
+        self._pack(day, "keys", {name: kept.bounded().to_dict() for name, kept in key_histories.items()})
         report = self._keep(self._name(day), day, findings)
         self._remember(day)
         return report

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.records import Scored
 from pipeline.core.verdict import Bound, Contestant, Finding, Outcome, Verdict, joint
 
 PASS, FAIL, UNKNOWN = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN
@@ -133,3 +134,17 @@ def test_the_digest_does_not_depend_on_the_order_of_keys_but_on_everything_else(
         verdict(snapshot={"flights": 8}),
     ]
     assert len({one.digest, *(v.digest for v in changed)}) == len(changed) + 1
+
+
+def test_a_field_with_a_better_name_keeps_the_key_under_which_it_was_always_kept():
+    kept = verdict(block_losses_version=7).to_dict()
+    assert kept["sums"] == 7
+    assert "block_losses_version" not in kept
+    assert Verdict.from_dict(kept).block_losses_version == 7
+    del kept["sums"]  # as before there were such sums
+    assert Verdict.from_dict(kept).block_losses_version == -1
+    scored = Scored({}, ledger=1, block_losses_version=2, epoch=3)
+    assert list(scored.to_dict().items()) == [("trained", {}), ("ledger", 1), ("sums", 2), ("epoch", 3)]
+    assert Scored.from_dict(scored.to_dict()) == scored
+    with pytest.raises(ValueError, match="wants the fields"):
+        Scored.from_dict({"trained": {}, "ledger": 1, "block_losses_version": 2, "epoch": 3})

@@ -41,7 +41,7 @@ def resampled_fits(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "store").rglob("*.twin.json"))
 
 
-def lineage(fitted: Trained, world: World) -> RunTraining:
+def run_training(fitted: Trained, world: World) -> RunTraining:
     return RunTraining(USECASE, Validated.from_dict(fitted.validated), world, date.fromisoformat(fitted.scored))
 
 
@@ -84,13 +84,13 @@ def test_a_twin_is_made_once_and_is_neither_the_candidate_nor_another_the_next_t
     world = small.world_in(tmp_path)
     fitted, _ = trained(world, tmp_path / "landing", 8)
     candidate = next(c for c in fitted.models if c.recipe == "forest")
-    first = lineage(fitted, world).resampled(candidate)
+    first = run_training(fitted, world).resampled(candidate)
     kept = resampled_fits(tmp_path)
-    assert lineage(fitted, world).resampled(candidate) == first
+    assert run_training(fitted, world).resampled(candidate) == first
     assert first[1] != candidate.sha256
     for path in (tmp_path / "store").rglob("*.twin.json"):
         path.unlink()
-    assert lineage(fitted, world).resampled(candidate) == first, (
+    assert run_training(fitted, world).resampled(candidate) == first, (
         "refitted from the same data, it is the same to the bit"
     )
     assert resampled_fits(tmp_path) == kept

@@ -39,7 +39,7 @@ def check_day(
     previous: Mapping[str, Columns],
     contents: Mapping[str, Mapping[date, str]],
     past: Sequence[Profile],
-    books: Mapping[str, KeyHistory],
+    key_histories: Mapping[str, KeyHistory],
 ) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyHistory]]:
     """Judge one day of all tables.
 
@@ -51,10 +51,10 @@ def check_day(
         contents: Reference name to day to content digest, of all stored days up to this one, refused ones too.
         past: Profiles of the accepted days before, oldest first, at most
             :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` days back.
-        books: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
+        key_histories: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
 
     Returns:
-        The findings, feeds first, and what to keep should the day be accepted: its profile and the books.
+        The findings, feeds first, and what to keep should the day be accepted: its profile and the key histories.
     """
     findings: list[Finding] = []
     feeds: dict[str, FeedProfile] = {}
@@ -74,12 +74,14 @@ def check_day(
         name = reference.name
         served = [(then.day, then.references[name]) for then in past if name in then.references]
         columns, units = tables[name], tables[reference.joined_by[0]]
-        references[name], carried_books[name] = reference_profile(reference, day, columns, units, books.get(name))
+        references[name], carried_books[name] = reference_profile(
+            reference, day, columns, units, key_histories.get(name)
+        )
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
         findings += check.compared_with_previous(previous.get(name))
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
-        findings += [check.lost_keys(carried_books[name], books.get(name)), check.new_keys(carried_books[name])]
+        findings += [check.lost_keys(carried_books[name], key_histories.get(name)), check.new_keys(carried_books[name])]
     return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_books
 
 

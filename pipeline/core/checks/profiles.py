@@ -198,15 +198,15 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
 
 
 def reference_profile(
-    reference: Reference, day: date, columns: Columns, units: Columns, book: KeyHistory | None
+    reference: Reference, day: date, columns: Columns, units: Columns, earlier: KeyHistory | None
 ) -> tuple[ReferenceProfile, KeyHistory]:
-    """How the snapshot serves the units of its day, and the book of the last accepted day brought up to this one."""
+    """How the snapshot serves the units of its day, and the last accepted day's key history brought up to this one."""
     keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
     used = Counter(key for key in texts(units, reference.joined_by[1]).tolist() if key is not None)
-    one_in = book.sampled if book else 1
-    passed = (day - book.day).days if book else 0
+    one_in = earlier.sampled if earlier else 1
+    passed = (day - earlier.day).days if earlier else 0
     known: dict[str, KeyUse] = {}
-    for key, sight in book.known.items() if book else ():
+    for key, sight in earlier.known.items() if earlier else ():
         if sight.last + passed <= KEY_MEMORY_DAYS:
             known[key] = sight._replace(first=sight.first + passed, last=sight.last + passed)
     for key in used:
@@ -217,7 +217,7 @@ def reference_profile(
             known[key] = KeyUse(0, 0, matched, matched)
     hits = sum(n for key, n in used.items() if key in keys)
     profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
-    return profile, KeyHistory(day, known, one_in, book.days + passed if book else 0)
+    return profile, KeyHistory(day, known, one_in, earlier.days + passed if earlier else 0)
 
 
 def residues(values: NDArray[np.float64]) -> dict[str, int]:

@@ -49,7 +49,7 @@ class FreshEvidence:
         validated = self._validated = Validated.from_dict(trained.validated)
         versions: Mapping[str, int] = validated.snapshot["versions"]
         without = {date.fromisoformat(day) for day in validated.without}
-        self.lineage = RunTraining(usecase, validated, world, self.day)
+        self.training = RunTraining(usecase, validated, world, self.day)
         self.recent: Units = world.engine.units(usecase, versions, days_read(usecase, self.day), without)
         units = self.recent.where(self.recent.days == np.datetime64(self.day))
         self.units: Units = with_new_keys(usecase, units, self.day, versions, without, world.store)
@@ -99,7 +99,7 @@ class FreshEvidence:
     def _measuring(self) -> Measurer:
         assert self.head is not None  # noqa: S101
         contenders = [c for c in self.trained.models if c.recipe != self.usecase.baseline.name]
-        return Measurer(self.lineage, self.recent, self.head, self._champion, self.data_day, contenders)
+        return Measurer(self.training, self.recent, self.head, self._champion, self.data_day, contenders)
 
     def _model(self, candidate: Candidate) -> Any:
         """The candidate's fit; only the newest one asked for stays in memory."""
@@ -131,7 +131,7 @@ class FreshEvidence:
     def resampled(self, candidate: Candidate) -> Floats:
         """What the resampled refit says of the scored day's units; it is fitted once."""
         if candidate.recipe not in self._resampled_fits:
-            model = self.world.models.load(*self.lineage.resampled(candidate))
+            model = self.world.models.load(*self.training.resampled(candidate))
             predicted = predictions(self.usecase.kind, model, self.units.inputs, f"{candidate.recipe} refitted")
             self._resampled_fits[candidate.recipe] = predicted
             self._recording.resampled_fits[candidate.recipe] = packed(predicted)

@@ -51,20 +51,20 @@ class Measurer:
     """One day's measuring: the champion, and each candidate in turn."""
 
     def __init__(
-        self, lineage: RunTraining, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
+        self, training: RunTraining, recent: Units, head: Entry, model: Any, day: date, candidates: Iterable[Candidate]
     ) -> None:
         """What is measured with.
 
         Args:
-            lineage: Of the day's candidates.
+            training: The day's candidates, and what they learnt from.
             recent: The units of the days that :func:`days_read` names.
             head: Who is champion.
             model: The champion.
             day: The data day.
             candidates: Those that are judged.
         """
-        self.lineage, self.recent, self.head, self.champion, self.data_day = lineage, recent, head, model, day
-        self.usecase, self.world, self.scored = lineage.usecase, lineage.world, lineage.scored
+        self.training, self.recent, self.head, self.champion, self.data_day = training, recent, head, model, day
+        self.usecase, self.world, self.scored = training.usecase, training.world, training.scored
         self.units = recent.where(recent.days == np.datetime64(self.scored))
         self.candidates = tuple(candidates)
 
@@ -127,7 +127,7 @@ class Measurer:
     def audited(self) -> Audited:
         """The audit of the design on the scored day."""
         usecase, day, recent = self.usecase, self.scored, self.recent
-        tables = self.world.engine.tables(usecase, self.lineage.versions, Days(day, day), self.lineage.without)
+        tables = self.world.engine.tables(usecase, self.training.versions, Days(day, day), self.training.without)
         requests = audit_single_requests(usecase, tables, self.units, day)
         here, known = recent.days == np.datetime64(day), np.isfinite(recent.labels)
         learnt, judged = recent.where(known & ~here), recent.where(known & here)
@@ -152,7 +152,7 @@ class Measurer:
 
     def shared(self, candidate: Candidate) -> Shared:
         """What the scored day has in common with the days that the candidate learnt from."""
-        learnt = self.lineage.units()
+        learnt = self.training.units()
         first, last = (np.datetime64(day) for day in (candidate.trained_first, candidate.trained_through))
         return shared_with_training(self.units, learnt.where((learnt.days >= first) & (learnt.days <= last)))
 
