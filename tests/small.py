@@ -6,7 +6,7 @@ Everything is real (files, store, features, estimators, ledger) except what a te
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -199,7 +199,17 @@ class MemoryRegistry:
     def aliases(self, usecase: str) -> Mapping[str, int]:
         return dict(self.alias)
 
+    def digests(self, usecase: str, versions: Collection[int]) -> Mapping[int, str]:
+        there = {number: sha256 for number, (_, sha256, *_) in enumerate(self.versions, start=1)}
+        return {number: there[number] for number in versions if there.get(number)}
+
+    def use_up(self, usecase: str, version: int) -> None:
+        assert version == len(self.versions) + 1
+        self.versions.append(("unused", "", b"", {}))
+
     def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
+        if version is not None and version > len(self.versions):
+            raise UsageError(f"{usecase} has no version {version}", "MISSING")
         if version is None:
             self.alias.pop(alias, None)
         else:

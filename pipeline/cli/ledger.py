@@ -71,8 +71,13 @@ def reconcile(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.adapters.world import world
     from pipeline.core.promotion.ledger import previous_told
     from pipeline.steps.reconcile import reconcile as step
+    from pipeline.steps.register_again import register_again
 
     ports = world()
+    if args.register_again:
+        again, unused = register_again(usecase, ports)
+        numbers = {"registered again": again, "left unused": unused}
+        print("; ".join(f"{what}: {', '.join(map(str, which)) or 'none'}" for what, which in numbers.items()))
     moved = step(usecase.name, ports)
     for alias, (was, now) in moved.items():
         print(f"{alias}: version {was or 'none'} -> {now or 'none'}")

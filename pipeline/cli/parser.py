@@ -48,7 +48,12 @@ def parser() -> argparse.ArgumentParser:
     end.add_argument("--recipe", required=True)
     end.add_argument("--why", required=True)
     end.add_argument("--by", default=getpass.getuser())
-    command("reconcile", ledger.reconcile, "bring MLflow's aliases to what the promotion ledger says")
+    follow = command("reconcile", ledger.reconcile, "bring MLflow's aliases to what the promotion ledger says")
+    follow.add_argument(
+        "--register-again",
+        action="store_true",
+        help="first give the promoted models their numbers back, after their registered model was deleted in MLflow",
+    )
     replay.add_options(
         command("replay", replay.run, "what a policy would have done with the days of the past", reads=False), _day
     )

@@ -17,7 +17,7 @@ class PipelineError(Exception):
     """An error whose message a person can act on.
 
     Attributes:
-        code: A short machine-readable reason, such as ``"MISSING"`` or ``"STALE"``.
+        code: A short machine-readable reason, such as ``"MISSING"`` or ``"REFUSED"``.
         retry: Whether the same call may succeed later without anybody changing anything.
     """
 

@@ -126,7 +126,7 @@ class Step:
 
     Attributes:
         name: Its name, and that of its module.
-        act: Takes the run and what the step before returned, as a plain dict.
+        call: Takes the run and what the step before returned, as a plain dict.
         reads_data: Whether a refusal here is the day's outcome.
     """
 

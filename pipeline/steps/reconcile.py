@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import current_champion, previous
+from pipeline.core.promotion.ledger import digests_by_version
 from pipeline.core.records import Entry
 
 log = logging.getLogger(__name__)
@@ -17,39 +18,16 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
     """Point ``champion`` and ``previous`` where the promotion ledger says; touches nothing that is right already.
 
     Raises:
-        RefusedError: With code ``DRIFT`` if the registry knows a champion that the ledger does not: nothing is moved.
-            An empty ledger beside a registry that has had a champion is one that was lost.
+        RefusedError: With code ``DRIFT``: the registry and the ledger are not about the same models, as
+            :func:`refuse_drift` says; nothing is moved.
 
     Returns:
         Alias to (what it was, what it is now) for each that had to be moved.
     """
     entries = world.ledger.entries(usecase)
-    head, before = current_champion(entries), previous(entries)
-    wanted = {
-        "champion": None if head is None else head.version,
-        "previous": None if before is None else before.version,
-    }
+    wanted = _wanted(entries)
     registry_aliases = world.registry.aliases(usecase)
-    aliased = [f"version {registry_aliases[alias]} is {alias}" for alias in wanted if alias in registry_aliases]
-    if head is None and aliased:
-        # To start over is offered last: whoever does it while a backup lies there loses the history for good.
-        raise RefusedError(
-            f"{usecase}: in the registry {' and '.join(aliased)}, but the promotion ledger is empty and has never "
-            f"heard of it, so the ledger was lost: restore the newest backup of it first (ledger.db, or the database "
-            f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
-            "DRIFT",
-        )
-    if (
-        head is not None
-        and "champion" in registry_aliases
-        and registry_aliases["champion"] not in {entry.version for entry in entries}
-    ):
-        raise RefusedError(
-            f"{usecase}: in the registry version {registry_aliases['champion']} is champion, but the promotion "
-            f"ledger has never heard of it: either the ledger was restored from an old backup (restore the newest "
-            f"one), or somebody moved the alias by hand (point it back at version {head.version})",
-            "DRIFT",
-        )
+    refuse_drift(usecase, entries, registry_aliases, world)
     moved: dict[str, tuple[int | None, int | None]] = {}
     for alias, version in wanted.items():
         if registry_aliases.get(alias) != version:
@@ -65,6 +43,60 @@ def reconcile(usecase: str, world: World) -> dict[str, tuple[int | None, int | N
             moved[alias] = (registry_aliases.get(alias), version)
     _tell_of_rollbacks(usecase, entries, world)
     return moved
+
+
+def refuse_drift(usecase: str, entries: Sequence[Entry], registry_aliases: Mapping[str, int], world: World) -> None:
+    """Compare what the registry's numbers stand for with what the promotion ledger's do, by the models' digests.
+
+    Raises:
+        RefusedError: With code ``DRIFT``. The registry knows a champion that the ledger does not; an empty ledger
+            beside a registry that has had a champion is one that was lost. Or a number is another model's in the
+            registry than in the ledger: numbers begin at 1 again once a registered model was deleted.
+    """
+    wanted, head = _wanted(entries), current_champion(entries)
+    aliased = [f"version {registry_aliases[alias]} is {alias}" for alias in wanted if alias in registry_aliases]
+    if head is None:
+        if not aliased:
+            return
+        # To start over is offered last: whoever does it while a backup lies there loses the history for good.
+        raise RefusedError(
+            f"{usecase}: in the registry {' and '.join(aliased)}, but the promotion ledger is empty and has never "
+            f"heard of it, so the ledger was lost: restore the newest backup of it first (ledger.db, or the database "
+            f"that PIPELINE_LEDGER names); only if there is none, remove the aliases, and the next day starts over",
+            "DRIFT",
+        )
+    promoted = digests_by_version(entries)
+    if "champion" in registry_aliases and registry_aliases["champion"] not in promoted:
+        raise RefusedError(
+            f"{usecase}: in the registry version {registry_aliases['champion']} is champion, but the promotion "
+            f"ledger has never heard of it: either the ledger was restored from an old backup (restore the newest "
+            f"one), or somebody moved the alias by hand (point it back at version {head.version})",
+            "DRIFT",
+        )
+    read = {number for number in (*wanted.values(), *registry_aliases.values()) if number is not None}
+    for number, digest in world.registry.digests(usecase, read & promoted.keys()).items():
+        if digest != promoted[number]:
+            raise other_model(usecase, number, digest, promoted[number])
+
+
+def other_model(usecase: str, number: int, registered: str, promoted: str) -> RefusedError:
+    """The error of a number that stands for one model in the registry and for another in the promotion ledger."""
+    return RefusedError(
+        f"{usecase}: version {number} is not the model that was promoted under that number: in the registry it is "
+        f"{registered[:12] or 'of no known digest'}, in the promotion ledger {promoted[:12]}, so its registered model "
+        f"was deleted or replaced there, and numbers began anew. No alias was moved. Restore MLflow's database from a "
+        f"backup; if there is none, delete the registered model '{usecase}' in MLflow and run 'python -m pipeline "
+        f"reconcile {usecase} --register-again', which gives the promoted models their numbers back",
+        "DRIFT",
+    )
+
+
+def _wanted(entries: Sequence[Entry]) -> dict[str, int | None]:
+    head, before = current_champion(entries), previous(entries)
+    return {
+        "champion": None if head is None else head.version,
+        "previous": None if before is None else before.version,
+    }
 
 
 def _tell_of_rollbacks(usecase: str, entries: Sequence[Entry], world: World) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.ports import Data, Page, World
+from pipeline.core.promotion.ledger import digests_by_version
 from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.core.windows import Days, scored_day
 from pipeline.report.verdict.note import run_note, title, version_note
-from pipeline.steps.reconcile import reconcile
+from pipeline.steps.reconcile import other_model, reconcile
 from pipeline.steps.validate import pages
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         The verdict with the registry's run, and the winner's version where something won.
 
     Raises:
-        RefusedError: With code ``DRIFT``: the registry knows a champion that the promotion ledger does not; with
+        RefusedError: With code ``DRIFT``: the registry and the promotion ledger are not about the same models; with
             ``TAMPERED`` or ``MISSING``: the winner's file is not what was fitted.
         UnavailableError: The registry, or the file store, is not there. All that was done is found by a second try.
     """
@@ -84,6 +85,9 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         model = world.files.get(winner.file, winner.sha256)
         example = inputs_like(usecase, verdict, world)
         version = world.registry.register(usecase.name, key, run, model, winner.sha256, tags, example)
+        promoted = digests_by_version(world.ledger.entries(usecase.name)).get(version, winner.sha256)
+        if promoted != winner.sha256:
+            raise other_model(usecase.name, version, winner.sha256, promoted)
         world.registry.set_alias(usecase.name, "candidate", version)
     return Registered(judged=judged.to_dict(), run=run, version=version)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import date, datetime
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import RefusedError, UnavailableError
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision
 from pipeline.core.records import Entry
@@ -32,7 +32,8 @@ def rollback(usecase: Usecase, world: World, to: str, why: str, by: str, at: dat
 
     Raises:
         UsageError: There is no such target, or no reason.
-        RefusedError: The target's file is missing or not the one that was promoted.
+        RefusedError: The target's file is missing or not the one that was promoted; or, with code ``DRIFT``, the
+            rollback is done, and the registry's aliases can't follow it: the sentence says so.
         ConflictError: Somebody else changed the champion at the same moment.
     """
     entries = world.ledger.entries(usecase.name)
@@ -82,6 +83,7 @@ def _today(usecase: Usecase, world: World) -> date:
 
 
 def _follow(usecase: Usecase, world: World) -> None:
+    """Bring the aliases after the ledger's line, which stands and counts whatever the registry says."""
     try:
         reconcile(usecase.name, world)
     except UnavailableError as down:
@@ -92,3 +94,7 @@ def _follow(usecase: Usecase, world: World) -> None:
             down,
             usecase.name,
         )
+    except RefusedError as drift:
+        raise RefusedError(
+            f"the rollback stands in the promotion ledger, but MLflow's aliases can't follow it: {drift}", drift.code
+        ) from drift

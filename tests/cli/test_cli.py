@@ -68,6 +68,24 @@ def test_a_rollback_by_command_is_in_the_history_with_its_reason(
     assert cli.main(["reconcile", "small"]) == 0
 
 
+def test_after_a_registered_model_was_deleted_the_advised_command_gives_the_numbers_back(
+    command: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the refusal advises is done as printed."""
+    cli.main(["run", "small", "--from", "2020-01-03", "--to", "2020-01-08"])
+    key, _, *rest = command.registry.versions[1]
+    command.registry.versions[1] = (key, "f" * 64, *rest)
+    capsys.readouterr()
+    assert cli.main(["reconcile", "small"]) == 1
+    advice = re.search(r"'python -m pipeline (reconcile small --register-again)'", capsys.readouterr().err)
+    assert advice is not None
+    command.registry.versions.clear()
+    command.registry.alias.clear()
+    assert cli.main(advice[1].split()) == 0
+    assert "registered again: 1, 2; left unused: none" in capsys.readouterr().out
+    assert command.registry.aliases("small") == {"champion": 2, "previous": 1}
+
+
 def test_a_day_without_files_is_one_sentence_and_no_traceback(
     command: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

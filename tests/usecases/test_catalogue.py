@@ -41,7 +41,7 @@ def test_the_two_use_cases_are_of_two_kinds_over_the_same_tables_and_features() 
     assert delay.features is minutes.features
 
 
-@pytest.mark.parametrize("usecase", ALL, ids=lambda usecase: usecase.name)
+@pytest.mark.parametrize("usecase", FLIGHTS, ids=lambda usecase: usecase.name)
 def test_recipes_differ_in_estimator_and_in_window(usecase: Usecase) -> None:
     kinds = {type(recipe.build(0)[-1]).__name__ for recipe in usecase.recipes}
     assert len(usecase.recipes) >= 3

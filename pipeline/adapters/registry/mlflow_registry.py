@@ -145,6 +145,15 @@ class MlflowRegistry:
         """Alias to version; empty where nothing was ever registered."""
         return self._attempt(f"read the aliases of {usecase}", lambda: self._versions.aliases(usecase))
 
+    def digests(self, usecase: str, versions: Collection[int]) -> Mapping[int, str]:
+        """Of these versions those that are there, each with the SHA-256 it was registered with."""
+        what = f"read which models the versions of {usecase} are"
+        return self._attempt(what, lambda: self._versions.digests(usecase, versions))
+
+    def use_up(self, usecase: str, version: int) -> None:
+        """Leave a number unused, so that the next version gets the one after it."""
+        self._attempt(f"leave version {version} of {usecase} unused", lambda: self._versions.use_up(usecase, version))
+
     def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None."""
         what = f"point {usecase}@{alias} at version {version}"

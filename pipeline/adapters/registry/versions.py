@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+#: Where the files of a version lie that is made only to use its number up.
+_NOTHING = "mlflow-artifacts:/nothing"
+
+
 class Versions:
     """Registers, fetches and points at versions through one client; each call may be repeated as a whole."""
 
@@ -80,6 +84,30 @@ class Versions:
                 return {}
             raise
         return {alias: int(number) for alias, number in model.aliases.items()}
+
+    def digests(self, usecase: str, versions: Collection[int]) -> dict[int, str]:
+        """Those of these versions that are there, each with the digest in its tag."""
+        from mlflow.exceptions import MlflowException
+
+        digests: dict[int, str] = {}
+        for version in sorted(set(versions)):
+            try:
+                digests[version] = self._client.get_model_version(usecase, str(version)).tags.get("sha256", "")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+        return digests
+
+    def use_up(self, usecase: str, version: int) -> None:
+        """Make that version of nothing and delete it: MLflow never gives the number of a deleted one again."""
+        self._registered_model(usecase, "")
+        empty = self._client.create_model_version(usecase, _NOTHING, tags={KEY: "unused"}, await_creation_for=0)
+        self._client.delete_model_version(usecase, empty.version)
+        if int(empty.version) != version:
+            raise ConflictError(
+                f"MLflow's next version of {usecase} was {empty.version}, and {version} was to be left unused: "
+                f"somebody else registers there; delete the registered model in MLflow and try again"
+            )
 
     def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Set the alias, or remove it with None, unless it stands there already."""

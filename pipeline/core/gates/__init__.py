@@ -2,7 +2,8 @@
 
 Write a new gate as a frozen dataclass in the module of its family, name it here, and add an example of it to
 ``GATES`` in ``tests/core/gates/test_gates.py``: the laws then hold it to what every gate promises. The first sentence
-of its docstring is printed to users as the question that it asks, a limit in double backquotes by its value.
+of its docstring is printed to users as the question that it asks, a limit in double backquotes by its value. Pages show
+its value as a number; as a share or a difference once its name stands in the lists of ``report/verdict/findings.py``.
 
 A gate that reads more than scores needs four places more: a value in ``core/evidence/measurements.py`` with
 ``to_dict`` and ``from_dict``; a field of :class:`~pipeline.core.evidence.candidate.Evidence` for it, which the gate

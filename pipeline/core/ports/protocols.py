@@ -5,7 +5,7 @@ Each has one adapter in ``pipeline/adapters``, but :class:`Files`, which has two
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, Protocol
@@ -167,6 +167,16 @@ class Registry(Protocol):
 
     def aliases(self, usecase: str) -> Mapping[str, int]:
         """Alias to version."""
+
+    def digests(self, usecase: str, versions: Collection[int]) -> Mapping[int, str]:
+        """Of these versions those that are there, each with the SHA-256 it was registered with, in hex.
+
+        A version's number is no identity: it is given anew after the registered model was deleted. Empty text: the
+        version was made by somebody else, or its digest was taken away.
+        """
+
+    def use_up(self, usecase: str, version: int) -> None:
+        """Leave a number unused, so that the next version gets the one after it; nothing where it is used already."""
 
     def set_alias(self, usecase: str, alias: str, version: int | None) -> None:
         """Let the alias name that version; None removes it."""

@@ -34,7 +34,7 @@ def previous(entries: Sequence[Entry]) -> Entry | None:
         return None
     barred = _rolled_back(entries)
     for index in range(len(entries) - 1, 0, -1):
-        before = _crowning(entries[:index], entries[index].replaced)
+        before = _line_of_version(entries[:index], entries[index].replaced)
         if before is not None and before.model not in barred and before.model != head.model:
             return before
     return None
@@ -83,12 +83,17 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
         raise UsageError(f"'{to}' is neither 'previous' nor a version that was champion ({known})", code="NO_TARGET")
     if int(to) == head.version:
         raise UsageError(f"version {to} is the champion already", code="NO_TARGET")
-    line = _crowning(entries, int(to))
+    line = _line_of_version(entries, int(to))
     assert line is not None  # noqa: S101 - it is among those that served
     return line
 
 
-def _crowning(entries: Sequence[Entry], version: int | None) -> Entry | None:
+def digests_by_version(entries: Sequence[Entry]) -> dict[int, str]:
+    """Version to the SHA-256 of the model that served under that number, as the newest line about it says."""
+    return {entry.version: entry.sha256 for entry in entries}
+
+
+def _line_of_version(entries: Sequence[Entry], version: int | None) -> Entry | None:
     """The newest line that made this version champion."""
     lines = (entry for entry in reversed(entries) if entry.version == version and entry.action != "lift")
     return next(lines, None)

@@ -503,6 +503,26 @@ def test_a_version_says_once_that_it_was_rolled_back_and_keeps_its_description(r
     assert version.tags["rolled_back"] == "by ada: second"
 
 
+def test_a_number_is_read_with_its_models_digest_and_can_be_left_unused(registry, usecase, model):
+    run = registry.record(usecase, page(usecase))
+    registry.use_up(usecase, 1)
+    assert registry.register(usecase, "v", run, *model, {}) == 2
+    with pytest.raises(ConflictError, match="somebody else registers there"):
+        registry.use_up(usecase, 2)
+    assert registry.digests(usecase, [1, 2, 3, 9]) == {2: model[1]}
+    assert registry.digests("nobody", [1]) == {}
+    assert [version.version for version in versions(registry, usecase)] in ([2], ["2"])
+
+
+def test_after_a_registered_model_was_deleted_numbers_begin_anew(registry, usecase, model):
+    """What the guard against it rests on: should MLflow ever go on counting, it may go."""
+    run = registry.record(usecase, page(usecase))
+    assert registry.register(usecase, "v", run, *model, {}) == 1
+    registry._client.delete_registered_model(usecase)
+    assert registry.digests(usecase, [1]) == {}
+    assert registry.register(usecase, "w", run, *model, {}) == 1
+
+
 def test_a_long_description_keeps_to_what_the_tables_of_mlflow_have_room_for(registry, usecase, model):
     """SQLite takes more; PostgreSQL refuses it, and with it the promotion or the rollback."""
     from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel

@@ -1,0 +1,141 @@
+"""A version's number is no identity: aliases follow the ledger only where the registry means the same models."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.core.errors import ConflictError, RefusedError, UsageError
+from pipeline.core.ports import World
+from pipeline.steps.models.champion_model import file_of
+from pipeline.steps.reconcile import reconcile
+from pipeline.steps.register_again import register_again
+from pipeline.steps.rollback import rollback
+from tests import small
+
+
+def deleted_in_the_registry(world: World) -> None:
+    """Somebody deletes the registered model by hand; the next version is number 1 again."""
+    world.registry.versions.clear()  # type: ignore[attr-defined]
+    world.registry.alias.clear()  # type: ignore[attr-defined]
+
+
+def another_model(world: World) -> None:
+    world.registry.register("small", "other", "run", b"other", "f" * 64, {})
+
+
+def test_a_number_that_is_another_model_in_the_registry_moves_nothing(promoted: World) -> None:
+    deleted_in_the_registry(promoted)
+    another_model(promoted)
+    another = copy.deepcopy(promoted.registry.versions)  # type: ignore[attr-defined]
+    with pytest.raises(
+        RefusedError, match=r"version 1 is not the model that was promoted.*in the registry it is f{12}"
+    ) as drift:
+        reconcile("small", promoted)
+    assert drift.value.code == "DRIFT"
+    assert promoted.registry.aliases("small") == {}
+    assert promoted.registry.versions == another  # type: ignore[attr-defined]
+
+
+def test_an_alias_that_stands_on_the_right_number_of_another_model_is_drift_too(promoted: World) -> None:
+    key, _, data, tags = promoted.registry.versions[1]  # type: ignore[attr-defined]
+    promoted.registry.versions[1] = (key, "e" * 64, data, tags)  # type: ignore[attr-defined]
+    assert promoted.registry.aliases("small")["champion"] == 2
+    with pytest.raises(RefusedError, match="version 2 is not the model that was promoted under that number"):
+        reconcile("small", promoted)
+
+
+def test_a_winner_that_gets_a_number_the_ledger_knows_is_no_champion(world: World) -> None:
+    """The worst of it: the next winner is version 1 again, as the champion is, and all would seem well."""
+    for day in small.days(7)[2:]:
+        small.run_day(small.SMALL, day, world)
+    before = list(world.ledger.entries("small"))
+    assert [line.version for line in before] == [1]
+    deleted_in_the_registry(world)
+    with pytest.raises(RefusedError, match="so its registered model was deleted or replaced there") as drift:
+        small.run_day(small.SMALL, small.days(8)[-1], world)
+    assert drift.value.code == "DRIFT"
+    assert world.registry.digests("small", [1]) != {1: before[0].sha256}, "the winner did get the champion's number"
+    assert world.registry.aliases("small") == {}
+    assert world.ledger.entries("small") == before
+    assert world.ledger.outcomes("small")[-1].outcome == "failed", "the day is red"
+
+
+def test_a_rollback_whose_aliases_can_not_follow_stands_and_says_so(promoted: World) -> None:
+    deleted_in_the_registry(promoted)
+    another_model(promoted)
+    with pytest.raises(
+        RefusedError, match="the rollback stands in the promotion ledger, but MLflow's aliases"
+    ) as drift:
+        rollback(small.SMALL, promoted, "previous", "a bad one", "ada", small.AT)
+    assert drift.value.code == "DRIFT"
+    assert promoted.ledger.entries("small")[-1].version == 1
+    assert promoted.registry.aliases("small") == {}
+
+
+def test_registering_again_gives_the_promoted_models_their_numbers_back(promoted: World) -> None:
+    digests = dict(promoted.registry.digests("small", [1, 2]))
+    aliases = dict(promoted.registry.aliases("small"))
+    deleted_in_the_registry(promoted)
+    again, unused = register_again(small.SMALL, promoted)
+    assert (again, unused) == ([1, 2], [])
+    assert promoted.registry.digests("small", [1, 2]) == digests
+    assert {alias: promoted.registry.aliases("small")[alias] for alias in ("champion", "previous")} == {
+        alias: aliases[alias] for alias in ("champion", "previous")
+    }
+    assert register_again(small.SMALL, promoted) == ([], []), "a second time there is nothing to do"
+    back = rollback(small.SMALL, promoted, "previous", "a bad one", "ada", small.AT)
+    assert promoted.registry.aliases("small")["champion"] == back.version == 1
+
+
+def test_a_number_whose_file_is_gone_is_left_unused(promoted: World) -> None:
+    deleted_in_the_registry(promoted)
+    first = promoted.ledger.entries("small")[0]
+    promoted.files.path(file_of("small", first.sha256)).unlink()  # type: ignore[attr-defined]
+    assert register_again(small.SMALL, promoted) == ([2], [1])
+    assert promoted.registry.aliases("small")["champion"] == 2
+
+
+def without_the_champions_file(world: World) -> None:
+    deleted_in_the_registry(world)
+    head = world.ledger.entries("small")[-1]
+    world.files.path(file_of("small", head.sha256)).unlink()  # type: ignore[attr-defined]
+
+
+def occupied(world: World) -> None:
+    deleted_in_the_registry(world)
+    another_model(world)
+
+
+def somebody_else(world: World) -> None:
+    deleted_in_the_registry(world)
+    register = world.registry.register
+
+    def late(*args: object, **words: object) -> int:
+        if not world.registry.versions:  # type: ignore[attr-defined]
+            another_model_first()
+        return register(*args, **words)  # type: ignore[arg-type]
+
+    def another_model_first() -> None:
+        register("small", "other", "run", b"other", "f" * 64, {})
+
+    world.registry.register = late  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (occupied, UsageError, "delete the registered model 'small' there first"),
+        (without_the_champions_file, RefusedError, "is gone from the file store"),
+        (somebody_else, ConflictError, "somebody else registers there"),
+    ],
+)
+def test_registering_again_refuses_what_would_make_a_number_another_model(
+    promoted: World, spoil: Callable[[World], None], error: type[Exception], words: str
+) -> None:
+    spoil(promoted)
+    with pytest.raises(error, match=words):
+        register_again(small.SMALL, promoted)
+    assert promoted.registry.aliases("small") == {}
