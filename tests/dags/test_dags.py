@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -549,18 +550,23 @@ def answer(dag: str, choose) -> threading.Thread:
         from airflow.triggers.base import TriggerEvent
         from airflow.utils.session import create_session
         from sqlalchemy import select
+        from sqlalchemy.exc import OperationalError
 
-        for _ in range(300):
+        waiting = select(TaskInstance).where(TaskInstance.dag_id == dag, TaskInstance.state == "awaiting_input")
+        for _ in range(600):
             time.sleep(0.2)
-            with create_session() as session:
-                query = select(TaskInstance).where(TaskInstance.dag_id == dag, TaskInstance.state == "awaiting_input")
-                ti = session.scalar(query)
+            # SQLite is locked now and then on a busy machine; the question is still there a moment later.
+            with contextlib.suppress(OperationalError), create_session() as session:
+                ti = session.scalar(waiting)
                 if ti is None:
                     continue
                 detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
                 payload = choose(detail)
                 handle_event_submit(TriggerEvent(payload), task_instance=ti, session=session)
                 return
+        with create_session() as session:  # else the run would wait for ever
+            for ti in session.scalars(waiting):
+                ti.state = "failed"
 
     thread = threading.Thread(target=work)
     thread.start()
