@@ -12,6 +12,8 @@ from pipeline.core.errors import PipelineError, UnavailableError, UsageError
 T = TypeVar("T")
 
 _ATTEMPTS, _PATIENCE = 3, 20.0
+#: SQLite's words for a writer who is not done yet, and PostgreSQL's for two that waited for each other.
+_LOCKED = re.compile(r"database (?:table )?is locked|deadlock detected|could not serialize access")
 _DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
@@ -53,6 +55,12 @@ def translate(uri: str, what: str, error: Exception) -> PipelineError:
     whole = cause(error)
     text = cut(whole, 300)
     code = error.error_code if isinstance(error, MlflowException) else ""
+    if _LOCKED.search(whole):  # in the file itself, or told by the server whose database it is
+        return UnavailableError(
+            f"could not {what}: somebody else writes into the database of MLflow at {uri} for longer than anybody "
+            f"waits; try again when they have ended: nothing is lost",
+            "BUSY",
+        )
     known = _of_database(uri, what, error, whole) or _of_server(uri, what, error, whole, code)
     if known is not None:
         return known

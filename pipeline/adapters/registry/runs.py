@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.registry.address import check_place
+from pipeline.adapters.registry.address import check_place, hidden
 from pipeline.adapters.registry.errors import cut
 from pipeline.adapters.registry.tags import CONTENT, FAMILY, KEY, about, named
 from pipeline.core.errors import UsageError
@@ -121,8 +122,10 @@ class Runs:
             experiment = self._client.get_experiment_by_name(usecase)
             if experiment is not None and experiment.lifecycle_stage != "active":
                 raise UsageError(
-                    f"MLflow's experiment '{usecase}' was deleted by hand; "
-                    f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
+                    f"MLflow's experiment '{usecase}' was deleted by hand; restore it, in the project's folder: "
+                    f"MLFLOW_TRACKING_URI={shlex.quote(hidden(self._uri))} .venv/bin/mlflow experiments restore "
+                    f"--experiment-id {experiment.experiment_id}",
+                    "DELETED",
                 )
             if experiment is not None:
                 check_place(usecase, experiment.artifact_location, self._uri, self._artifacts)

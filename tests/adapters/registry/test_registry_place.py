@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,6 +217,48 @@ def test_a_database_that_cannot_grow_is_one_sentence_without_sql(home: Path) -> 
         registry.record("u", Page("u 2013-03-09", "l", {}, {}, {}, {}))
     assert caught.value.code == "STORAGE"
     assert not re.search(r"sqlalche|SQL|INSERT|sqlite3\.|\n", str(caught.value))
+
+
+def test_a_database_that_somebody_else_writes_to_is_tried_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passing, not final: the first attempt meets a writer who is gone at the second."""
+    from sqlalchemy.exc import OperationalError
+
+    registry = in_home(home)
+    registry.aliases("u")
+    record, tries = registry._runs.record, []
+
+    def locked_at_first(*asked: object) -> str:
+        tries.append(asked)
+        if len(tries) == 1:
+            raise OperationalError("UPDATE runs", {}, sqlite3.OperationalError("database is locked"))
+        return record(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(registry._runs, "record", locked_at_first)
+    assert registry.record("u", Page("u 2013-03-10", "m", {}, {}, {}, {}))
+    assert len(tries) == 2
+
+    def locked(*_: object) -> str:
+        raise OperationalError("UPDATE runs", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(registry._runs, "record", locked)
+    with pytest.raises(UnavailableError, match="somebody else writes into the database of MLflow") as busy:
+        registry.record("u", Page("u 2013-03-11", "n", {}, {}, {}, {}))
+    assert busy.value.code == "BUSY"
+
+
+def test_a_deleted_experiment_is_restored_by_the_command_that_is_advised(home: Path) -> None:
+    registry = in_home(home)
+    registry.record("gone", Page("gone 2013-03-10", "g", {}, {}, {}, {}))
+    registry._client.delete_experiment(registry._client.get_experiment_by_name("gone").experiment_id)
+    again = in_home(home)
+    page = Page("gone 2013-03-11", "h", {}, {}, {}, {})
+    with pytest.raises(UsageError, match="deleted by hand; restore it, in the project's folder: ") as told:
+        again.record("gone", page)
+    command = str(told.value).partition("folder: ")[2]
+    root = Path(__file__).parents[3]
+    plain = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
+    subprocess.run(["/bin/sh", "-c", command], cwd=root, env=plain, check=True, capture_output=True, timeout=120)
+    assert in_home(home).record("gone", page)
 
 
 def test_a_database_without_access_is_not_tried_for_minutes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
