@@ -158,7 +158,7 @@ class _Bench:
         absent = self._absent(day)
         if absent:
             return self._keep(self._refused_name(day), day, absent)
-        before = [accepted.day for accepted in self.past if (day - accepted.day).days <= PROFILE_DAYS]
+        before = [accepted.day for accepted in self._accepted_before(day)]
         previous: Mapping[str, Columns] = {}
         key_histories: Mapping[str, KeyHistory] = {}
         if before:
@@ -216,6 +216,10 @@ class _Bench:
         excuses = [_plain(excuse) for excuse in self.usecase.excuses if excuse.first <= day <= excuse.last]
         return digest([self.rules, deliveries, excuses])[:32]
 
+    def _accepted_before(self, day: date) -> list[_Accepted]:
+        """The last accepted days, whatever their dates: an alarm would end by lasting if they were counted by dates."""
+        return [accepted for accepted in self.past if accepted.day < day][-PROFILE_DAYS:]
+
     def _stem(self, day: date) -> str:
         return f"validations/{self.usecase.name}/{day}/{self._own(day)}"
 
@@ -223,7 +227,7 @@ class _Bench:
         return f"{self._stem(day)}.json"
 
     def _refused_name(self, day: date) -> str:
-        before = [accepted.own for accepted in self.past if 0 < (day - accepted.day).days <= PROFILE_DAYS]
+        before = [accepted.own for accepted in self._accepted_before(day)]
         return f"{self._stem(day)}.{digest([before, self.world.code])[:16]}.json"
 
     def _absent(self, day: date) -> tuple[Finding, ...]:

@@ -28,7 +28,7 @@ from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
 
-RULES = 1
+RULES = 2
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 
@@ -49,8 +49,8 @@ def check_day(
         tables: Every declared table's rows of that day.
         previous: The reference tables of the last accepted day before it; empty if there is none.
         contents: Reference name to day to content digest, of all stored days up to this one, refused ones too.
-        past: Profiles of the accepted days before, oldest first, at most
-            :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` days back.
+        past: Profiles of the last accepted days before, oldest first, at most
+            :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` of them.
         key_histories: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
 
     Returns:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,11 @@ from pipeline.core.facts import Columns, Fixed, missing, texts
 from pipeline.core.tables import Feed, Reference
 
 PROFILE_DAYS = 42
-"""For how many days back profiles are read: six weeks hold six of each weekday and a full scale of most measures."""
+"""How many accepted days are looked back on: six weeks hold six of each weekday and a full scale of most measures.
+
+Counted in accepted days, whatever their dates: while days are refused, what they are compared with stays, and an alarm
+does not end by lasting.
+"""
 
 KEY_MEMORY_DAYS = 180
 """After how many days without being seen a key is no longer known: half a year of a fleet's rotation."""
@@ -270,8 +274,3 @@ def _sample(entries: Mapping[str, _Value], limit: int) -> dict[str, _Value]:
     if len(entries) <= limit:
         return dict(entries)
     return {key: entries[key] for key in sorted(entries, key=_hash)[:limit]}
-
-
-def between(past: Sequence[Profile], day: date, first: int, last: int) -> list[Profile]:
-    """The profiles of the days from ``first`` to ``last`` days before ``day``, ``first`` being the farther."""
-    return [profile for profile in past if last <= (day - profile.day).days <= first]

@@ -21,6 +21,8 @@ from pipeline.core.verdict import Bound, Finding
 _WINDOWS = (1, 2, 3, 5, 7, 10, 14)
 #: So unlikely a handful of newcomers is an alarm. On the 336 clean days of 2013 the least likely had 7e-4.
 _CHANCE = 1e-4
+#: Accepted days whose share of matches is the usual one.
+_MATCHED_DAYS = 28
 
 
 class ReferenceCheck:
@@ -115,9 +117,7 @@ class ReferenceCheck:
 
     def matched_drop(self, now: ReferenceProfile, before: Sequence[tuple[date, ReferenceProfile]]) -> Finding:
         """Against its own recent past: a limit that is wide enough for every season is too wide for any day."""
-        recent = [
-            profile.hits / profile.units for then, profile in before if (self.day - then).days <= 28 and profile.units
-        ]
+        recent = [profile.hits / profile.units for _, profile in before[-_MATCHED_DAYS:] if profile.units]
         if len(recent) < ENOUGH or not now.units:
             return self.about.too_early("matched drop", min(len(recent), ENOUGH))
         usual, share = median(recent), now.hits / now.units

@@ -82,7 +82,7 @@ def _broken(usecase: Usecase, history: History, days: tuple[date, ...]) -> dict[
     past: list[Profile] = []
     found: dict[date, set[str]] = {}
     for day in days:
-        past = [kept for kept in past if (day - kept.day).days <= PROFILE_DAYS]
+        past = past[-PROFILE_DAYS:]
         columns = {feed.name: columns_of(feed, history.of(day))}
         findings, profile, _ = check_day(usecase, day, columns, {}, {}, past, {})
         found[day] = {finding.name for finding in findings if stops(finding)}

@@ -283,3 +283,67 @@ def test_the_limits_of_a_reference_are_the_declared_ones(month: Past) -> None:
     wide = replace(SHOPS, shrinkage=0.2, matched_drop=0.2)
     usecase = replace(USECASE, references=(wide,))
     assert "shops: shrinkage" not in refused(month.copy(usecase).judge(tables))
+
+
+def days_of_refusal(past: Past, plant: Callable[[Tables, Past], None], days: int) -> list[set[str]]:
+    """The names that refuse each of these days, none of which becomes past."""
+    names = []
+    for _ in range(days):
+        tables = day_of(past.day)
+        plant(tables, past)
+        names.append(refused(past.judge(tables)))
+        past.contents[past.day] = "faulty"
+        past.day += timedelta(1)
+    return names
+
+
+#: Faults that last by nature, whose question compares with the past.
+LASTING = {
+    "another unit on a scale learnt from data",
+    "half the rows",
+    "a town missing",
+    "a column emptied",
+    "hours that repeat",
+    "a determined number that moved",
+    "towns nobody knows",
+}
+
+
+@pytest.mark.parametrize("fault", sorted(LASTING))
+def test_an_alarm_does_not_end_by_lasting(month: Past, fault: str) -> None:
+    """After seven days of refusal the last seven dates were empty, and the unchanged fault was accepted."""
+    finding, plant = FAULTS[fault]
+    past = month.copy()
+    assert all(finding in names for names in days_of_refusal(past, plant, 60))
+    assert not refused(past.judge(day_of(past.day))), "once it is mended the next day is accepted"
+
+
+def test_a_table_that_repeats_itself_by_nature_is_not_taken_for_one_sent_again(month: Past) -> None:
+    """Each day says much the same in its few columns; the same day again says all of it."""
+    past = Past()
+
+    def much_the_same(day: Any) -> Tables:
+        tables = day_of(day)
+        first = day_of(FIRST)["visits"]
+        for name in tables["visits"]:
+            if tables["visits"][name].dtype.kind != "M":
+                tables["visits"][name][:110] = first[name][:110]
+        return tables
+
+    for _ in range(30):
+        resent = named(past.accept(much_the_same(past.day)), "visits: sent before")
+        assert resent.outcome is Outcome.PASS, resent.text
+    copy = much_the_same(past.day - timedelta(9))
+    copy["visits"]["day"] += 9
+    copy["visits"]["at"] += np.timedelta64(9, "D")
+    again = named(past.judge(copy), "visits: sent before")
+    assert again.outcome is Outcome.FAIL
+    assert again.value == pytest.approx(1.0)
+
+
+def test_a_day_of_six_weeks_ago_is_remembered(month: Past) -> None:
+    past = month.copy().run(30)
+    old = day_of(past.day - timedelta(41))["visits"]
+    tables = day_of(past.day)
+    tables["visits"] = {**old, "day": tables["visits"]["day"], "at": tables["visits"]["at"]}
+    assert "visits: sent before" in refused(past.judge(tables))

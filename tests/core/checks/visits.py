@@ -158,7 +158,7 @@ class Past:
         return other
 
     def _judge(self, tables: Tables) -> Any:
-        recent = [kept for kept in self.profiles if (self.day - kept.day).days <= PROFILE_DAYS]
+        recent = self.profiles[-PROFILE_DAYS:]
         contents = {"shops": {**self.contents, self.day: _content(tables)}}
         return check_day(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
 
