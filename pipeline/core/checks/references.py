@@ -152,13 +152,14 @@ class ReferenceCheck:
         """Keys first seen of late, against keys first seen before: a table that stopped growing starves the new.
 
         The overall share of matches hardly moves in a month of it. The chance is the tail of the beta-binomial
-        distribution: how few of the newcomers match, given how many of the older ones did when they were new.
+        distribution: how few of the newcomers match, given how many of the older ones did when they were new. Keys of
+        the first two weeks that were looked at are no newcomers: most had been in use for long, and those match better.
         """
         need = 2 * ENOUGH + max(_WINDOWS)
         if now.days < need:
             return self.about.too_early("new keys", now.days, need)
         first_sights = [(sight.first, sight.found_first) for sight in now.known.values()]
-        old = [matched for seen, matched in first_sights if seen >= max(_WINDOWS)]
+        old = [matched for seen, matched in first_sights if max(_WINDOWS) <= seen <= now.days - max(_WINDOWS)]
         worst = 1.0
         text = "no key was seen for the first time in the last two weeks"
         for window in _WINDOWS:
@@ -167,8 +168,9 @@ class ReferenceCheck:
             if young and chance < worst:
                 worst = chance
                 text = (
-                    f"{sum(young)} of {len(young)} keys first seen in the last {window} days match, against "
-                    f"{sum(old)} of {len(old)} before; so few have a chance of {chance:.1g} (wanted: {_CHANCE:g})"
+                    f"of the keys ({', '.join(self.reference.joined_by[1])}) first seen in the last {window} days "
+                    f"{sum(young)} of {len(young)} are in the table, where {sum(old)} of {len(old)} earlier newcomers "
+                    f"were: has it stopped growing? (so few by chance: {chance:.1g}; wanted: {_CHANCE:g})"
                 )
         return self.about.finding("new keys", worst >= _CHANCE, text, worst, Bound(_CHANCE, 1))
 
