@@ -23,13 +23,13 @@ WRITES = {
     "registry": ("record", "register", "set_alias", "rename", "chart"),
     "ledger": ("append", "conclude"),
 }
-#: Written only after a rollback, by whoever brings the registry after the ledger next; test_registry.py repeats it.
-AFTER_A_ROLLBACK = {"registry": {"annotate_version"}}
+#: Written only after a rollback, or by hand after a deletion, and not by the loop; test_registry.py repeats it.
+AFTER_A_ROLLBACK = {"registry": {"annotate_version", "use_up"}}
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},
     "models": {"load", "open", "peak_memory"},
-    "registry": {"aliases", "artifact", "address"},
+    "registry": {"aliases", "artifact", "address", "digests"},
     "ledger": {"entries", "outcomes", "take_turn"},
 }
 
