@@ -11,7 +11,7 @@ import pytest
 
 from demo.upstream import deliver
 from tests.compose.signed_in import Client
-from tests.compose.team import ASKED, FIRST, HISTORY, LAST, Person, days, needs_rehearsal
+from tests.compose.team import ASKED, FIRST, HISTORY, LAST, NAMES, Person, days, needs_rehearsal
 from tests.rehearsal import ports
 from tests.rehearsal.client import Rehearsal
 from tests.rehearsal.project import copy, variables
@@ -28,6 +28,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = text.replace("import Schedule, Usecase", "import Promotion, Schedule, Usecase")
     assert text.count("Promotion") == 2
     declaration.write_text(text)
+    for name in NAMES:  # fewer fits a day, and days enough to a promotion: it is the stack that is tested here
+        file = made / "pipeline" / "usecases" / name / "__init__.py"
+        declared = file.read_text()
+        fewer = 'tuple(recipe for recipe in RECIPES if recipe.name in ("linear_14", "boosting_21"))'
+        assert "recipes=RECIPES," in declared
+        file.write_text(declared.replace("recipes=RECIPES,", f"recipes={fewer},"))
     for day in days(HISTORY, LAST):
         deliver(made / "landing", day, ())
     return made

@@ -16,7 +16,7 @@ import pytest
 
 from tests.rehearsal.client import missing
 
-HISTORY, FIRST, LAST = date(2013, 1, 1), date(2013, 1, 15), date(2013, 1, 25)
+HISTORY, FIRST, LAST = date(2013, 1, 1), date(2013, 1, 15), date(2013, 1, 24)
 """From when on upstream has delivered, and the days that the schedule walks: to a promotion of both use cases."""
 NAMES = ("flight_delay", "flight_minutes")
 ASKED = "flight_minutes"
