@@ -183,9 +183,9 @@ def same_every_day() -> pd.DataFrame:
 SAME: dict[str, Any] = {"name": "same"}
 
 
-def test_units_that_look_the_same_every_day_are_excused_in_the_declaration(tmp_path: Path) -> None:
+def test_units_that_look_the_same_every_day_need_no_excuse(tmp_path: Path) -> None:
     with begun(tmp_path, same_every_day(), "history.csv", **SAME) as (made, usecase):
-        assert [excuse.finding for excuse in usecase.excuses] == ["same: sent before"]
+        assert usecase.excuses == (), "how alike its days are is learnt"
         world = small.world_in(tmp_path, checker=GxChecker(places(tmp_path).expectations))
         assert validate(usecase, ingest(usecase, made.last, world), world).without == ()
 
@@ -252,9 +252,16 @@ def test_a_day_off_in_a_history_whose_labels_take_days_is_held_and_the_next_ones
         assert sum(not line.losses for line in found.values()) >= 1
 
 
+def a_plan_given_up() -> pd.DataFrame:
+    """The same customers, all of whom have plan a from the nineteenth day on: 'values gone' rings on twelve days."""
+    frame = same_every_day()
+    return frame.assign(plan=frame["plan"].where(frame["day"] < FIRST + timedelta(18), "a"))
+
+
 def test_an_excuse_ends_a_year_after_the_history_and_says_so(tmp_path: Path) -> None:
-    with begun(tmp_path, same_every_day(), "history.csv", **SAME) as (made, usecase):
+    with begun(tmp_path, a_plan_given_up(), "history.csv", **SAME) as (made, usecase):
         (excuse,) = usecase.excuses
+        assert excuse.finding == "same: values gone"
         assert excuse.last == made.last + timedelta(365)
         assert any(f"excused until {excuse.last}" in note.text for note in made.notes if note.review)
         finding = Finding(excuse.finding, Outcome.FAIL, "copied")
