@@ -8,14 +8,13 @@ from pipeline.core.promotion.decision import current_champion
 from pipeline.core.records import Entry, digest
 from pipeline.core.usecase import Usecase
 from pipeline.steps.models import champion_model
-from pipeline.steps.reconcile import reconcile
 
 
 def register_again(usecase: Usecase, world: World) -> tuple[list[int], list[int]]:
     """Register every model that was ever champion anew, from the files kept, under the number it was promoted under.
 
     Numbers of models that were never promoted, or whose file is gone, are left unused. What is there already stays, so
-    a try that was stopped goes on where it was.
+    a try that was stopped goes on where it was. Aliases are moved by ``reconcile``, afterwards.
 
     Returns:
         The numbers that stand for their model again, and those that are left unused.
@@ -64,7 +63,6 @@ def register_again(usecase: Usecase, world: World) -> tuple[list[int], list[int]
                 f"delete the registered model '{usecase.name}' in MLflow and run this again"
             )
         again.append(number)
-    reconcile(usecase.name, world)
     return again, unused
 
 

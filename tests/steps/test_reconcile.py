@@ -81,6 +81,7 @@ def test_registering_again_gives_the_promoted_models_their_numbers_back(promoted
     deleted_in_the_registry(promoted)
     again, unused = register_again(small.SMALL, promoted)
     assert (again, unused) == ([1, 2], [])
+    reconcile("small", promoted)
     assert promoted.registry.digests("small", [1, 2]) == digests
     assert {alias: promoted.registry.aliases("small")[alias] for alias in ("champion", "previous")} == {
         alias: aliases[alias] for alias in ("champion", "previous")
@@ -95,6 +96,7 @@ def test_a_number_whose_file_is_gone_is_left_unused(promoted: World) -> None:
     first = promoted.ledger.entries("small")[0]
     promoted.files.path(file_of("small", first.sha256)).unlink()  # type: ignore[attr-defined]
     assert register_again(small.SMALL, promoted) == ([2], [1])
+    reconcile("small", promoted)
     assert promoted.registry.aliases("small")["champion"] == 2
 
 

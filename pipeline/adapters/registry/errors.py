@@ -167,7 +167,7 @@ def cut_at_a_line(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     whole, _, _ = text[: limit - 2].rpartition("\n")
-    return f"{whole}\n\n…" if len(whole) <= limit - 3 and whole else cut(text, limit)
+    return f"{whole}\n\n…" if whole else cut(text, limit)
 
 
 def _why(text: str) -> str:

@@ -69,20 +69,23 @@ def check_day(
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
     references: dict[str, ReferenceProfile] = {}
-    carried_books: dict[str, KeyHistory] = {}
+    carried_histories: dict[str, KeyHistory] = {}
     for reference in usecase.references:
         name = reference.name
         served = [(then.day, then.references[name]) for then in past if name in then.references]
         columns, units = tables[name], tables[reference.joined_by[0]]
-        references[name], carried_books[name] = reference_profile(
+        references[name], carried_histories[name] = reference_profile(
             reference, day, columns, units, key_histories.get(name)
         )
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
         findings += check.compared_with_previous(previous.get(name))
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
-        findings += [check.lost_keys(carried_books[name], key_histories.get(name)), check.new_keys(carried_books[name])]
-    return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_books
+        findings += [
+            check.lost_keys(carried_histories[name], key_histories.get(name)),
+            check.new_keys(carried_histories[name]),
+        ]
+    return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_histories
 
 
 def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -> tuple[Finding, ...]:
