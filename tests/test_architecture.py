@@ -37,7 +37,8 @@ ROOMS: dict[str, set[str]] = {
         *("pipeline.core.verdict", "pipeline.core.words"),
     },
     "pipeline.core.checks": {
-        *("numpy", "pipeline.core.facts", "pipeline.core.tables", "pipeline.core.usecase", "pipeline.core.verdict"),
+        *("numpy", "scipy"),
+        *("pipeline.core.facts", "pipeline.core.tables", "pipeline.core.usecase", "pipeline.core.verdict"),
     },
     "pipeline.core.promotion": {
         *("pipeline.core.errors", "pipeline.core.records", "pipeline.core.verdict", "pipeline.core.words"),

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from pipeline.core.verdict import Bound
 
-_HALF_TO_DOUBLE = Bound(0.5, 2.0)
-
 #: A narwhals frame. The core never looks inside one, so it does not import narwhals.
 Frame = Any
 
@@ -74,7 +72,8 @@ class Feed:
             file's day, so a shift of the clock or a future row is seen.
         known_at: Adds a timestamp column ``known_at``: from when on the whole row is known, and the columns that its
             outcomes name as ``known``. None: a row is known when its day has closed.
-        rows: How the day's row count may compare with the median of the same weekday's recent days, as a ratio.
+        rows: How the day's row count may compare with the median of the same weekday's recent days, as a ratio. None:
+            the limit is learned from the accepted days.
         bytes: The largest file that is opened at all.
         bad_rows: The share of rows that may break the declared types and go to quarantine; more refuses the file.
         extra_columns: ``"refuse"`` or ``"ignore"`` columns that are not declared.
@@ -88,7 +87,7 @@ class Feed:
     day: str
     time: str | None = None
     known_at: Callable[[Frame], Frame] | None = None
-    rows: Bound = _HALF_TO_DOUBLE
+    rows: Bound | None = None
     bytes: int = 64_000_000
     bad_rows: float = 0.001
     extra_columns: Literal["refuse", "ignore"] = "refuse"
@@ -148,8 +147,10 @@ class Reference:
             An older table is refused, and so is one that says it was refreshed after the data day.
         max_unchanged: For how many days in a row the content may be the same although the date moves on.
             None: the table rarely changes, so the check does not apply.
-        shrinkage: The share of rows (and of keys in use) that may vanish from one day to the next.
-        rewritten: The share of rows whose content may change from one day to the next.
+        shrinkage: The share of the keys in use that may vanish from one day to the next; of all keys, three may vanish
+            in any case.
+        rewritten: The share of rows whose content may change from one accepted day to the next. None: the limit is
+            learned from the accepted days, column by column.
         joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.
         matched: How large a share of the units that have a key must find it here.
         matched_drop: By how much that share may fall below its own recent past; what is mere noise is allowed anyway.
@@ -167,7 +168,7 @@ class Reference:
     matched: Bound
     matched_drop: float = 0.05
     shrinkage: float = 0.01
-    rewritten: float = 0.2
+    rewritten: float | None = None
     bytes: int = 64_000_000
     bad_rows: float = 0.0
     extra_columns: Literal["refuse", "ignore"] = "refuse"

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.core.checks.day import RULES, check_day, excused
+from pipeline.core.checks.learned.question import Odd
 from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.errors import ConflictError, RefusedError
 from pipeline.core.facts import Columns
@@ -100,6 +101,7 @@ class _Bench:
         suites = world.checker.digest(usecase.name, [table.name for table in usecase.tables])
         self.rules = digest([RULES, suites, [_plain(part) for part in (*usecase.tables, *usecase.all_facts)]])
         self.past: list[_Accepted] = []
+        self._last_report: tuple[date, str] | None = None
         self._profiles: dict[date, Profile] = {}
 
     def judge_past(self) -> list[date]:
@@ -117,6 +119,7 @@ class _Bench:
                     self._remember(day)
                 elif self.files.exists(self._refused_name(day)):
                     refused.append(day)
+                    self._last_report = day, self._refused_name(day)
                 else:
                     if day not in ahead:
                         ahead = self._expectations(todo[n : n + _CHUNK])
@@ -171,32 +174,42 @@ class _Bench:
         }
         today = {table.name: self.tables.columns(table, day) for table in self.usecase.tables}
         profiles = [self._profile(then) for then in before]
-        structural, profile, key_histories = check_day(
-            self.usecase, day, today, previous, contents, profiles, key_histories
+        checked = check_day(
+            self.usecase, day, today, previous, contents, profiles, key_histories, self._odd_before(day)
         )
-        findings = (*structural, *excused(self.usecase.excuses, day, expectations))
+        findings = (*checked.findings, *excused(self.usecase.excuses, day, expectations))
         if joint(findings) is not Outcome.PASS:
-            return self._keep(self._refused_name(day), day, findings)
+            return self._keep(self._refused_name(day), day, findings, checked.odd)
         # The report comes last: where it is, everything that later days ask of this one is, too.
-        self._pack(day, "profile", profile.bounded().to_dict())
-        self._pack(day, "keys", {name: kept.bounded().to_dict() for name, kept in key_histories.items()})
-        report = self._keep(self._name(day), day, findings)
+        self._pack(day, "profile", checked.profile.bounded().to_dict())
+        self._pack(day, "keys", {name: kept.bounded().to_dict() for name, kept in checked.key_histories.items()})
+        report = self._keep(self._name(day), day, findings, checked.odd)
         self._remember(day)
         return report
 
-    def _keep(self, name: str, day: date, findings: Sequence[Finding]) -> Report:
+    def _keep(self, name: str, day: date, findings: Sequence[Finding], odd: Mapping[str, Odd] | None = None) -> Report:
         document = {
             "usecase": self.usecase.name,
             "day": day.isoformat(),
             "outcome": str(joint(findings)),
             "findings": [finding.to_dict() for finding in findings],
             "rows": {table: marks[day]["rows"] for table, marks in self.marks.items() if day in marks},
+            "odd": {table: dict(measures) for table, measures in (odd or {}).items() if measures},
         }
         _put(self.files, name, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode())
+        self._last_report = day, name
         return read_report(name, self.files)
+
+    def _odd_before(self, day: date) -> Mapping[str, Odd]:
+        """What was odd on the day judged last before this one, accepted or refused: a second odd day is no chance."""
+        if self._last_report is None or self._last_report[0] >= day:
+            return {}
+        found: Mapping[str, Odd] = json.loads(self.files.get(self._last_report[1])).get("odd", {})
+        return found
 
     def _remember(self, day: date) -> None:
         self.past.append(_Accepted(day, self._own(day)))
+        self._last_report = day, self._name(day)
 
     def _profile(self, day: date) -> Profile:
         if day not in self._profiles:

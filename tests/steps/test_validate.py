@@ -77,7 +77,7 @@ def test_a_sound_day_is_accepted_with_its_report_and_pages(world: World) -> None
     assert validated.without == ()
     report = read_report(validated.report, world.files)
     assert report.outcome is Outcome.PASS
-    assert {"visits: rows", "shops: age", "visits: expectations"} <= {finding.name for finding in report.findings}
+    assert {"visits: volume", "shops: age", "visits: expectations"} <= {finding.name for finding in report.findings}
     shown = pages(USECASE, validated.report, world.files)
     assert set(shown) == {"visits", "shops"}
     assert world.files.get(shown["shops"]) == b"<p>visits shops 2020-01-12"

@@ -10,11 +10,14 @@ days are missing and stops nothing; a question about the day itself always count
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 
 from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
+from pipeline.core.checks.learned.measures import Measures
+from pipeline.core.checks.learned.question import Learned, Odd, check_usual
 from pipeline.core.checks.profiles import (
     FeedProfile,
     KeyHistory,
@@ -24,12 +27,30 @@ from pipeline.core.checks.profiles import (
     reference_profile,
 )
 from pipeline.core.checks.references import ReferenceCheck
-from pipeline.core.facts import Columns, Excuse, Fact, Fixed
+from pipeline.core.facts import Columns, Excuse, Fact, Fixed, texts
+from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
 
-RULES = 2
+RULES = 3
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayChecked:
+    """What the checks say of a day, and what to keep of it.
+
+    Attributes:
+        findings: Feeds first.
+        profile: To be kept should the day be accepted.
+        key_histories: Likewise, by reference.
+        odd: Table to the measures beyond their narrow limit; kept for the next day, accepted or not.
+    """
+
+    findings: tuple[Finding, ...]
+    profile: Profile
+    key_histories: Mapping[str, KeyHistory]
+    odd: Mapping[str, Odd]
 
 
 def check_day(
@@ -40,7 +61,8 @@ def check_day(
     contents: Mapping[str, Mapping[date, str]],
     past: Sequence[Profile],
     key_histories: Mapping[str, KeyHistory],
-) -> tuple[tuple[Finding, ...], Profile, Mapping[str, KeyHistory]]:
+    odd: Mapping[str, Odd] = MappingProxyType({}),
+) -> DayChecked:
     """Judge one day of all tables.
 
     Args:
@@ -52,19 +74,30 @@ def check_day(
         past: Profiles of the last accepted days before, oldest first, at most
             :data:`~pipeline.core.checks.profiles.PROFILE_DAYS` of them.
         key_histories: Reference name to the keys that were in use up to the last accepted day; empty if there is none.
-
-    Returns:
-        The findings, feeds first, and what to keep should the day be accepted: its profile and the key histories.
+        odd: What :attr:`DayChecked.odd` said of the last day that was judged.
     """
     findings: list[Finding] = []
     feeds: dict[str, FeedProfile] = {}
+    learned: dict[str, Learned] = {}
+    closed = _closed(usecase.references, tables, previous)
+
+    def usual(table: str, measures: Measures, before: Mapping[date, Measures]) -> tuple[Finding, ...]:
+        surprise = [then.surprise[table] for then in past if table in then.surprise]
+        provisional = past[-1].odd.get(table, {}) if past else {}
+        learned[table] = check_usual(
+            table, day, measures, before, surprise, odd.get(table, {}), provisional, closed.get(table, ())
+        )
+        return learned[table].findings
+
     for feed in usecase.feeds:
         fixed = [fact for fact in usecase.facts if isinstance(fact, Fixed) and fact.about == feed.name]
-        feeds[feed.name] = feed_profile(feed, tables[feed.name], fixed)
         # Where labels take days, the day's own file has none yet.
         late = [column.name for column in feed.columns if column.outcome] if usecase.label_delay else []
-        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late)
+        feeds[feed.name] = feed_profile(feed, tables[feed.name], fixed, usecase.schedule.timezone, late)
+        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, closed.get(feed.name, ()))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
+        before = {then.day: then.feeds[feed.name].measures for then in past if feed.name in then.feeds}
+        findings += usual(feed.name, feeds[feed.name].measures, before)
     for fact in usecase.all_facts:
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
@@ -75,17 +108,36 @@ def check_day(
         served = [(then.day, then.references[name]) for then in past if name in then.references]
         columns, units = tables[name], tables[reference.joined_by[0]]
         references[name], carried_histories[name] = reference_profile(
-            reference, day, columns, units, key_histories.get(name)
+            reference, day, columns, units, key_histories.get(name), previous.get(name)
         )
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
-        findings += check.compared_with_previous(previous.get(name))
+        findings += check.compared_with_previous(previous.get(name), served)
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
         findings += [
             check.lost_keys(carried_histories[name], key_histories.get(name)),
             check.new_keys(carried_histories[name]),
         ]
-    return excused(usecase.excuses, day, findings), Profile(day, feeds, references), carried_histories
+        findings += usual(name, references[name].measures, {then: profile.measures for then, profile in served})
+    odd_now = {table: one.odd for table, one in learned.items()}
+    profile = Profile(day, feeds, references, {table: one.surprise for table, one in learned.items()}, odd_now)
+    return DayChecked(excused(usecase.excuses, day, findings), profile, carried_histories, odd_now)
+
+
+def _closed(
+    references: Sequence[Reference], tables: Mapping[str, Columns], previous: Mapping[str, Columns]
+) -> Mapping[str, set[tuple[str, str]]]:
+    """Feed to column and word of what a reference table had until the last accepted day and has no longer.
+
+    A branch that closes leaves the list of branches as it leaves the sales: that the two agree is no loss of data.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    for reference in references:
+        feed, names = reference.joined_by
+        if len(names) == 1 and reference.name in previous:
+            was, now = (set(texts(t[reference.name], reference.key)) for t in (previous, tables))
+            found.setdefault(feed, set()).update((names[0], key) for key in was - now if key is not None)
+    return found
 
 
 def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.checks.learned.contents import content_measures
+from pipeline.core.checks.learned.feed import feed_measures
+from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.facts import Columns, Fixed, missing, texts
 from pipeline.core.tables import Feed, Reference
 
@@ -32,8 +35,10 @@ KEY_MEMORY_DAYS = 180
 
 #: How many digests of rows a kept profile holds: one with fewer holds all of its day's.
 SKETCH = 512
-#: The most values of a column, keys of a reference, and determined numbers of a fact that are kept, chosen by hash.
-_VALUES, _KEYS, _FIXED = 256, 8192, 2048
+#: The most values of a column that are kept, chosen by hash. A column with more fractional parts has no scale.
+VALUES = 256
+#: The most keys of a reference, and determined numbers of a fact, that are kept, chosen by hash.
+_KEYS, _FIXED = 8192, 2048
 
 _Value = TypeVar("_Value")
 
@@ -52,6 +57,7 @@ class FeedProfile:
         sketch: The smallest digests of the rows' content without dates: equal content, equal digest.
         repeated: Share of rows whose content stands in the same day already.
         fixed: Name of a :class:`Fixed` fact to what its given columns determine.
+        measures: What :func:`~pipeline.core.checks.learned.feed.feed_measures` says of it.
     """
 
     rows: int
@@ -63,13 +69,14 @@ class FeedProfile:
     sketch: tuple[str, ...]
     repeated: float
     fixed: Mapping[str, Mapping[str, float]]
+    measures: Measures
 
     def bounded(self) -> FeedProfile:
         """The same with at most a few hundred entries each, chosen by hash."""
         return replace(
             self,
-            values={name: _sample(counts, _VALUES) for name, counts in self.values.items()},
-            residues={name: _sample(counts, _VALUES) for name, counts in self.residues.items()},
+            values={name: _sample(counts, VALUES) for name, counts in self.values.items()},
+            residues={name: counts for name, counts in self.residues.items() if len(counts) <= VALUES},
             sketch=self.sketch[:SKETCH],
             fixed={name: _sample(known, _FIXED) for name, known in self.fixed.items()},
         )
@@ -83,11 +90,13 @@ class ReferenceProfile:
         rows: How many it had.
         units: Units that have a key.
         hits: Those of them that found it.
+        measures: What :func:`~pipeline.core.checks.learned.contents.content_measures` says of its content.
     """
 
     rows: int
     units: int
     hits: int
+    measures: Measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +107,16 @@ class Profile:
         day: The data day.
         feeds: Feed's name to its day.
         references: Reference's name to how it served the day.
+        surprise: Table's name to family of measures to the day's largest surprise
+            (:mod:`~pipeline.core.checks.learned`).
+        odd: Table's name to the measures that were odd on it, until the next day shows whether that was a fault.
     """
 
     day: date
     feeds: Mapping[str, FeedProfile]
     references: Mapping[str, ReferenceProfile]
+    surprise: Mapping[str, Mapping[str, float]]
+    odd: Mapping[str, Mapping[str, int]]
 
     def bounded(self) -> Profile:
         """What is kept of it."""
@@ -114,16 +128,22 @@ class Profile:
             "day": self.day.isoformat(),
             "feeds": {name: asdict(profile) for name, profile in self.feeds.items()},
             "references": {name: asdict(profile) for name, profile in self.references.items()},
+            "surprise": {table: dict(families) for table, families in self.surprise.items()},
+            "odd": {table: dict(measures) for table, measures in self.odd.items()},
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
         feeds = {
-            name: FeedProfile(**{**saved, "sketch": tuple(saved["sketch"])}) for name, saved in data["feeds"].items()
+            name: FeedProfile(**{**saved, "sketch": tuple(saved["sketch"]), "measures": _measures(saved["measures"])})
+            for name, saved in data["feeds"].items()
         }
-        references = {name: ReferenceProfile(**saved) for name, saved in data["references"].items()}
-        return cls(date.fromisoformat(data["day"]), feeds, references)
+        references = {
+            name: ReferenceProfile(**{**saved, "measures": _measures(saved["measures"])})
+            for name, saved in data["references"].items()
+        }
+        return cls(date.fromisoformat(data["day"]), feeds, references, data["surprise"], data["odd"])
 
 
 class KeyUse(NamedTuple):
@@ -178,8 +198,10 @@ class KeyHistory:
         return cls(date.fromisoformat(data["day"]), known, data["sampled"], data["days"])
 
 
-def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedProfile:
-    """Everything that later days may ask of this one, not yet bounded."""
+def feed_profile(
+    feed: Feed, columns: Columns, fixed: Iterable[Fixed], timezone: str = "UTC", late: Sequence[str] = ()
+) -> FeedProfile:
+    """Everything that later days may ask of this one, not yet bounded; outcomes may be ``late``."""
     counted = {column.name: _count(columns[column.name]) for column in feed.columns}
     dated = [column.name for column in feed.columns if column.type in ("date", "timestamp")]
     rows = len(columns[feed.day])
@@ -198,11 +220,17 @@ def feed_profile(feed: Feed, columns: Columns, fixed: Iterable[Fixed]) -> FeedPr
         sketch=tuple(sorted(set(content))),
         repeated=1 - len(set(content)) / len(content) if content else 0.0,
         fixed={fact.name: _determined(fact, columns) for fact in fixed},
+        measures=feed_measures(feed, columns, timezone, late),
     )
 
 
 def reference_profile(
-    reference: Reference, day: date, columns: Columns, units: Columns, earlier: KeyHistory | None
+    reference: Reference,
+    day: date,
+    columns: Columns,
+    units: Columns,
+    earlier: KeyHistory | None,
+    previous: Columns | None = None,
 ) -> tuple[ReferenceProfile, KeyHistory]:
     """How the snapshot serves the units of its day, and the last accepted day's key history brought up to this one."""
     keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
@@ -220,7 +248,8 @@ def reference_profile(
         elif in_sample(key, one_in):
             known[key] = KeyUse(0, 0, matched, matched)
     hits = sum(n for key, n in used.items() if key in keys)
-    profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits)
+    measures = content_measures(reference, columns, units, previous)
+    profile = ReferenceProfile(len(columns[reference.key[0]]), used.total(), hits, measures)
     return profile, KeyHistory(day, known, one_in, earlier.days + passed if earlier else 0)
 
 
@@ -235,6 +264,10 @@ def residues(values: NDArray[np.float64]) -> dict[str, int]:
 def in_sample(key: str, one_in: int) -> bool:
     """Whether the key belongs to the sample of one in so many; the same answer every day."""
     return one_in == 1 or _hash(key) % one_in == 0
+
+
+def _measures(saved: Mapping[str, list[Any]]) -> Measures:
+    return {name: (value, n) for name, (value, n) in saved.items()}
 
 
 def _content(feed: Feed, columns: Columns) -> list[str]:

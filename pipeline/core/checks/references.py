@@ -10,6 +10,7 @@ from statistics import median, stdev
 
 import numpy as np
 
+from pipeline.core.checks.learned.contents import GONE
 from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
@@ -23,6 +24,8 @@ _WINDOWS = (1, 2, 3, 5, 7, 10, 14)
 _CHANCE = 1e-4
 #: Accepted days whose share of matches is the usual one.
 _MATCHED_DAYS = 28
+#: So many keys of a table may vanish in a day, whatever share of it they are, and so large a share that no unit uses.
+_FEW, _FEW_OF_ALL = 3, 0.03
 
 
 class ReferenceCheck:
@@ -75,20 +78,33 @@ class ReferenceCheck:
         )
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
 
-    def compared_with_previous(self, previous: Columns | None) -> list[Finding]:
+    def _leave_daily(self, served: Sequence[tuple[date, ReferenceProfile]]) -> float:
+        """Three times what usually vanishes in the days that have passed since the last accepted one."""
+        gone = [profile.measures[GONE][0] for _, profile in served if GONE in profile.measures]
+        passed = (self.day - served[-1][0]).days if served else 1
+        return 3 * passed * sum(gone) / len(gone) if gone else 0.0
+
+    def compared_with_previous(
+        self, previous: Columns | None, served: Sequence[tuple[date, ReferenceProfile]] = ()
+    ) -> list[Finding]:
         """What vanished from the snapshot, and what it now says otherwise, since the last accepted one."""
         if previous is None:
-            return [self.about.too_early(question, 0, 1) for question in ("shrinkage", "rewritten")]
+            questions = ("shrinkage",) if self.reference.rewritten is None else ("shrinkage", "rewritten")
+            return [self.about.too_early(question, 0, 1) for question in questions]
         old, new = self._rows(previous), self._rows(self.columns)
         used = {key for key in texts(self.units, self.reference.joined_by[1]) if key is not None} & set(old)
         gone, gone_used = len(set(old) - set(new)), len(used - set(new))
-        share = max(gone / max(len(old), 1), gone_used / max(len(used), 1))
+        # Few rows of a small table are soon a share of it.
+        of_all = 0.0 if gone <= max(_FEW, (_FEW_OF_ALL + self._leave_daily(served)) * len(old)) else gone / len(old)
+        share = max(of_all, gone_used / max(len(used), 1))
         wanted = Bound(0, self.reference.shrinkage)
         text = (
             f"{gone} of {len(old)} keys vanished, {gone_used} of the {len(used)} that this day uses (allowed: "
-            f"{wanted.high:.1%} of either)"
+            f"{wanted.high:.1%} of these, {_FEW_OF_ALL:.0%} of all, or {_FEW})"
         )
         shrinkage = self.about.finding("shrinkage", share in wanted, text, share, wanted)
+        if self.reference.rewritten is None:
+            return [shrinkage]
         common = [key for key in old if key in new]
         if not common:
             return [shrinkage, self.about.unknown("rewritten", "no key is left to compare")]

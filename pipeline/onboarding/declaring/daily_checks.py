@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from pipeline.core.checks.day import check_day
+from pipeline.core.checks.learned.question import Odd
 from pipeline.core.checks.profiles import PROFILE_DAYS, Profile
 from pipeline.core.facts import Excuse
 from pipeline.core.usecase import Usecase
@@ -80,12 +81,14 @@ def _broken(usecase: Usecase, history: History, days: tuple[date, ...]) -> dict[
     """Day to the names of the findings that refuse it, each day judged against the accepted ones before it."""
     (feed,) = usecase.feeds
     past: list[Profile] = []
+    odd: Mapping[str, Odd] = {}
     found: dict[date, set[str]] = {}
     for day in days:
         past = past[-PROFILE_DAYS:]
         columns = {feed.name: columns_of(feed, history.of(day))}
-        findings, profile, _ = check_day(usecase, day, columns, {}, {}, past, {})
-        found[day] = {finding.name for finding in findings if stops(finding)}
+        checked = check_day(usecase, day, columns, {}, {}, past, {}, odd)
+        odd = checked.odd
+        found[day] = {finding.name for finding in checked.findings if stops(finding)}
         if not found[day]:
-            past.append(profile.bounded())
+            past.append(checked.profile.bounded())
     return found

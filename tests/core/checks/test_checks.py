@@ -42,7 +42,9 @@ def test_after_warm_up_every_question_is_answered(month: Past) -> None:
 def test_on_the_first_day_what_needs_a_past_is_unknown_stops_nothing_and_says_what_is_missing() -> None:
     findings = Past().judge(day_of(FIRST))
     unknown = [f for f in findings if f.outcome is Outcome.UNKNOWN]
-    assert {"visits: rows", "visits: scale", "shops: lost keys", "shops: new keys"} <= {f.name for f in unknown}
+    assert {"visits: as usual", "shops: as usual", "visits: scale", "shops: lost keys", "shops: new keys"} <= {
+        f.name for f in unknown
+    }
     assert not any(f.required for f in unknown)
     assert named(findings, "visits: scale").text == "needs 7 accepted days before it, has 0: 7 missing"
 
@@ -104,9 +106,9 @@ FAULTS: dict[str, tuple[str, Callable[[Tables, Past], None]]] = {
     "one value where there are many": ("visits: varies", visits(town=lambda v: np.full_like(v, "bath"))),
     "another unit on a declared scale": ("visits: unit", visits(weight=lambda v: np.round(v * 0.4536, 2))),
     "another unit on a scale learnt from data": ("visits: scale", visits(warmth=lambda v: np.round((v - 32) / 1.8, 1))),
-    "half the rows": ("visits: rows", keep("visits", lambda t: np.arange(ROWS) < 80)),
+    "half the rows": ("visits: volume", keep("visits", lambda t: np.arange(ROWS) < 80)),
     "twice the rows": (
-        "visits: rows",
+        "visits: volume",
         lambda t, _: t.update(visits={n: np.concatenate([v] * 3) for n, v in t["visits"].items()}),
     ),
     "a town missing": ("visits: values gone", keep("visits", lambda t: t["town"] != "hull")),
@@ -120,7 +122,7 @@ FAULTS: dict[str, tuple[str, Callable[[Tables, Past], None]]] = {
     "a table from tomorrow": ("shops: age", lambda t, _: t["shops"].update(refreshed=t["shops"]["refreshed"] + 1)),
     "a doubled key": ("shops: duplicate keys", doubled_shop),
     "a table that shrank": ("shops: shrinkage", keep("shops", lambda t: np.arange(len(t["shop"])) % 20 > 0)),
-    "rows that say something else": ("shops: rewritten", shuffled_areas),
+    "rows that say something else": ("shops: rewritten content", shuffled_areas),
     "fewer matches than declared": ("shops: matched", keep("shops", lambda t: t["area"] < 100)),
     "fewer matches than of late": ("shops: matched drop", lower_matches),
     "reformatted keys": ("shops: lost keys", upper_case),
@@ -196,7 +198,7 @@ def test_a_dry_spell_does_not_ring_and_a_broken_gauge_does_in_the_end(month: Pas
 def test_match_rates_look_only_at_units_that_have_a_key(month: Past) -> None:
     tables = day_of(month.day)
     tables["visits"]["shop"][20:180] = None  # a storm: most visits never got a shop
-    assert not refused(month.judge(tables))
+    assert not {name for name in refused(month.judge(tables)) if name.startswith("shops: ")}
 
 
 def test_a_day_on_which_no_unit_has_a_key_is_unknown_and_refuses(month: Past) -> None:
@@ -291,9 +293,7 @@ def days_of_refusal(past: Past, plant: Callable[[Tables, Past], None], days: int
     for _ in range(days):
         tables = day_of(past.day)
         plant(tables, past)
-        names.append(refused(past.judge(tables)))
-        past.contents[past.day] = "faulty"
-        past.day += timedelta(1)
+        names.append(refused(past.refuse(tables)))
     return names
 
 

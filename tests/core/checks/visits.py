@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.checks.day import check_day
+from pipeline.core.checks.day import DayChecked, check_day
+from pipeline.core.checks.learned.question import Odd
 from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.facts import Columns, Excuse, Fact, Fixed
 from pipeline.core.gates import Sound
@@ -132,19 +133,31 @@ class Past:
         self.books: Mapping[str, KeyHistory] = {}
         self.previous: Mapping[str, Columns] = {}
         self.contents: dict[date, str] = {}
+        self.odd: Mapping[str, Odd] = {}
 
     def judge(self, tables: Tables) -> tuple[Finding, ...]:
-        return self._judge(tables)[0]
+        return self._judge(tables).findings
 
     def accept(self, tables: Tables | None = None) -> tuple[Finding, ...]:
         tables = tables or day_of(self.day)
-        findings, profile, books = self._judge(tables)
-        self.profiles.append(Profile.from_dict(profile.bounded().to_dict()))
-        self.books = {name: KeyHistory.from_dict(book.bounded().to_dict()) for name, book in books.items()}
+        checked = self._judge(tables)
+        self.profiles.append(Profile.from_dict(checked.profile.bounded().to_dict()))
+        self.books = {
+            name: KeyHistory.from_dict(book.bounded().to_dict()) for name, book in checked.key_histories.items()
+        }
+        self.odd = checked.odd
         self.previous = {"shops": tables["shops"]}
         self.contents[self.day] = _content(tables)
         self.day += timedelta(1)
-        return findings
+        return checked.findings
+
+    def refuse(self, tables: Tables) -> tuple[Finding, ...]:
+        """Judge a faulty day: it is no past, and what was odd on it is remembered."""
+        checked = self._judge(tables)
+        self.odd = checked.odd
+        self.contents[self.day] = "faulty"
+        self.day += timedelta(1)
+        return checked.findings
 
     def run(self, days: int) -> Past:
         for _ in range(days):
@@ -154,13 +167,13 @@ class Past:
     def copy(self, usecase: Usecase | None = None) -> Past:
         other = Past(usecase or self.usecase)
         other.day, other.profiles, other.contents = self.day, list(self.profiles), dict(self.contents)
-        other.books, other.previous = self.books, self.previous
+        other.books, other.previous, other.odd = self.books, self.previous, self.odd
         return other
 
-    def _judge(self, tables: Tables) -> Any:
+    def _judge(self, tables: Tables) -> DayChecked:
         recent = self.profiles[-PROFILE_DAYS:]
         contents = {"shops": {**self.contents, self.day: _content(tables)}}
-        return check_day(self.usecase, self.day, tables, self.previous, contents, recent, self.books)
+        return check_day(self.usecase, self.day, tables, self.previous, contents, recent, self.books, self.odd)
 
 
 def _content(tables: Tables) -> str:

@@ -1,0 +1,9 @@
+"""Limits that nobody sets: what is measured of a table's day, what is usual, and whether the day is so.
+
+``feed`` and ``contents`` measure, with ``slices`` and ``together`` for what one slice says against the others and what
+columns say to each other. ``surprise`` predicts each measure from the accepted days, ``relevance`` leaves out what is
+too small to matter or never held, ``families`` learns the limits, and ``question`` says it to people.
+
+A new measure is a line that yields a name and a value in one of the measuring modules. Its first part, the kind, gets a
+family in ``families``, its scale in ``scales``, its words in ``question``.
+"""

@@ -1,0 +1,98 @@
+"""What is measured of a feed's day, to be compared with the same measure of the accepted days before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.checks.learned.measures import FEW_VALUES, MOST_COMPARED, SELDOM, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.slices import CLOCKS, blanks_in, happened_in, in_slices, slices_of
+from pipeline.core.checks.learned.together import goes_with, pairs, twins
+from pipeline.core.facts import Columns, missing
+from pipeline.core.tables import Column, Feed
+
+
+def feed_measures(
+    feed: Feed, columns: Columns, timezone: str = "UTC", late: Sequence[str] = ()
+) -> dict[str, tuple[float, int]]:
+    """All measures of one day of a feed.
+
+    Args:
+        feed: The declaration.
+        columns: The feed's rows of that day, by column.
+        timezone: Where the business keeps its hours, which move against UTC twice a year.
+        late: Columns that may be blank as yet, and are not measured: outcomes, where labels take days.
+
+    Returns:
+        Name to value and number of rows or values behind it. What can't be measured on the day is left out.
+    """
+    if late:
+        feed = replace(feed, columns=tuple(column for column in feed.columns if column.name not in late), known_at=None)
+    rows = len(columns[feed.day])
+    found: dict[str, tuple[float, int]] = {"rows|all": (float(rows), rows)}
+    if not rows:
+        return found
+    # A number that names a row says nothing by its size: invoices are counted on and on.
+    numbers = [c for c in feed.columns if c.type in ("number", "integer") and c.name not in feed.key]
+    present = {c.name: ~missing(columns[c.name]) for c in feed.columns}
+    slices = list(slices_of(feed, columns, present, timezone))
+    happened = happened_in(feed, present)
+    if happened is not None:
+        found["happened|any outcome"] = (float(happened.mean()), rows)
+    for about, asked, there in blanks_in(feed, "", present):
+        if asked.sum() >= SLICE_ROWS:
+            found[f"filled|{about}"] = (float(there[asked].mean()), int(asked.sum()))
+    found.update(_together(feed.columns, present))
+    for column in numbers:
+        found.update(_single_values(column.name, columns[column.name][present[column.name]]))
+    found.update(twins([c.name for c in numbers], columns))
+    found.update(pairs([c.name for c in numbers][:MOST_COMPARED], columns))
+    found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers, columns))
+    for title, codes, words in slices:
+        counts = np.bincount(codes[codes >= 0], minlength=len(words))
+        for word, n in zip(words, counts.tolist(), strict=True):
+            if n >= SELDOM * rows:
+                found[f"share|{title}={word}"] = (n / rows, rows)
+        enough = np.flatnonzero(counts >= SLICE_ROWS)
+        if len(words) > 1 and len(enough) and title.removesuffix(" hour") not in CLOCKS:
+            found.update(in_slices(feed, numbers, title, codes, words, enough.tolist(), columns, present))
+    return found
+
+
+def _together(declared: Sequence[Column], present: Mapping[str, NDArray[np.bool_]]) -> Measured:
+    """Of the rows that have one column, the share that has the other, for columns that may be blank."""
+    blank = [c for c in declared if c.empty][:MOST_COMPARED]
+    for one in blank:
+        n = int(present[one.name].sum())
+        for other in blank if n >= SLICE_ROWS else ():
+            # Whether anything happened depends on the day, and so does what came of what was planned.
+            if one is not other and one.outcome == other.outcome:
+                yield f"with|{other.name}|{one.name}", (float(present[other.name][present[one.name]].mean()), n)
+
+
+def _single_values(name: str, values: NDArray[np.float64]) -> Measured:
+    """How much lies on zero, on the commonest value, on the least and the greatest, on round numbers; and where."""
+    n = len(values)
+    if n < SLICE_ROWS:
+        return
+    distinct, counts = np.unique(values, return_counts=True)
+    yield f"single|{name}|distinct", (len(distinct) / n, n)
+    yield f"single|{name}|zero", (float(np.mean(values == 0)), n)
+    yield f"single|{name}|commonest", (float(counts.max() / n), n)
+    # Nothing is the least of many things, and says so under its own name.
+    for what, at in (("least", 0), ("greatest", -1)):
+        if distinct[at] != 0:
+            yield f"single|{name}|{what}", (float(counts[at] / n), n)
+    yield f"single|{name}|negative", (float(np.mean(values < 0)), n)
+    yield f"single|{name}|whole", (float(np.mean(values % 1 == 0)), n)
+    for step in (5, 10):
+        yield f"single|{name}|multiple of {step}", (float(np.mean((values % step == 0) & (values != 0))), n)
+    if len(distinct) <= FEW_VALUES:
+        return  # its quantiles jump from one value to the next; how much lies on each is measured
+    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
+    yield f"level|{name}|median", (float(middle), n)
+    yield f"level|{name}|lower tenth", (float(low), n)
+    yield f"level|{name}|upper tenth", (float(high), n)

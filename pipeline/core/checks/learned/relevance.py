@@ -1,0 +1,136 @@
+"""Which measures are asked at all: what moved by too little to matter, or never held, is no question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.checks.learned.measures import SELDOM
+from pipeline.core.checks.learned.scales import SHARES, Kinds
+
+#: So small a part of the rows, and so small a shift of a slice against the others, is nothing.
+_PART, _SHIFT = 0.015, 0.015
+#: So few rows are no share of anything.
+_ROWS_AT_LEAST = 3
+#: How large a part must be that was never there before, such as a zero, or a number below it: first frosts are small.
+_FIRST, _NEGATIVE = 0.05, 0.25
+#: What is left of the blanks where something fills them in, at most.
+_FILLED_IN = 0.25
+#: By how much, as a logarithm, the number of rows must differ.
+_ROWS = 0.25
+#: What part of a list's rows must say something else at once, and how often a column may do so to be asked at all.
+_CHANGED = 0.1
+#: What share of another column a column must settle to be asked, and what part of it must be gone.
+_SETTLES, _UNSETTLED = 0.5, 0.05
+#: From what rank correlation on two columns are taken to have to do with each other, and what part of it must be gone.
+_HOLDS, _LOOSENED = 0.9, 0.05
+#: Within what part of what a column spans a difference of two, and within what ratio a ratio, must have held.
+_HOLDS_WITHIN = 0.05
+#: By how much a ratio must have moved.
+_RATIO = 0.01
+#: The least spread of a level, as a share of what its column spanned.
+_OF_SPAN = 0.02
+
+
+class Table:
+    """Measures side by side.
+
+    Attributes:
+        names: The measures.
+        kinds: The first part of each.
+        values: Of each day, oldest first, the data day last: (days, measures).
+        counts: On how much each measure of the data day stands.
+        rows: Rows of the data day.
+    """
+
+    def __init__(
+        self, names: Sequence[str], values: NDArray[np.float64], counts: NDArray[np.float64], rows: float
+    ) -> None:
+        self.names, self.values, self.counts, self.rows = names, values, counts, rows
+        self.kinds: Kinds = np.array([name.split("|", 1)[0] for name in names])
+
+    @cached_property
+    def reach(self) -> NDArray[np.float64]:
+        """What part of the day each measure speaks of; what is weighted by units speaks of all of them."""
+        by_units = np.array([name.endswith("|units") for name in self.names])
+        return np.where(by_units, 1.0, np.minimum(self.counts / max(self.rows, 1), 1.0))
+
+    @cached_property
+    def spans(self) -> NDArray[np.float64]:
+        """What the columns of each level or difference have spanned; not a number where they have never moved."""
+        place = {name: n for n, name in enumerate(self.names)}
+        spans = np.full(len(self.names), math.nan)
+        for n in np.flatnonzero(np.isin(self.kinds, ("level", "apart"))).tolist():
+            spans[n] = self._span(self.names[n].split("|")[1:], self.kinds[n] == "level", place)
+        return spans
+
+    def _span(self, rest: Sequence[str], is_level: bool, place: Mapping[str, int]) -> float:
+        over = "|rows" if rest[-1] in ("rows", "units") else ""
+        columns = [rest[0]] if is_level else [rest[0], rest[1]]
+        spans = []
+        for name in columns:
+            high, low = place.get(f"level|{name}|upper tenth{over}"), place.get(f"level|{name}|lower tenth{over}")
+            if high is not None and low is not None:
+                reach = np.nanmax(self.values[:-1, high]) - np.nanmin(self.values[:-1, low])
+                spans.append(float(reach) if reach > 0 else math.nan)
+        return min(spans) if len(spans) == len(columns) else math.nan
+
+
+def floor_of(table: Table) -> NDArray[np.float64]:
+    """The least spread that a measure is taken to have, however steady it was: a part of what its column spans."""
+    floor = np.full(len(table.names), 1e-9)
+    floor[table.kinds == "ratio"] = _RATIO / 6
+    levels = np.isin(table.kinds, ("level", "apart"))
+    floor[levels] = _OF_SPAN * table.spans[levels]
+    return floor
+
+
+def too_small(table: Table, usual: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which measures have moved by too little to matter, in a direction that harms nobody, or hold too loosely.
+
+    Args:
+        table: The measures.
+        usual: What each was predicted to be.
+        spread: How far each may stray, on its scale.
+    """
+    now, kinds = table.values[-1], table.kinds
+    moved, more = np.abs(now - usual), now > usual
+    share = np.isin(kinds, SHARES)
+    small = share & ((moved * table.reach < _PART) | (moved * table.counts < _ROWS_AT_LEAST))
+    small |= np.isin(kinds, ("against", "versus")) & (moved * table.reach < _SHIFT)
+    # What is new is no loss: a branch that opens, a word that comes up.
+    small |= (kinds == "share") & (usual < SELDOM) & more
+    # More that is filled is no loss either, unless the blanks are as good as gone: then something fills them in.
+    small |= np.isin(kinds, ("filled", "with")) & more & (1 - now > _FILLED_IN * (1 - usual))
+    # A column that says something else every day may do so; one that rarely does may not all at once.
+    small |= np.isin(kinds, ("changed", "gone")) & ((moved < _CHANGED) | (usual > _CHANGED))
+    # What settles little, and what settles more than before, is no fault.
+    small |= np.isin(kinds, ("settles", "explains")) & (more | (usual < _SETTLES) | (moved < _UNSETTLED))
+    first = (kinds == "single") & (usual < SELDOM)
+    negative = first & np.array([name.endswith("|negative") for name in table.names])
+    small |= (first & (moved * table.reach < _FIRST)) | (negative & (moved < _NEGATIVE))
+    small |= (kinds == "rows") & (np.abs(np.log(np.maximum(now, 0.5) / np.maximum(usual, 0.5))) < _ROWS)
+    # A difference or a ratio is asked where it has held: not of what stands side by side.
+    small |= (kinds == "apart") & ~(spread <= _HOLDS_WITHIN * table.spans)
+    small |= (kinds == "ratio") & ((moved < _RATIO) | (spread > _HOLDS_WITHIN))
+    small |= (kinds == "order") & (moved < _LOOSENED)
+    return np.asarray(small | _loose(table), dtype=np.bool_)
+
+
+def _loose(table: Table) -> NDArray[np.bool_]:
+    """Relations of columns that have not held: strangers drift apart and together as they like."""
+    held = {
+        name.split("|", 1)[1]: float(np.nanmedian(np.abs(table.values[:-1, n]))) >= _HOLDS
+        for n, name in enumerate(table.names)
+        if table.kinds[n] == "order"
+    }
+    return np.array(
+        [
+            kind in ("order", "apart", "ratio") and not held.get(name.split("|", 1)[1], False)
+            for name, kind in zip(table.names, table.kinds.tolist(), strict=True)
+        ]
+    )

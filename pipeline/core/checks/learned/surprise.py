@@ -1,0 +1,195 @@
+"""How unusual each measure of a day is, from the accepted days alone.
+
+The value of a day is predicted from the days before it, by whichever of a few plain rules has done best on those days
+(the last days, the last week, the last two, the same weekdays). How far past days strayed from their own predictions
+says how far a day may stray: its *surprise* is its distance in units of that spread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from pipeline.core.checks.learned.measures import SELDOM, Measures
+from pipeline.core.checks.learned.relevance import Table, floor_of, too_small
+from pipeline.core.checks.learned.scales import noise_of, plain, scaled
+from pipeline.core.checks.learned.slices import CLOCKS
+
+#: Days before a measure's first prediction, and predictions that a limit needs.
+_WARM, _PREDICTED = 4, 5
+NEEDED = _WARM + _PREDICTED
+"""Accepted days that learned limits need."""
+#: For how many days' evidence the spread by chance alone counts.
+_CHANCE_DAYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """How unusual one measure of a day is.
+
+    Attributes:
+        measure: Its name.
+        value: The measure.
+        usual: What it was predicted to be.
+        size: How many spreads it is away, with its sign.
+        days: On how many accepted days that stands.
+    """
+
+    measure: str
+    value: float
+    usual: float
+    size: float
+    days: int
+
+
+def surprises(
+    day: date,
+    now: Measures,
+    past_by_day: Mapping[date, Measures],
+    provisional: Collection[str] = (),
+    alarming: Collection[str] = (),
+) -> list[Surprise]:
+    """How unusual each measure of a day is that the past lets predict and that is worth asking.
+
+    Args:
+        day: The data day.
+        now: Its measures.
+        past_by_day: Accepted day to its measures, oldest first.
+        provisional: Measures whose value of the last accepted day is not counted yet.
+        alarming: Measures that were odd when they were last judged.
+    """
+    days, past = list(past_by_day), list(past_by_day.values())
+    names = sorted({*now, *(name for then in past[-14:] for name in then if name.startswith("share|"))})
+    if len(past) < NEEDED or not names:
+        return []
+    values, counts = _table(names, [*past, now])
+    values[-2, [remembered_as(name) in provisional for name in names]] = np.nan
+    known = np.isfinite(values)
+    enough = (known[:-1].sum(axis=0) >= NEEDED) & (known[-8:-1].sum(axis=0) >= 4) & known[-1]
+    names = [name for name, good in zip(names, enough, strict=True) if good]
+    if not names:
+        return []
+    table = Table(names, values[:, enough], counts[-1, enough], now["rows|all"][0])
+    on_scale = _without_gaps(scaled(table.kinds, table.values))
+    center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
+    spread = _spread(np.abs(error), made, noise_of(table.kinds, table.counts), floor_of(table))
+    gap = max(1.0, (day - days[-1]).days)
+    center = np.where(table.kinds == "changed", _after(center, gap), center)
+    # While days are refused for something else, what all else is compared with grows old; what rings stays as it is.
+    aged = np.where([remembered_as(name) in alarming for name in table.names], 1.0, gap)
+    size = (on_scale[-1] - center) / spread / aged
+    usual = plain(table.kinds, center)
+    asked = (made >= _PREDICTED) & np.isfinite(size) & ~too_small(table, usual, spread)
+    found = [
+        Surprise(names[n], float(table.values[-1, n]), float(usual[n]), float(size[n]), int(made[n]))
+        for n in np.flatnonzero(asked)
+    ]
+    return _by_one_clock(found)
+
+
+def remembered_as(measure: str) -> str:
+    """Under what name a measure is odd: hours under one, since another clock may be the calmest on the next day."""
+    return "share|hours" if measure.startswith("share|") and " hour=" in measure else measure
+
+
+def _predicted(
+    values: NDArray[np.float64], known: NDArray[np.bool_], days: Sequence[date]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """The last day's prediction by each measure's best rule, that rule's past errors, and how many it made."""
+    by_rule = _predictions(values, days)
+    errors = np.where(known[None], values[None] - by_rule, np.nan)[:, :-1]
+    errors[:, :_WARM] = np.nan
+    best = np.argmin(_typical(np.abs(errors)), axis=0)
+    pick = np.arange(values.shape[1])
+    error = errors[best, :, pick].T
+    return by_rule[best, -1, pick], error, np.isfinite(error).sum(axis=0)
+
+
+def _spread(
+    errors: NDArray[np.float64], made: NDArray[np.int64], noise: NDArray[np.float64], floor: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far a day may stray: by the middle, the ninth tenth and a third of the largest past error, whichever is most.
+
+    What chance alone would bring counts as a few days' evidence: a share that has never moved is no dealing of cards.
+    """
+    ordered = np.sort(errors, axis=0)  # what is not a number comes last
+    pick = np.arange(errors.shape[1])
+
+    def quantile(share: float) -> NDArray[np.float64]:
+        return np.asarray(ordered[np.ceil((made - 1).clip(0) * share).astype(int), pick])
+
+    seen = np.maximum(np.maximum(1.4826 * quantile(0.5), quantile(0.9) / 1.645), quantile(1.0) / 3)
+    pooled = np.sqrt((made * seen**2 + _CHANCE_DAYS * noise**2) / (made + _CHANCE_DAYS))
+    return np.asarray(np.maximum(pooled * (1 + 2 / np.maximum(made, 1)), floor))
+
+
+def _after(center: NDArray[np.float64], days: float) -> NDArray[np.float64]:
+    """What share has changed after so many days, where so large a one changes in one."""
+    in_one = np.sin(np.clip(center, 0, np.pi / 2)) ** 2
+    return np.asarray(np.arcsin(np.sqrt(1 - (1 - in_one) ** days)))
+
+
+def _typical(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle one of each rule's errors, of those there are: (rules, measures)."""
+    ordered = np.sort(errors, axis=1)
+    made = np.isfinite(errors).sum(axis=1)
+    middle = np.take_along_axis(ordered, ((made - 1).clip(0) // 2)[:, None], axis=1)[:, 0]
+    return np.where(made > 0, middle, np.inf)
+
+
+def _by_one_clock(found: list[Surprise]) -> list[Surprise]:
+    """Hours are counted by several clocks, and are odd only if all say so: some of them are put forward in spring."""
+    by_clock: dict[str, list[Surprise]] = {f"share|{clock} hour": [] for clock in ("local", *CLOCKS)}
+    others: list[Surprise] = []
+    for one in found:
+        by_clock.get(one.measure.partition("=")[0], others).append(one)
+    calmest = min(by_clock.values(), key=lambda ones: max((abs(one.size) for one in ones), default=0.0))
+    return [*others, *calmest]
+
+
+def _table(names: Sequence[str], measured: Sequence[Measures]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values = np.full((len(measured), len(names)), np.nan)
+    counts = np.ones_like(values)
+    columns = np.array([name.partition("=")[0] if name.startswith("share|") else "" for name in names])
+    nothing = (math.nan, 1)
+    for place, one in enumerate(measured):
+        found = np.array([one.get(name, nothing) for name in names], dtype=float)
+        values[place], counts[place] = found[:, 0], found[:, 1]
+        # A word that is not measured came too seldom for it.
+        asked = np.isin(columns, list({name.partition("=")[0] for name in one if name.startswith("share|")}))
+        absent = asked & np.isnan(values[place])
+        values[place, absent], counts[place, absent] = SELDOM / 2, one["rows|all"][1]
+    return values, counts
+
+
+def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gaps take the value before them (the first ones the first value), so that windows of days have one size."""
+    there = np.isfinite(values)
+    place = np.where(there, np.arange(len(values))[:, None], -1)
+    place = np.maximum.accumulate(place, axis=0)
+    first = np.argmax(there, axis=0)
+    place = np.where(place < 0, first[None], place)
+    return np.take_along_axis(values, place, axis=0)
+
+
+def _predictions(values: NDArray[np.float64], days: Sequence[date]) -> NDArray[np.float64]:
+    """For each rule, each day's prediction from the days before it: (rules, days, measures)."""
+    n, m = values.shape
+    result = np.full((4, n, m), np.nan)
+    for rule, width in enumerate((3, 7, 14)):
+        for place in range(1, min(width, n)):
+            result[rule, place] = np.median(values[:place], axis=0)
+        if n > width:
+            result[rule, width:] = np.median(sliding_window_view(values[:-1], width, axis=0), axis=-1)
+    weekdays = np.array([day.weekday() for day in days])
+    for place in range(1, n):
+        same = np.flatnonzero(weekdays[:place] == weekdays[place])[-4:]
+        if len(same) >= 2:
+            result[3, place] = np.median(values[same], axis=0)
+    return result
