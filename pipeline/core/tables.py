@@ -147,8 +147,8 @@ class Reference:
             An older table is refused, and so is one that says it was refreshed after the data day.
         max_unchanged: For how many days in a row the content may be the same although the date moves on.
             None: the table rarely changes, so the check does not apply.
-        shrinkage: The share of the keys in use that may vanish from one day to the next; of all keys, three may vanish
-            in any case.
+        shrinkage: The share of the keys in use that may vanish from one day to the next; of all keys, a
+            twentieth may, and five in any case.
         rewritten: The share of rows whose content may change from one accepted day to the next. None: the limit is
             learned from the accepted days, column by column.
         joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from statistics import median
 
 import numpy as np
 
+from pipeline.core.checks.learned.measures import MANY_WORDS
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
@@ -20,10 +22,19 @@ from pipeline.core.verdict import Bound, Finding
 _RECENT, _USUAL = 14, 5
 #: What part of a day's rows a value must be to be missed.
 _PART = 0.02
-#: The same in a column whose values have been seen to come and go, as branches and articles do.
+#: The same in a column whose values come and go, as articles and couriers do, or that has many: the more, the likelier
+#: one of them ends by itself.
 _PART_LIVING = 0.1
+#: How many rows of it a day must let expect: a quiet day lacks much.
+_EXPECTED = 10
 #: Days in a row on which a column may hold one value: the longest dry stretch of 2013 in New York was eleven.
 _LONG = 12
+#: So few values are states that a day may keep for a season.
+_FEW_STATES = 5
+#: A column that holds one value on more than this part of the days is an attribute of the day.
+_ATTRIBUTE = 0.8
+#: How unlikely such a run must be, by the share of the days before on which the column held that value all day.
+_STILL = 1e-3
 #: By how much of a step a value may miss the declared scale, and the share of values that may: rounding, a broken cell.
 _OFF_STEP, _OFF_SCALE = 0.02, 0.05
 #: Unseen fractional parts that are allowed in any case, as a share, and how many times Good and Turing's estimate more.
@@ -154,13 +165,18 @@ def _gone(
     came_daily = 0
     for column in now.values:
         recent_counts = [profile.values.get(column, {}) for profile in recent]
-        living = _lives(recent_counts)
+        if sum(len(counts) == 1 for counts in recent_counts) > _ATTRIBUTE * len(recent_counts):
+            continue  # an attribute of the day, which another day may not have
+        many = median(len(counts) for counts in recent_counts) > MANY_WORDS
+        least = _PART_LIVING if many or _lives(recent_counts) else _PART
         for value in set.intersection(*(set(counts) for counts in recent_counts)):
             usual = min(counts[value] for counts in recent_counts)
             part = median(
                 counts[value] / max(profile.rows, 1) for counts, profile in zip(recent_counts, recent, strict=True)
             )
-            is_usual = usual >= _USUAL and part >= (_PART_LIVING if living else _PART) and (column, value) not in closed
+            is_usual = (
+                usual >= _USUAL and part >= least and part * now.rows >= _EXPECTED and (column, value) not in closed
+            )
             came_daily += is_usual
             if is_usual and now.values[column].get(value, 0) == 0:
                 lost.append(f"{column} {value} (at least {usual} a day)")
@@ -223,17 +239,27 @@ def _repeated(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfi
 
 
 def _stuck(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
-    """Columns that may hold one value all day (no rain), but not on ever so many days in a row."""
+    """Columns that may hold one value all day, but not on ever so many days in a row.
+
+    Nothing at all, day after day, may be a season (no snow in summer) or a broken gauge: it is said, not refused.
+    """
     stuck: list[str] = []
+    only_nothing = True
     for column, value in now.constant.items():
         flags = [profile.constant.get(column) == value for profile in history]
         *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
-        longest = max(earlier, default=0)
-        # A column that has never been anything else has nothing to be stuck at.
-        if not all(flags) and last + 1 > max(_LONG, 2 * longest):
+        longest, before = max(earlier, default=0), flags[: len(flags) - last]
+        held = [profile.constant[column] for profile in history[: len(before)] if column in profile.constant]
+        if len(set(held)) <= _FEW_STATES and len(held) > _ATTRIBUTE * len(before):
+            continue  # an attribute of the day with a few states, such as how many games are played
+        # A column that has never been anything else has nothing to be stuck at, and one that rarely was may rest.
+        still = sum(before) / len(before) if before else 1.0
+        if last + 1 > max(_LONG, 2 * longest) and still ** (last + 1) < _STILL:
+            only_nothing = only_nothing and value in ("0", "0.0")
             stuck.append(f"{column} = {value} all day, for {last + 1} days now (longest before: {longest})")
     text = first_five(stuck) if stuck else "no column stands still for longer than it used to"
-    return about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
+    finding = about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
+    return replace(finding, required=False) if stuck and only_nothing else finding
 
 
 def _resent(about: TableFindings, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:

@@ -25,7 +25,7 @@ _CHANCE = 1e-4
 #: Accepted days whose share of matches is the usual one.
 _MATCHED_DAYS = 28
 #: So many keys of a table may vanish in a day, whatever share of it they are, and so large a share that no unit uses.
-_FEW, _FEW_OF_ALL = 3, 0.03
+_FEW, _FEW_OF_ALL = 5, 0.05
 
 
 class ReferenceCheck:

@@ -40,7 +40,6 @@ class Choices:
         changes: The share of decisions that a retrained model may change.
         threshold: From which probability on somebody acts (binary).
         acts_at, tolerance: For a regression.
-        rows: How a day's number of rows may compare with the usual.
         size: The largest file that is opened, in bytes.
         cron: When the daily run starts: the morning after each day that has rows.
     """
@@ -61,7 +60,6 @@ class Choices:
     threshold: float = 0.5
     acts_at: float = 0.0
     tolerance: float = 1.0
-    rows: tuple[float, float] = (0.5, 2.0)
     size: int = 64_000_000
     cron: str = "0 6 * * *"
 
@@ -102,7 +100,6 @@ def choose(request: Request, history: History, target: Target, columns: Columns,
         daily=daily,
         acts_at=acts_at,
         tolerance=tolerance,
-        rows=_rows(history),
         size=_size(history),
         cron=_cron(history),
     )
@@ -187,21 +184,6 @@ def _rule(history: History, target: Target, columns: Columns, notes: list[Note])
         text = "the plain rule: one number for all, as no column of words tells enough by itself"
     notes.append(Note("baseline", text))
     return name
-
-
-def _rows(history: History) -> tuple[float, float]:
-    """The least and the greatest of a day's rows over the usual of its weekday, with a margin; from the older days."""
-    seen: list[float] = []
-    by_weekday: dict[int, list[int]] = {}
-    for day, size in zip(history.calendar, history.sizes.tolist(), strict=True):
-        if day >= history.split:
-            break
-        same = by_weekday.setdefault(day.weekday(), [])
-        if len(same) >= 2:
-            seen.append(size / float(np.median(same[-4:])))
-        same.append(size)
-    low, high = min(seen, default=1.0), max(seen, default=1.0)
-    return min(0.5, round(low * 0.7, 2)), max(2.0, round(high * 1.4, 1))
 
 
 def _size(history: History) -> int:

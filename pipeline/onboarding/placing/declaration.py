@@ -36,7 +36,6 @@ def declaration(plan: Plan) -> str:
         f"from pipeline.core.kinds import {kind.partition('(')[0]}",
         "from pipeline.core.tables import Column, Feed",
         "from pipeline.core.usecase import Schedule, Usecase",
-        "from pipeline.core.verdict import Bound",
         f"from pipeline.usecases.{request.name}.features import INPUTS, features{', known_at' if delayed else ''}",
         f"from pipeline.usecases.{request.name}.recipes import RECIPES, USUAL",
     ]
@@ -50,8 +49,6 @@ def declaration(plan: Plan) -> str:
         f"    day={quoted(history.day)},",
         *([f"    time={quoted(history.time)},"] if history.time else []),
         *(["    known_at=known_at,"] if delayed else []),
-        comment("The least and the most rows of a day against the usual of its weekday, with a margin.", 4),
-        f"    rows=Bound({float(choices.rows[0])!r}, {float(choices.rows[1])!r}),",
         *([f"    bytes={choices.size:_},"] if choices.size != 64_000_000 else []),
     ]
     case = [

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import FEW_VALUES, MOST_COMPARED, SELDOM, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.measures import FEW_VALUES, MANY_WORDS, MOST_COMPARED, SELDOM, SLICE_ROWS, Measured
 from pipeline.core.checks.learned.slices import CLOCKS, blanks_in, happened_in, in_slices, slices_of
 from pipeline.core.checks.learned.together import goes_with, pairs, twins
 from pipeline.core.facts import Columns, missing
@@ -54,10 +54,10 @@ def feed_measures(
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
         for word, n in zip(words, counts.tolist(), strict=True):
-            if n >= SELDOM * rows:
+            if n >= SELDOM * rows and len(words) <= MANY_WORDS:
                 found[f"share|{title}={word}"] = (n / rows, rows)
         enough = np.flatnonzero(counts >= SLICE_ROWS)
-        if len(words) > 1 and len(enough) and title.removesuffix(" hour") not in CLOCKS:
+        if 1 < len(words) <= MANY_WORDS and len(enough) and title.removesuffix(" hour") not in CLOCKS:
             found.update(in_slices(feed, numbers, title, codes, words, enough.tolist(), columns, present))
     return found
 
@@ -80,13 +80,14 @@ def _single_values(name: str, values: NDArray[np.float64]) -> Measured:
         return
     distinct, counts = np.unique(values, return_counts=True)
     yield f"single|{name}|distinct", (len(distinct) / n, n)
-    yield f"single|{name}|zero", (float(np.mean(values == 0)), n)
     yield f"single|{name}|commonest", (float(counts.max() / n), n)
+    if len(distinct) == 1:
+        return  # the day's own attribute, such as its weather: what it is on one day says nothing of the next
+    yield f"single|{name}|zero", (float(np.mean(values == 0)), n)
     # Nothing is the least of many things, and says so under its own name.
     for what, at in (("least", 0), ("greatest", -1)):
         if distinct[at] != 0:
             yield f"single|{name}|{what}", (float(counts[at] / n), n)
-    yield f"single|{name}|negative", (float(np.mean(values < 0)), n)
     yield f"single|{name}|whole", (float(np.mean(values % 1 == 0)), n)
     for step in (5, 10):
         yield f"single|{name}|multiple of {step}", (float(np.mean((values % step == 0) & (values != 0))), n)

@@ -18,6 +18,9 @@ Measures = Mapping[str, tuple[float, int]]
 #: Measures one by one, as they are made.
 Measured = Iterator[tuple[str, tuple[float, int]]]
 
+ROWS = "rows|all"
+"""The measure of how many rows there are."""
+
 SLICE_ROWS = 20
 """Slices of fewer rows on a day say too little."""
 
@@ -26,6 +29,9 @@ SELDOM = 0.005
 
 FEW_VALUES = 20
 """A column of no more values than these has no quantiles to speak of; how much lies on each is measured."""
+
+MANY_WORDS = 30
+"""A column of more words than these names things that come and go; their own numbers are their own affair."""
 
 MOST_COMPARED = 12
 """At most so many columns are compared with each other."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits
-from pipeline.core.checks.learned.measures import Measures
+from pipeline.core.checks.learned.measures import ROWS, Measures
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding
@@ -119,7 +119,8 @@ class _Limits:
     def rings(self, one: Surprise, before: int) -> str:
         """Why it refuses the day, or nothing; ``before`` is what :attr:`Learned.odd` said of the day before."""
         size, same_way = abs(one.size), before * one.size > 0
-        if size > self.alone:
+        # A day off is a quiet day, whatever was usual; a second one in a row is asked about.
+        if size > self.alone and one.measure != ROWS:
             return f"more than {self.alone:.3g}"
         if same_way and size > self.narrow:
             return f"more than {self.narrow:.3g}, again"

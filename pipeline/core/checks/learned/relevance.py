@@ -13,11 +13,12 @@ from pipeline.core.checks.learned.measures import SELDOM
 from pipeline.core.checks.learned.scales import SHARES, Kinds
 
 #: So small a part of the rows, and so small a shift of a slice against the others, is nothing.
-_PART, _SHIFT = 0.015, 0.015
+_PART, _SHIFT = 0.015, 0.03
 #: So few rows are no share of anything.
 _ROWS_AT_LEAST = 3
-#: How large a part must be that was never there before, such as a zero, or a number below it: first frosts are small.
-_FIRST, _NEGATIVE = 0.05, 0.25
+#: How large a part must be that was never there before, such as a zero, or lie
+#: on the least or the greatest value.
+_FIRST = 0.05
 #: What is left of the blanks where something fills them in, at most.
 _FILLED_IN = 0.25
 #: By how much, as a logarithm, the number of rows must differ.
@@ -34,6 +35,8 @@ _HOLDS_WITHIN = 0.05
 _RATIO = 0.01
 #: The least spread of a level, as a share of what its column spanned.
 _OF_SPAN = 0.02
+#: The least spread of a quantile that has always been a whole number.
+_STEP = 0.5
 
 
 class Table:
@@ -86,6 +89,9 @@ def floor_of(table: Table) -> NDArray[np.float64]:
     floor[table.kinds == "ratio"] = _RATIO / 6
     levels = np.isin(table.kinds, ("level", "apart"))
     floor[levels] = _OF_SPAN * table.spans[levels]
+    # The quantile of whole numbers steps from one to the next.
+    whole = levels & np.all(np.isnan(table.values) | (table.values % 1 == 0), axis=0)
+    floor[whole] = np.maximum(floor[whole], _STEP)
     return floor
 
 
@@ -105,14 +111,15 @@ def too_small(table: Table, usual: NDArray[np.float64], spread: NDArray[np.float
     # What is new is no loss: a branch that opens, a word that comes up.
     small |= (kinds == "share") & (usual < SELDOM) & more
     # More that is filled is no loss either, unless the blanks are as good as gone: then something fills them in.
+    small |= np.array(["=" in name and name.startswith("filled|") for name in table.names]) & more
     small |= np.isin(kinds, ("filled", "with")) & more & (1 - now > _FILLED_IN * (1 - usual))
     # A column that says something else every day may do so; one that rarely does may not all at once.
     small |= np.isin(kinds, ("changed", "gone")) & ((moved < _CHANGED) | (usual > _CHANGED))
     # What settles little, and what settles more than before, is no fault.
     small |= np.isin(kinds, ("settles", "explains")) & (more | (usual < _SETTLES) | (moved < _UNSETTLED))
-    first = (kinds == "single") & (usual < SELDOM)
-    negative = first & np.array([name.endswith("|negative") for name in table.names])
-    small |= (first & (moved * table.reach < _FIRST)) | (negative & (moved < _NEGATIVE))
+    ends = np.array([name.endswith(("|least", "|greatest")) for name in table.names])
+    first = (kinds == "single") & ((usual < SELDOM) | ends)
+    small |= first & (moved * table.reach < _FIRST)
     small |= (kinds == "rows") & (np.abs(np.log(np.maximum(now, 0.5) / np.maximum(usual, 0.5))) < _ROWS)
     # A difference or a ratio is asked where it has held: not of what stands side by side.
     small |= (kinds == "apart") & ~(spread <= _HOLDS_WITHIN * table.spans)
