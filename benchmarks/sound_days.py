@@ -1,0 +1,200 @@
+"""How often are sound days of other businesses refused, and which of their silent faults are found within two days?
+
+Eight made businesses (``benchmarks.worlds``) and the flights, judged from their first day on by the product's checks
+with default limits, without any suite. Then each fault, begun on two days: found on its first or second day, or not.
+
+    python -m benchmarks sound_days                       # everything, a quarter of an hour
+    python -m benchmarks sound_days --worlds grocer,calls
+    python -m benchmarks sound_days --sound               # the sound days only
+
+The limits were fixed while looking at ``TUNED``; what the others then showed for the first time, and what was mended
+after it, stands in docs/explanation/limits.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+from scipy import stats
+
+from benchmarks import faults as flights
+from benchmarks import worlds
+from benchmarks.worlds.flights import faults as further
+from pipeline.core.checks.day import check_day
+from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
+from pipeline.core.facts import Columns
+from pipeline.core.gates import Sound
+from pipeline.core.kinds import Regression
+from pipeline.core.tables import Feed, Reference, Table
+from pipeline.core.usecase import Recipe, Usecase
+from pipeline.core.verdict import Outcome
+from pipeline.steps.tables.columns import columns_of
+from pipeline.usecases import ALL
+
+TUNED = ("flights", "web", "energy")
+#: Sound days from a business's first day on; a fault begins on these of them.
+DAYS, BEGINS = 200, (45, 80)
+
+Day = Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True)
+class World:
+    """A business, as a use case of which only the tables are looked at."""
+
+    name: str
+    usecase: Usecase
+    day: Callable[[date], Day]
+    first: date
+    days: int
+    faults: Mapping[str, Callable[[Any, date, date], Day]]
+
+
+def world(name: str) -> World:
+    """The business of that name."""
+    if name == "flights":
+        faults = {**flights.FAULTS, **further.FAULTS}
+        return World(name, ALL[0], flights.clean, date(2013, 1, 1), 364, faults)
+    module = worlds.of(name)
+    business = module.BUSINESS
+    return World(name, _usecase(name, business.tables), business.day, business.starts[0], DAYS, module.FAULTS)
+
+
+def _usecase(name: str, tables: Sequence[Table]) -> Usecase:
+    feeds = tuple(table for table in tables if isinstance(table, Feed))
+    numbers = [column.name for column in feeds[0].columns if column.type in ("number", "integer")]
+    known = [column.name for column in feeds[0].columns if not column.outcome and column.name != numbers[-1]]
+    return Usecase(
+        name=name,
+        question="What will it be?",
+        kind=Regression(numbers[-1], acts_at=0, tolerance=1),
+        unit=tuple(key for key in feeds[0].key if key != feeds[0].day) or feeds[0].key,
+        feeds=feeds,
+        references=tuple(table for table in tables if isinstance(table, Reference)),
+        features=lambda tables: tables[feeds[0].name],
+        inputs=(known[-1],),
+        history=1,
+        recipes=(Recipe("mean", lambda seed: None, window=7, at_least=2),),
+        baseline=Recipe("rule", lambda seed: None, window=7, at_least=2),
+        block=(feeds[0].key[-1],),
+        slices=(),
+        gates=(Sound(),),
+        evidence=7,
+    )
+
+
+@dataclass
+class Past:
+    """What validation keeps from day to day."""
+
+    usecase: Usecase
+    profiles: list[Profile] = field(default_factory=list)
+    keys: Mapping[str, KeyHistory] = field(default_factory=dict)
+    previous: Mapping[str, Columns] = field(default_factory=dict)
+    contents: dict[str, dict[date, str]] = field(default_factory=dict)
+    odd: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def refuses(self, day: date, tables: Day) -> list[str]:
+        """The names of the findings that refuse the day; one that none refuses becomes past."""
+        empty = [f"{name}: missing" for name, rows in tables.items() if not len(rows)]
+        if empty:
+            return empty
+        columns = {table.name: columns_of(table, tables[table.name]) for table in self.usecase.tables}
+        for reference in self.usecase.references:
+            digest = _digest(reference, columns[reference.name])
+            self.contents = {**self.contents, reference.name: {**self.contents.get(reference.name, {}), day: digest}}
+        checked = check_day(
+            self.usecase, day, columns, self.previous, self.contents, self.profiles, self.keys, self.odd
+        )
+        self.odd = checked.odd
+        refused = [f.name for f in checked.findings if f.required and f.outcome is not Outcome.PASS]
+        if not refused:
+            self.profiles = [*self.profiles, checked.profile.bounded()][-PROFILE_DAYS:]
+            self.keys = {name: kept.bounded() for name, kept in checked.key_histories.items()}
+            self.previous = {reference.name: columns[reference.name] for reference in self.usecase.references}
+        return refused
+
+
+def _digest(reference: Reference, columns: Columns) -> str:
+    told = [columns[column.name].tolist() for column in reference.columns if column.name != reference.refreshed]
+    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
+def sound(one: World, begins: Sequence[date]) -> tuple[int, int, Counter[str], dict[date, Past]]:
+    """Judge the sound days: how many were refused, of how many, by what; and the past on the days faults begin on."""
+    past, by, states = Past(one.usecase), Counter[str](), {}
+    refused = 0
+    for n in range(one.days):
+        day = one.first + timedelta(n)
+        if day in begins:
+            states[day] = copy(past)
+        names = past.refuses(day, one.day(day))
+        refused += bool(names)
+        by.update(names)
+    return refused, one.days, by, states
+
+
+def found(one: World, states: Mapping[date, Past]) -> dict[str, list[str]]:
+    """Fault to what found it within two days, for each day it begins on; empty where nothing did."""
+    results: dict[str, list[str]] = {}
+    for name, plant in one.faults.items():
+        for first, before in states.items():
+            past, names = copy(before), []
+            for day in (first, first + timedelta(1)):
+                tables = dict(one.day(day))
+                names = past.refuses(day, {**tables, **plant(dict(tables), day, first)})
+                if names:
+                    break
+            results.setdefault(name, []).append(names[0] if names else "")
+    return results
+
+
+def interval(hits: int, of: int) -> str:
+    """A share with its 95 % interval (Clopper & Pearson)."""
+    if not of:
+        return "–"
+    low, high = stats.binomtest(hits, of).proportion_ci(0.95)
+    return f"{hits} of {of} ({hits / of:.1%}; {low:.1%} to {high:.1%})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print each business's refused sound days and its faults, and the sums."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks sound_days", description=__doc__.split("\n")[0])
+    parser.add_argument("--worlds", default=",".join(("flights", *worlds.NAMES)), help="names divided by commas")
+    parser.add_argument("--sound", action="store_true", help="no faults")
+    wanted = parser.parse_args([] if arguments is None else arguments)
+    sums: dict[str, list[int]] = {"tuned": [0] * 4, "others": [0] * 4}
+    for name in wanted.worlds.split(","):
+        one, start = world(name), time.perf_counter()
+        begins = [one.first + timedelta(n) for n in BEGINS]
+        refused, days, by, states = sound(one, begins)
+        results = {} if wanted.sound else found(one, states)
+        hits = [bool(what) for whats in results.values() for what in whats]
+        print(
+            f"{name}: {refused} of {days} sound days refused; {sum(hits)} of {len(hits)} faults found within two days"
+        )
+        print(
+            f"  ({time.perf_counter() - start:.0f} s)" + "".join(f"\n  {n} × {what}" for what, n in by.most_common(5))
+        )
+        for fault, whats in results.items():
+            print(f"    {fault:<44} {' | '.join(what or '-' for what in whats)}", flush=True)
+        group = sums["tuned" if name in TUNED else "others"]
+        for place, n in enumerate((refused, days, sum(hits), len(hits))):
+            group[place] += n
+    for group_name, (refused, days, hits_in_all, tried) in sums.items():
+        print(f"{group_name}: refused {interval(refused, days)}; found {interval(hits_in_all, tried)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
