@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from scipy import stats
 
 from pipeline.core.checks.learned.families import limits
 from pipeline.core.checks.learned.feed import feed_measures
-from pipeline.core.checks.learned.question import check_usual
-from pipeline.core.checks.learned.surprise import NEEDED, surprises
+from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, MOST_IN_SLICES, ROWS
+from pipeline.core.checks.learned.question import check_usual, sentence
+from pipeline.core.checks.learned.surprise import NEEDED, Surprise, surprises
 from pipeline.core.facts import Columns
 from pipeline.core.tables import Column, Feed
 from pipeline.core.verdict import Outcome
@@ -211,13 +213,13 @@ def test_clocks_that_are_put_forward_move_no_hour() -> None:
 def test_a_value_that_was_odd_yesterday_is_no_past_yet(sixty: Shop) -> None:
     last = max(sixty.past)
     names = list(sixty.past[last])
-    past = {**sixty.past, last: {**sixty.past[last], "rows|all": (30.0, 30)}}
+    past = {**sixty.past, last: {**sixty.past[last], ROWS: (30.0, 30)}}
     now = feed_measures(FEED, sales(sixty.day, np.random.default_rng(2)))
-    now["rows|all"] = (30.0, 30)
-    (counted,) = (s for s in surprises(sixty.day, now, past) if s.measure == "rows|all")
-    (apart,) = (s for s in surprises(sixty.day, now, past, ["rows|all"]) if s.measure == "rows|all")
+    now[ROWS] = (30.0, 30)
+    (counted,) = (s for s in surprises(sixty.day, now, past) if s.measure == ROWS)
+    (apart,) = (s for s in surprises(sixty.day, now, past, [ROWS]) if s.measure == ROWS)
     assert abs(counted.size) < 4 < 20 < abs(apart.size)
-    assert "rows|all" in names
+    assert ROWS in names
 
 
 def test_the_limit_is_the_prediction_limit_of_a_normal_logarithm() -> None:
@@ -232,4 +234,34 @@ def test_the_limit_is_the_prediction_limit_of_a_normal_logarithm() -> None:
 
 def test_a_day_without_rows_has_no_measure_but_that() -> None:
     empty: Columns = {name: values[:0] for name, values in sales(FIRST, np.random.default_rng(0)).items()}
-    assert feed_measures(FEED, empty) == {"rows|all": (0.0, 0)}
+    assert feed_measures(FEED, empty) == {ROWS: (0.0, 0)}
+
+
+def test_a_table_that_never_moves_is_as_usual_and_not_too_young() -> None:
+    quiet = {ROWS: (50.0, 50), f"filled|area|{BY_ROWS}": (1.0, 50)}
+    past = {FIRST + timedelta(n): quiet for n in range(30)}
+    checked = check_usual("shops", FIRST + timedelta(30), quiet, past, [], {})
+    assert {finding.outcome for finding in checked.findings} == {Outcome.PASS}
+    assert checked.surprise == {"volume": 0.0, "blanks": 0.0}
+
+
+@pytest.mark.parametrize("name", ["rows", "units", "local hour", "a|b", "a=b"])
+def test_a_column_may_be_called_as_it_likes(name: str) -> None:
+    for measure in (f"filled|{name}", f"order|net|{name}", f"level|{name}|median", f"single|{name}|zero|{name}=x"):
+        assert name.split("|", maxsplit=1)[0] in sentence(Surprise(measure, 0.5, 0.1, 9.0, 30))
+    assert "units that look it up" in sentence(Surprise(f"filled|{name}|{BY_UNITS}", 0.5, 0.1, 9.0, 30))
+
+
+def test_a_moment_that_no_calendar_reaches_is_left_to_the_question_on_dates() -> None:
+    tables = sales(FIRST, np.random.default_rng(0))
+    tables["at"][:2] = [np.datetime64("0001-01-01"), np.datetime64("20000-01-01")]
+    assert feed_measures(FEED, tables, "America/New_York")[ROWS][0] == len(tables["net"])
+
+
+def test_a_table_of_hundreds_of_columns_is_measured_in_slices_by_the_first_of_them() -> None:
+    tables = sales(FIRST, np.random.default_rng(0))
+    wide = replace(FEED, columns=(*FEED.columns, *(Column(f"c{n}", "number") for n in range(100))))
+    found = feed_measures(wide, {**tables, **{f"c{n}": tables["net"] + n for n in range(100)}})
+    against = {name.split("|")[1] for name in found if name.startswith("against|")}
+    assert len(against) == MOST_IN_SLICES
+    assert {"level|c0|median", "level|c99|median"} <= set(found)

@@ -2,7 +2,7 @@
 
 A row that is never looked up may say what it likes. Airports in daily use are one row in a hundred and 98 % of the
 flights, so a column is measured over the rows and once more over the units that find them. A snapshot is also compared,
-column by column, with the last accepted one: what one column says of the same key, and in which order it puts the keys.
+column by column, with the last accepted one: what one column says of the same key.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import FEW_VALUES, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, FEW_VALUES, ROWS, SLICE_ROWS, Measured
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Reference
 
 #: So few keys are still worth comparing with what they said before.
 _COMPARED = 5
-GONE = "gone|keys|rows"
+GONE = f"gone|keys|{BY_ROWS}"
 """The share of keys that the last accepted snapshot had and this one has not."""
 
 
@@ -39,7 +39,7 @@ def content_measures(
     """
     keys = texts(columns, reference.key)
     place = {key: n for n, key in enumerate(keys.tolist()) if key is not None}
-    found: dict[str, tuple[float, int]] = {"rows|all": (float(len(keys)), len(keys))}
+    found: dict[str, tuple[float, int]] = {ROWS: (float(len(keys)), len(keys))}
     if not place:
         return found
     used_keys = texts(units, reference.joined_by[1]).tolist()
@@ -47,24 +47,23 @@ def content_measures(
     distinct = len(np.unique(used))
     told = [c for c in reference.columns if c.name not in (*reference.key, reference.refreshed)]
     for column in told:
-        values = columns[column.name]
-        found.update(_column(column.name, values, column.type in ("number", "integer"), "rows"))
+        values, is_number = columns[column.name], column.type in ("number", "integer")
+        found.update(_column(column.name, values, is_number, BY_ROWS, len(values)))
         if len(used) >= SLICE_ROWS:
-            found.update(_column(column.name, values[used], column.type in ("number", "integer"), "units", distinct))
+            # Many units say no more than the few rows that they all look up.
+            found.update(_column(column.name, values[used], is_number, BY_UNITS, distinct))
     if previous is not None:
-        found.update(_changes(reference, told, columns, previous, place, np.unique(used), used))
+        found.update(_changes(reference, told, columns, previous, place, used))
     return found
 
 
-def _column(name: str, values: NDArray[Any], is_number: bool, over: str, rows: int | None = None) -> Measured:
+def _column(name: str, values: NDArray[Any], is_number: bool, over: str, rows: int) -> Measured:
+    """One column's measures, which stand on so many rows, less those that are blank."""
     there = ~missing(values)
     n = int(there.sum())
-    # Many units say no more than the few rows that they all look up.
-    counted = n if rows is None else rows
-    yield f"filled|{name}|{over}", (float(there.mean()), counted if rows else len(values))
-    if n < SLICE_ROWS:
-        return
-    if not is_number:
+    yield f"filled|{name}|{over}", (float(there.mean()), rows)
+    counted = n if over == BY_ROWS else rows
+    if n < SLICE_ROWS or not is_number:
         return  # a list's words come and go with its rows; what they say of the same key is compared below
     present = values[there]
     distinct, counts = np.unique(present, return_counts=True)
@@ -74,7 +73,7 @@ def _column(name: str, values: NDArray[Any], is_number: bool, over: str, rows: i
         return
     low, middle, high = np.quantile(present, (0.1, 0.5, 0.9))
     yield f"level|{name}|median|{over}", (float(middle), counted)
-    if over == "rows":
+    if over == BY_ROWS:
         yield f"level|{name}|lower tenth|{over}", (float(low), counted)
         yield f"level|{name}|upper tenth|{over}", (float(high), counted)
 
@@ -85,7 +84,6 @@ def _changes(
     columns: Columns,
     previous: Columns,
     place: Mapping[str, int],
-    looked_up: NDArray[np.int64],
     used: NDArray[np.int64],
 ) -> Measured:
     """The share of rows, and of units, whose row says something else in a column than the last accepted snapshot."""
@@ -100,10 +98,10 @@ def _changes(
     weight = np.bincount(used, minlength=len(columns[reference.refreshed]))[new]
     for column in told:
         changed = _differ(columns[column.name][new], previous[column.name][old])
-        yield f"changed|{column.name}|rows", (float(changed.mean()), len(common))
+        yield f"changed|{column.name}|{BY_ROWS}", (float(changed.mean()), len(common))
         if weight.sum() >= SLICE_ROWS:
             yield (
-                f"changed|{column.name}|units",
+                f"changed|{column.name}|{BY_UNITS}",
                 (float((changed * weight).sum() / weight.sum()), int((weight > 0).sum())),
             )
 

@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import FEW_VALUES, MANY_WORDS, MOST_COMPARED, SELDOM, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.measures import (
+    FEW_VALUES,
+    MANY_WORDS,
+    MOST_COMPARED,
+    MOST_IN_SLICES,
+    ROWS,
+    SELDOM,
+    SLICE_ROWS,
+    Measured,
+)
 from pipeline.core.checks.learned.slices import CLOCKS, blanks_in, happened_in, in_slices, slices_of
 from pipeline.core.checks.learned.together import goes_with, pairs, twins
 from pipeline.core.facts import Columns, missing
@@ -32,7 +41,7 @@ def feed_measures(
     if late:
         feed = replace(feed, columns=tuple(column for column in feed.columns if column.name not in late), known_at=None)
     rows = len(columns[feed.day])
-    found: dict[str, tuple[float, int]] = {"rows|all": (float(rows), rows)}
+    found: dict[str, tuple[float, int]] = {ROWS: (float(rows), rows)}
     if not rows:
         return found
     # A number that names a row says nothing by its size: invoices are counted on and on.
@@ -50,7 +59,7 @@ def feed_measures(
         found.update(_single_values(column.name, columns[column.name][present[column.name]]))
     found.update(twins([c.name for c in numbers], columns))
     found.update(pairs([c.name for c in numbers][:MOST_COMPARED], columns))
-    found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers, columns))
+    found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers[:MOST_IN_SLICES], columns))
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
         for word, n in zip(words, counts.tolist(), strict=True):
@@ -58,7 +67,9 @@ def feed_measures(
                 found[f"share|{title}={word}"] = (n / rows, rows)
         enough = np.flatnonzero(counts >= SLICE_ROWS)
         if 1 < len(words) <= MANY_WORDS and len(enough) and title.removesuffix(" hour") not in CLOCKS:
-            found.update(in_slices(feed, numbers, title, codes, words, enough.tolist(), columns, present))
+            found.update(
+                in_slices(feed, numbers[:MOST_IN_SLICES], title, codes, words, enough.tolist(), columns, present)
+            )
     return found
 
 

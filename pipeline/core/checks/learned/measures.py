@@ -21,6 +21,9 @@ Measured = Iterator[tuple[str, tuple[float, int]]]
 ROWS = "rows|all"
 """The measure of how many rows there are."""
 
+BY_ROWS, BY_UNITS = "@rows", "@units"
+"""The last part of a measure of a list: over its rows, or over the units that look them up. No column is called so."""
+
 SLICE_ROWS = 20
 """Slices of fewer rows on a day say too little."""
 
@@ -32,6 +35,9 @@ FEW_VALUES = 20
 
 MANY_WORDS = 30
 """A column of more words than these names things that come and go; their own numbers are their own affair."""
+
+MOST_IN_SLICES = 40
+"""At most so many numbers are measured in each slice, the first ones declared: a table may have hundreds."""
 
 MOST_COMPARED = 12
 """At most so many columns are compared with each other."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits
-from pipeline.core.checks.learned.measures import ROWS, Measures
+from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, Measures
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding
@@ -21,12 +21,8 @@ from pipeline.core.verdict import Bound, Finding
 #: The measures that were beyond the narrow limit: 1 above what is usual, -1 below, and twice that if the day was
 #: refused for it.
 Odd = Mapping[str, int]
-
-
 #: By how much more a single day must stray where business as usual brings an odd day now and then.
 _ALONE: Mapping[str, float] = {"volume": 2.5, "outcomes": 2.5, "levels": 2.5, "slices": 2.5, "single values": 2.0}
-
-
 #: An alarm is over once the measure is within this part of the narrow limit.
 _MENDED = 0.5
 #: Whatever the season or the market does to a whole column is business as usual up to the wide limit.
@@ -73,7 +69,7 @@ def check_usual(
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
     found = [one for one in surprises(day, now, past, provisional, odd_before) if one.measure not in over]
-    if not found:
+    if len(past) < NEEDED:
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
     asked = {family_of(measure) for measure in now}
     findings: list[Finding] = []
@@ -137,7 +133,7 @@ def _direction(one: Surprise) -> int:
 def sentence(one: Surprise) -> str:
     """``zeros in 'delay' 41 %, where 3 % are usual``: what a measure is and what was expected."""
     kind, *rest = one.measure.split("|")
-    over = {"rows": " (by rows)", "units": " (by the units that look it up)"}.get(rest[-1], "")
+    over = {BY_ROWS: " (by rows)", BY_UNITS: " (by the units that look it up)"}.get(rest[-1], "")
     rest = rest[:-1] if over else rest
     where = f" where {rest[-1].replace('=', ' is ', 1)}" if "=" in rest[-1] and kind != "share" else ""
     if kind == "rows":
@@ -149,6 +145,8 @@ def sentence(one: Surprise) -> str:
 
 def _single(rest: Sequence[str]) -> str:
     name, what = rest[:2]
+    if what == "twins":
+        return "all numbers are those of another row"
     return f"'{name}' is {_SINGLE.get(what, what)}"
 
 
@@ -173,12 +171,10 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
 }
 _SINGLE = {
     "distinct": "a value of its own",
-    "twins": "those of another row",
     "commonest": "its commonest value",
     "least": "its least value",
     "greatest": "its greatest value",
     "zero": "zero",
-    "negative": "negative",
     "whole": "a whole number",
     "multiple of 5": "a multiple of 5",
     "multiple of 10": "a multiple of 10",

@@ -9,15 +9,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import SELDOM
+from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, SELDOM
 from pipeline.core.checks.learned.scales import SHARES, Kinds
 
 #: So small a part of the rows, and so small a shift of a slice against the others, is nothing.
 _PART, _SHIFT = 0.015, 0.03
 #: So few rows are no share of anything.
 _ROWS_AT_LEAST = 3
-#: How large a part must be that was never there before, such as a zero, or lie
-#: on the least or the greatest value.
+#: How large a part must be that was never there before, such as a zero, or lie on the
+#: least or the greatest value.
 _FIRST = 0.05
 #: What is left of the blanks where something fills them in, at most.
 _FILLED_IN = 0.25
@@ -59,7 +59,7 @@ class Table:
     @cached_property
     def reach(self) -> NDArray[np.float64]:
         """What part of the day each measure speaks of; what is weighted by units speaks of all of them."""
-        by_units = np.array([name.endswith("|units") for name in self.names])
+        by_units = np.array([name.endswith(f"|{BY_UNITS}") for name in self.names])
         return np.where(by_units, 1.0, np.minimum(self.counts / max(self.rows, 1), 1.0))
 
     @cached_property
@@ -72,7 +72,7 @@ class Table:
         return spans
 
     def _span(self, rest: Sequence[str], is_level: bool, place: Mapping[str, int]) -> float:
-        over = "|rows" if rest[-1] in ("rows", "units") else ""
+        over = f"|{BY_ROWS}" if rest[-1] in (BY_ROWS, BY_UNITS) else ""
         columns = [rest[0]] if is_level else [rest[0], rest[1]]
         spans = []
         for name in columns:

@@ -59,8 +59,11 @@ def slices_of(
 
 @lru_cache(maxsize=4096)
 def _offset(hour: int, timezone: str) -> int:
-    """How many hours local time is ahead of UTC in an hour counted from 1970."""
-    ahead = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(timezone)).utcoffset()
+    """How many hours local time is ahead of UTC in an hour counted from 1970; 0 where no calendar reaches."""
+    try:
+        ahead = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(timezone)).utcoffset()
+    except (OverflowError, ValueError):  # a moment of the year 1 is for the question on dates to refuse
+        return 0
     return round(ahead.total_seconds() / 3600) if ahead is not None else 0
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import SELDOM, Measures
+from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
 from pipeline.core.checks.learned.relevance import Table, floor_of, too_small
 from pipeline.core.checks.learned.scales import noise_of, plain, scaled
 from pipeline.core.checks.learned.slices import CLOCKS
@@ -75,7 +75,7 @@ def surprises(
     names = [name for name, good in zip(names, enough, strict=True) if good]
     if not names:
         return []
-    table = Table(names, values[:, enough], counts[-1, enough], now["rows|all"][0])
+    table = Table(names, values[:, enough], counts[-1, enough], now[ROWS][0])
     on_scale = _without_gaps(scaled(table.kinds, table.values))
     center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
     spread = _spread(np.abs(error), made, noise_of(table.kinds, table.counts), floor_of(table))
@@ -164,7 +164,7 @@ def _table(names: Sequence[str], measured: Sequence[Measures]) -> tuple[NDArray[
         # A word that is not measured came too seldom for it.
         asked = np.isin(columns, list({name.partition("=")[0] for name in one if name.startswith("share|")}))
         absent = asked & np.isnan(values[place])
-        values[place, absent], counts[place, absent] = SELDOM / 2, one["rows|all"][1]
+        values[place, absent], counts[place, absent] = SELDOM / 2, one[ROWS][1]
     return values, counts
 
 
