@@ -289,3 +289,27 @@ def test_of_two_tries_at_once_the_first_report_stands(world: World) -> None:
             return super().get(name).replace(b"PASS ", b"PASS")
 
     assert run(replace(world, files=Late()), day_number(11)).without == ()
+
+
+def quiet(tables: visits.Tables) -> None:
+    tables["visits"] = {name: values[::2] for name, values in tables["visits"].items()}
+
+
+def test_what_was_odd_is_remembered_from_run_to_run_whether_the_day_was_accepted_or_refused() -> None:
+    """Half the rows: the first day is a holiday; the second and all after it are refused, each in a run of its own."""
+    store = fakes.MemoryStore()
+    for n in range(25):
+        deliver(store, day_number(n))
+    world = fakes.world(store)
+    run(world, day_number(24))
+    outcomes = []
+    for n in range(25, 29):
+        deliver(store, day_number(n), quiet)
+        try:
+            run(world, day_number(n))
+            outcomes.append("accepted")
+        except RefusedError as error:
+            outcomes.append(next(f.name for f in error.findings if f.outcome is Outcome.FAIL))
+    assert outcomes == ["accepted", *["visits: volume"] * 3]
+    deliver(store, day_number(29))
+    assert set(run(world, day_number(29)).without) == {day_number(n).isoformat() for n in range(26, 29)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline.core.checks.day import check_day
+from pipeline.core.checks.learned.question import Odd
 from pipeline.core.checks.profiles import KeyHistory, KeyUse, Profile
 from pipeline.core.checks.references import beta_binomial_cdf
-from pipeline.core.facts import Excuse, Fact, texts
-from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.facts import Columns, Excuse, Fact, texts
+from pipeline.core.tables import Column, Reference
+from pipeline.core.verdict import Bound, Finding, Outcome
 from tests.core.checks.visits import FIRST, ROWS, SHOPS, USECASE, Past, Tables, day_of, refused, shop_rows, with_excuse
 
 
@@ -364,3 +367,102 @@ def test_a_day_of_six_weeks_ago_is_remembered(month: Past) -> None:
     tables = day_of(past.day)
     tables["visits"] = {**old, "day": tables["visits"]["day"], "at": tables["visits"]["at"]}
     assert "visits: sent before" in refused(past.judge(tables))
+
+
+TOWNS = Reference(
+    name="towns",
+    path="towns/{day}.csv",
+    columns=(Column("town", "string"), Column("refreshed", "date")),
+    key=("town",),
+    refreshed="refreshed",
+    max_age=1,
+    max_unchanged=None,
+    joined_by=("visits", ("town",)),
+    matched=Bound(0.9, 1.0),
+)
+
+
+def refusals_after_a_town_closed(listed_on: bool) -> set[str]:
+    """One visit in twelve was in Hull; from the twentieth day on there is none, and the list of towns has it or not."""
+    usecase = replace(USECASE, references=(TOWNS,), facts=())
+    profiles: list[Profile] = []
+    keys: Mapping[str, KeyHistory] = {}
+    previous: Mapping[str, Columns] = {}
+    odd: Mapping[str, Odd] = {}
+    names: set[str] = set()
+    for n in range(24):
+        day = FIRST + timedelta(n)
+        columns = day_of(day)["visits"]
+        columns["town"] = np.array(["bath", "york"], dtype=object)[np.arange(ROWS) % 2]
+        columns["town"][::12] = "hull"
+        towns = ["bath", "york", "hull"]
+        if n >= 20:
+            kept = columns["town"] != "hull"
+            columns = {name: values[kept] for name, values in columns.items()}
+            towns = towns if listed_on else towns[:2]
+        list_of_towns = {"town": np.array(towns, dtype=object), "refreshed": np.full(len(towns), np.datetime64(day))}
+        tables = {"visits": columns, "towns": list_of_towns}
+        checked = check_day(usecase, day, tables, previous, {"towns": {day: str(towns)}}, profiles, keys, odd)
+        odd = checked.odd
+        names |= refused(checked.findings)
+        profiles.append(checked.profile.bounded())
+        keys, previous = checked.key_histories, {"towns": list_of_towns}
+    return names
+
+
+def test_what_leaves_the_list_on_the_day_it_leaves_the_feed_has_closed_and_is_not_missed() -> None:
+    assert not refusals_after_a_town_closed(listed_on=False)
+    assert {"visits: values gone", "visits: volume"} <= refusals_after_a_town_closed(listed_on=True)
+
+
+def visits_checked(past: Past, plant: Callable[[Tables], None]) -> set[str]:
+    """Thirty days that all have what was planted, and the day after them without it."""
+    for _ in range(30):
+        tables = day_of(past.day)
+        plant(tables)
+        past.accept(tables)
+    return refused(past.judge(day_of(past.day)))
+
+
+def test_one_of_many_values_may_end_and_a_quiet_day_may_lack_what_comes_seldom() -> None:
+    def shops_in_town(number: int) -> Callable[[Tables], None]:
+        def plant(tables: Tables) -> None:
+            tables["visits"]["town"] = np.array([f"t{n % number}" for n in range(ROWS)], dtype=object)
+
+        return plant
+
+    gone = "visits: values gone"
+    assert gone in visits_checked(Past(replace(USECASE, facts=())), shops_in_town(10))
+    assert gone not in visits_checked(Past(replace(USECASE, facts=())), shops_in_town(40))
+    past = Past(replace(USECASE, facts=()))
+    visits_checked(past, shops_in_town(10))
+    quiet = day_of(past.day)
+    quiet["visits"] = {name: values[:60] for name, values in quiet["visits"].items()}
+    assert gone not in refused(past.judge(quiet))
+
+
+def test_a_column_of_many_fractional_parts_has_no_scale(month: Past) -> None:
+    past = Past(replace(USECASE, facts=()))
+
+    def fine(tables: Tables) -> None:
+        tables["visits"]["warmth"] = np.random.default_rng(past.day.toordinal()).random(ROWS) * 50
+
+    for _ in range(30):
+        tables = day_of(past.day)
+        # Of more rows than a profile keeps parts.
+        tables["visits"] = {name: np.concatenate([values, values]) for name, values in tables["visits"].items()}
+        tables["visits"]["visit"] = np.arange(2 * ROWS, dtype=float)
+        tables["visits"]["warmth"] = np.random.default_rng(past.day.toordinal()).random(2 * ROWS) * 50
+        past.accept(tables)
+    tables = day_of(past.day)
+    fine(tables)
+    assert named(past.judge(tables), "visits: scale").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("gone", "stops"), [(5, False), (6, False), (13, True)])
+def test_a_few_of_a_list_that_nobody_looks_up_may_vanish(month: Past, gone: int, stops: bool) -> None:
+    tables = day_of(month.day)
+    used = set(tables["visits"]["shop"].tolist())
+    unused = [n for n, shop in enumerate(tables["shops"]["shop"]) if shop not in used][:gone]
+    tables["shops"] = {name: np.delete(values, unused) for name, values in tables["shops"].items()}
+    assert ("shops: shrinkage" in refused(month.judge(tables))) is stops

@@ -63,7 +63,7 @@ def check_usual(
         past: Accepted day to its measures, oldest first.
         surprise_before: The largest surprises of these days by family, oldest first.
         odd_before: What was odd on the last day that was judged, accepted or not.
-        provisional: What was odd on the last accepted day: its value is no past yet.
+        provisional: What was odd on the last accepted day: neither its value nor its surprise is past yet.
         closed: Column and word of what has rightly come to an end.
     """
     about = TableFindings(table)
@@ -79,6 +79,8 @@ def check_usual(
         if family not in asked:
             continue
         known = [then[family] for then in surprise_before if family in then]
+        if any(family_of(measure) == family for measure in provisional):
+            known = known[:-1]  # a limit that the first odd day had raised would let the second one pass
         limit = _Limits(family, known)
         largest[family] = abs(measures[0].size) if measures else 0.0
         rung = [
