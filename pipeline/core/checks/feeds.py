@@ -16,8 +16,8 @@ from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Feed
 from pipeline.core.verdict import Bound, Finding
 
-# Where a number has no reason beside it, it was set on the flights and the weather of 2013, so that no clean day is
-# refused and the planted faults are found (``python -m benchmarks silent_faults``).
+# Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
+# ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
 #: On how many accepted days back a value must have come each day to be missed, and how many rows of it a day at least.
 _RECENT, _USUAL = 14, 5
 #: What part of a day's rows a value must be to be missed.

@@ -26,6 +26,8 @@ _CHANCE = 1e-4
 _MATCHED_DAYS = 28
 #: So many keys of a table may vanish in a day, whatever share of it they are, and so large a share that no unit uses.
 _FEW, _FEW_OF_ALL = 5, 0.05
+#: For so many days without an accepted one the keys that may have left add up.
+_GROWS = 7
 
 
 class ReferenceCheck:
@@ -79,9 +81,12 @@ class ReferenceCheck:
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
 
     def _leave_daily(self, served: Sequence[tuple[date, ReferenceProfile]]) -> float:
-        """Three times what usually vanishes in the days that have passed since the last accepted one."""
+        """Three times what usually vanishes in the days since the last accepted one, at most a week of them.
+
+        If it grew for ever an alarm would end by lasting.
+        """
         gone = [profile.measures[GONE][0] for _, profile in served if GONE in profile.measures]
-        passed = (self.day - served[-1][0]).days if served else 1
+        passed = min((self.day - served[-1][0]).days, _GROWS) if served else 1
         return 3 * passed * sum(gone) / len(gone) if gone else 0.0
 
     def compared_with_previous(

@@ -13,9 +13,10 @@ import pytest
 from scipy import stats
 
 from pipeline.core.checks.day import check_day
+from pipeline.core.checks.learned.contents import GONE
 from pipeline.core.checks.learned.question import Odd
-from pipeline.core.checks.profiles import KeyHistory, KeyUse, Profile
-from pipeline.core.checks.references import beta_binomial_cdf
+from pipeline.core.checks.profiles import KeyHistory, KeyUse, Profile, ReferenceProfile
+from pipeline.core.checks.references import ReferenceCheck, beta_binomial_cdf
 from pipeline.core.facts import Columns, Excuse, Fact, texts
 from pipeline.core.tables import Column, Reference
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -466,3 +467,15 @@ def test_a_few_of_a_list_that_nobody_looks_up_may_vanish(month: Past, gone: int,
     unused = [n for n, shop in enumerate(tables["shops"]["shop"]) if shop not in used][:gone]
     tables["shops"] = {name: np.delete(values, unused) for name, values in tables["shops"].items()}
     assert ("shops: shrinkage" in refused(month.judge(tables))) is stops
+
+
+@pytest.mark.parametrize("days", [1, 30, 300])
+def test_a_list_that_lost_a_third_stays_refused_however_many_leave_it_by_and_by(days: int) -> None:
+    def shops(n: int) -> Columns:
+        keys = np.array([f"s{k}" for k in range(n)], dtype=object)
+        return {"shop": keys, "area": np.zeros(n), "refreshed": np.full(n, np.datetime64(FIRST))}
+
+    served = [(FIRST, ReferenceProfile(300, 200, 200, {GONE: (0.01, 300)}))]
+    check = ReferenceCheck(SHOPS, FIRST + timedelta(days), shops(200), {"shop": np.array(["s1"], dtype=object)})
+    (shrinkage,) = check.compared_with_previous(shops(300), served)
+    assert shrinkage.outcome is Outcome.FAIL

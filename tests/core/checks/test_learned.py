@@ -265,3 +265,20 @@ def test_a_table_of_hundreds_of_columns_is_measured_in_slices_by_the_first_of_th
     against = {name.split("|")[1] for name in found if name.startswith("against|")}
     assert len(against) == MOST_IN_SLICES
     assert {"level|c0|median", "level|c99|median"} <= set(found)
+
+
+def test_a_list_that_says_something_else_at_once_stays_refused_however_much_of_it_changes_by_and_by() -> None:
+    """A hundredth of the list changes every day: after a fortnight that would be all that is asked, if it added up."""
+
+    def measured(changed: float) -> dict[str, tuple[float, int]]:
+        return {ROWS: (1000.0, 1000), f"changed|area|{BY_ROWS}": (changed, 1000)}
+
+    rng = np.random.default_rng(0)
+    past = {FIRST + timedelta(n): measured(float(rng.uniform(0.008, 0.012))) for n in range(30)}
+    odd: dict[str, int] = {}
+    for n in range(30, 60):
+        checked = check_usual(
+            "shops", FIRST + timedelta(n), measured(0.9), past, [{"rewritten content": 1.0}] * 20, odd
+        )
+        odd = dict(checked.odd)
+        assert [f.name for f in checked.findings if f.outcome is Outcome.FAIL] == ["shops: rewritten content"], n

@@ -95,12 +95,15 @@ def floor_of(table: Table) -> NDArray[np.float64]:
     return floor
 
 
-def too_small(table: Table, usual: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.bool_]:
+def too_small(
+    table: Table, usual: NDArray[np.float64], in_a_day: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Which measures have moved by too little to matter, in a direction that harms nobody, or hold too loosely.
 
     Args:
         table: The measures.
-        usual: What each was predicted to be.
+        usual: What each was predicted to be, after the days that have passed since the last accepted one.
+        in_a_day: The same after one day.
         spread: How far each may stray, on its scale.
     """
     now, kinds = table.values[-1], table.kinds
@@ -114,7 +117,7 @@ def too_small(table: Table, usual: NDArray[np.float64], spread: NDArray[np.float
     small |= np.array(["=" in name and name.startswith("filled|") for name in table.names]) & more
     small |= np.isin(kinds, ("filled", "with")) & more & (1 - now > _FILLED_IN * (1 - usual))
     # A column that says something else every day may do so; one that rarely does may not all at once.
-    small |= np.isin(kinds, ("changed", "gone")) & ((moved < _CHANGED) | (usual > _CHANGED))
+    small |= np.isin(kinds, ("changed", "gone")) & ((moved < _CHANGED) | (in_a_day > _CHANGED))
     # What settles little, and what settles more than before, is no fault.
     small |= np.isin(kinds, ("settles", "explains")) & (more | (usual < _SETTLES) | (moved < _UNSETTLED))
     ends = np.array([name.endswith(("|least", "|greatest")) for name in table.names])

@@ -80,12 +80,13 @@ def surprises(
     center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
     spread = _spread(np.abs(error), made, noise_of(table.kinds, table.counts), floor_of(table))
     gap = max(1.0, (day - days[-1]).days)
+    in_a_day = plain(table.kinds, center)
     center = np.where(table.kinds == "changed", _after(center, gap), center)
     # While days are refused for something else, what all else is compared with grows old; what rings stays as it is.
     aged = np.where([remembered_as(name) in alarming for name in table.names], 1.0, gap)
     size = (on_scale[-1] - center) / spread / aged
     usual = plain(table.kinds, center)
-    asked = (made >= _PREDICTED) & np.isfinite(size) & ~too_small(table, usual, spread)
+    asked = (made >= _PREDICTED) & np.isfinite(size) & ~too_small(table, usual, in_a_day, spread)
     found = [
         Surprise(names[n], float(table.values[-1, n]), float(usual[n]), float(size[n]), int(made[n]))
         for n in np.flatnonzero(asked)
