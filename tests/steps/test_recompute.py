@@ -198,6 +198,23 @@ def test_what_was_measured_and_can_not_be_read_is_named(home: Path) -> None:
     assert recorded_file("small", PROMOTED, verdict["measured"]) in found.sentence
 
 
+@pytest.mark.parametrize(("error", "missing"), [(ValueError("no such day"), "no such day"), (RuntimeError(), "")])
+def test_what_is_kept_and_fits_no_more_is_a_sentence_and_a_mistake_of_ours_is_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, missing: str
+) -> None:
+    def broken(*_: object) -> object:
+        raise error
+
+    monkeypatch.setattr("pipeline.steps.recompute._anew", broken)
+    if missing:
+        found = again(home)
+        assert "does not fit this version of the product" in found.missing
+        assert missing in found.missing
+    else:
+        with pytest.raises(RuntimeError):
+            again(home)
+
+
 def test_a_changed_verdict_is_found_by_its_digest(home: Path) -> None:
     digest = newest_verdict(ASKED, PROMOTED, reading(home))[0]
     file = home / "store" / "files" / verdict_file("small", PROMOTED, digest)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from pipeline.core.errors import ConflictError, RefusedError, UsageError
+from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
 from pipeline.steps.models.champion_model import file_of
 from pipeline.steps.reconcile import reconcile
@@ -141,3 +144,27 @@ def test_registering_again_refuses_what_would_make_a_number_another_model(
     with pytest.raises(error, match=words):
         register_again(small.SMALL, promoted)
     assert promoted.registry.aliases("small") == {}
+
+
+class Refusing:
+    """A registry that can't write on a version's page."""
+
+    def __init__(self, registry: Any, error: PipelineError) -> None:
+        self._registry, self._error = registry, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def annotate_version(self, usecase: str, version: int, name: str, text: str) -> None:
+        raise self._error
+
+
+def test_a_version_that_cant_say_it_was_rolled_back_stops_no_rollback(promoted: World) -> None:
+    rollback(small.SMALL, promoted, "previous", "worse", "ann", datetime(2020, 1, 10, tzinfo=UTC))
+    promoted.registry.set_alias("small", "champion", None)
+    gone = dataclasses.replace(promoted, registry=Refusing(promoted.registry, UsageError("no version 2", "MISSING")))
+    reconcile("small", gone)
+    assert promoted.registry.aliases("small")["champion"] == 1
+    silent = Refusing(promoted.registry, UnavailableError("MLflow does not answer"))
+    with pytest.raises(UnavailableError, match="does not answer"):
+        reconcile("small", dataclasses.replace(promoted, registry=silent))

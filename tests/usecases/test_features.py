@@ -19,7 +19,7 @@ from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
 from pipeline.core.windows import Days
-from pipeline.steps.judging.point_in_time import audit, tables_as_of
+from pipeline.steps.judging.point_in_time import SHOWN, audit, tables_as_of
 from pipeline.steps.judging.single_requests import RequestAudit, audit_single_requests
 from pipeline.usecases import find
 from pipeline.usecases.nycflights.features import INPUTS
@@ -213,6 +213,15 @@ def test_features_use_only_what_was_known_when_each_flight_was_predicted() -> No
 
 def test_the_audit_says_unknown_where_there_is_nothing_to_look_at() -> None:
     assert audit(CASE, tables(), date(2013, 3, 1)).outcome is Outcome.UNKNOWN
+    assert audit(CASE, tables(), DAY, moments=0).outcome is Outcome.UNKNOWN
+
+
+def test_the_audit_names_three_leaks_and_counts_the_others() -> None:
+    found = audit(leaking(knows_its_own_delay), tables(), DAY, moments=5)
+    assert found.value is not None
+    assert found.value > SHOWN
+    assert found.text.count(";") == SHOWN - 1
+    assert found.text.endswith(f", and {found.value - SHOWN:.0f} more")
 
 
 def leaking(features: Callable[[Tables], Frame]) -> Usecase:

@@ -153,3 +153,16 @@ def test_an_alias_moved_by_hand_is_to_be_pointed_back(promoted: tuple[World, Ent
     world.registry.alias = {"champion": 7}
     with pytest.raises(RefusedError, match="point it back at version 1"):
         reconcile("small", world)
+
+
+def test_a_trouble_that_is_not_the_files_own_fetches_nothing(promoted: tuple[World, Entry]) -> None:
+    """A store that does not answer says nothing about the file: no copy is made, and the trouble is told as it is."""
+    world, entry = promoted
+
+    class Silent:
+        def load(self, name: str, sha256: str) -> Any:
+            raise UnavailableError("the file store does not answer", "FILES")
+
+    with pytest.raises(UnavailableError, match="does not answer"):
+        load(small.SMALL, entry, dataclasses.replace(world, models=Silent()))  # type: ignore[arg-type]
+    assert [copy.exists() for copy in names(world, entry)] == [True, False, False, False]

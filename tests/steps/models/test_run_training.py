@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.core.gates import Sound
 from pipeline.core.kinds import Regression
 from pipeline.core.ports import World
-from pipeline.core.records import Validated
+from pipeline.core.records import Candidate, Validated
 from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.windows import training_days
 from pipeline.steps.ingest import ingest
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.run_training import RunTraining
+from pipeline.steps.models.fitting import BrokenError, fitted
+from pipeline.steps.models.run_training import RunTraining, candidate_by_identity
 from pipeline.steps.tables.score_ledger import delivery_digests
 from pipeline.steps.train import train
 from pipeline.steps.validate import validate
@@ -134,3 +138,41 @@ def test_an_upgrade_of_a_library_makes_other_models_and_leaves_the_evidence(
     assert delivery_digests(small.SMALL, versions, world, days) == delivery_digests(
         small.SMALL, versions, upgraded, days
     )
+
+
+def test_a_candidate_is_found_by_its_identity_once_it_is_fitted(accepted: tuple[World, Validated]) -> None:
+    world, validated = accepted
+    made = Candidate.from_dict(next(one for one in train(small.SMALL, validated, world).candidates))
+    assert candidate_by_identity("small", made.model, world) == made
+    assert candidate_by_identity("small", "0" * 64, world) is None
+
+
+class Estimator:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def fit(self, inputs: Any, labels: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(("error", "raised"), [(MemoryError(), MemoryError), (ZeroDivisionError("no"), BrokenError)])
+def test_a_machine_out_of_memory_says_nothing_about_the_recipe(error: Exception, raised: type[Exception]) -> None:
+    recipe = dataclasses.replace(RECIPE, build=lambda _: Estimator(error))
+    with pytest.raises(raised):
+        fitted(recipe, recipe.seed, SimpleNamespace(inputs=None, labels=np.zeros(2)))  # type: ignore[arg-type]
+
+
+def test_progress_counts_a_recipe_that_is_broken_too(accepted: tuple[World, Validated]) -> None:
+    world, validated = accepted
+    counted: list[int] = []
+
+    @contextmanager
+    def progress(name: str, parts: int) -> Iterator[Callable[[], None]]:
+        counted.append(parts)
+        yield lambda: counted.append(1)
+
+    broken = with_recipe(build=lambda _: Estimator(ZeroDivisionError("no")))
+    trained = train(broken, validated, dataclasses.replace(world, progress=progress))
+    assert trained.broken == (RECIPE.name,)
+    assert counted[0] == len(broken.recipes) + 1 - sum(r.name == broken.baseline.name for r in broken.recipes)
+    assert counted[1:] == [1] * counted[0]

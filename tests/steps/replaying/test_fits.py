@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from pipeline.core.replay.history import FitKey
 from pipeline.core.windows import Days
 from pipeline.steps.replay import replay
 from pipeline.steps.replaying import fits
-from pipeline.steps.replaying.fit_maker import FitMaker
+from pipeline.steps.replaying.fit_maker import FitMaker, _numbers
 from pipeline.steps.replaying.fit_store import FitStore
 from tests import small
 from tests.steps.replaying import killed_fits
@@ -158,3 +160,51 @@ def test_recipes_that_no_other_process_can_find_are_fitted_by_this_one() -> None
     recipe = dataclasses.replace(USECASE.recipes[0], build=hidden)
     assert fits._portable(FitMaker(USECASE.kind, USECASE.recipes, None, None))  # type: ignore[arg-type]
     assert not fits._portable(FitMaker(USECASE.kind, (recipe,), None, None))  # type: ignore[arg-type]
+
+
+def test_recipes_that_no_other_process_can_be_handed_are_fitted_by_this_one(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "landing").symlink_to(home / "landing")
+    within = dataclasses.replace(
+        small.SMALL,
+        recipes=tuple(
+            dataclasses.replace(recipe, build=lambda seed, build=recipe.build: build(seed))
+            for recipe in small.SMALL.recipes
+        ),
+    )
+    one = replay(within, STRETCH, small.world_in(tmp_path), workers=2)
+    assert "one process fits, as the recipes can't be handed to another" in caplog.text
+    assert np.isfinite(one.played[0].figures.loss)
+
+
+class Placed:
+    """An estimator that holds something without a name of its own."""
+
+    def get_params(self) -> dict[str, object]:
+        return {"loss": object(), "depth": 3}
+
+
+def test_where_an_object_lies_in_memory_makes_no_other_fit(home: Path) -> None:
+    recipe = dataclasses.replace(small.SMALL.recipes[0], build=lambda _: Placed())
+    one, two = _numbers(recipe), _numbers(recipe)
+    assert one == two
+    assert "0x" not in one
+    assert "('depth', 3)" in one
+
+
+def test_progress_counts_each_policy_once(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "landing").symlink_to(home / "landing")
+    counted: dict[str, list[int]] = {}
+
+    @contextmanager
+    def progress(name: str, parts: int) -> Iterator[Callable[[], None]]:
+        counted[name] = [parts]
+        yield lambda: counted[name].append(1)
+
+    world = dataclasses.replace(small.world_in(tmp_path), progress=progress)
+    stretch = Days(STRETCH.first, STRETCH.first + timedelta(5))
+    replay(small.SMALL, stretch, world, workers=1)
+    assert counted.keys() >= {"replay"}
+    for name, (parts, *ticks) in counted.items():
+        assert len(ticks) == parts, name
