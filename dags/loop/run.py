@@ -167,7 +167,7 @@ def links() -> dict[str, str]:
 
 
 def now() -> datetime:
-    """The moment: the one clock of the product."""
+    """The moment: the clock of the DAGs."""
     return datetime.now(UTC)
 
 

@@ -1,1 +1,1 @@
-"""The doors: the only rooms that know a vendor, one file a port."""
+"""The doors: the only rooms that know a vendor, a file or a folder a port."""

@@ -191,7 +191,7 @@ class _Docstrings(ast.NodeTransformer):
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     bare_tree = _Docstrings().visit(tree)
     assert isinstance(bare_tree, ast.Module)  # noqa: S101
-    # A type that nobody computes with is no part of what is computed.
+    # How annotations are read is no part of what is computed.
     bare_tree.body = [
         node for node in bare_tree.body if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
     ]

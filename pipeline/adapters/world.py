@@ -118,12 +118,6 @@ def ingest_place() -> dict[str, str]:
     return {"pool": name, "queue": name} if name else {}
 
 
-def links() -> dict[str, str]:
-    """Addresses that a page may point to: where Airflow is read, if ``AIRFLOW__API__BASE_URL`` says so."""
-    base = os.environ.get("AIRFLOW__API__BASE_URL", "")
-    return {"airflow": base} if base else {}
-
-
 def code() -> str:
     """Digest of the package's source, for whoever asks later what judged a day."""
     root = Path(__file__).parents[1]

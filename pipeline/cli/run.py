@@ -57,7 +57,6 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.adapters.world import alone, world
     from pipeline.report.progress import bars
     from pipeline.report.terminal.tables import days_table, show
-    from pipeline.steps.refuse import as_refusal
 
     if (args.day is None) == (args.first is None):
         raise UsageError("say which data day: either --day 2013-03-08, or --from 2013-03-01 --to 2013-03-08")
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
             try:
                 outcomes.append(run_day(usecase, day, ports, args.recipes, not args.judge_only, args.approve_as))
             except PipelineError as error:
-                if as_refusal(error) is None:
+                if not error.ends_day:
                     raise
                 status = max(status, status_of(error))
                 outcomes += [line for line in ports.ledger.outcomes(usecase.name) if line.day == day.isoformat()]

@@ -19,9 +19,11 @@ class PipelineError(Exception):
     Attributes:
         code: A short machine-readable reason, such as ``"MISSING"`` or ``"REFUSED"``.
         retry: Whether the same call may succeed later without anybody changing anything.
+        ends_day: Set by the loop: the day was refused for its data, and a next day may do better.
     """
 
     retry = False
+    ends_day = False
 
     def __init__(self, message: str, code: str = "ERROR") -> None:
         super().__init__(message)
@@ -29,7 +31,9 @@ class PipelineError(Exception):
 
 
 class RefusedError(PipelineError):
-    """Data that must not be used. The store and the champion stay as they were; trying again changes nothing.
+    """What must not be used: a day's data, or a model that is not what was promoted.
+
+    The store and the champion stay as they were; trying again changes nothing.
 
     Attributes:
         findings: Everything that was asked, as far as the checks came.

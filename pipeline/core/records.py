@@ -82,7 +82,7 @@ class Candidate(Record):
     """A recipe fitted as of a day.
 
     Attributes:
-        model: Its identity: digest of use case, recipe, seed, training days and the bytes of data it learnt from.
+        model: Its identity: see :meth:`~pipeline.steps.models.run_training.RunTraining.identity`.
         recipe: The recipe's name.
         trained_first, trained_through: First and last data day it learnt from, ISO format.
         rows: Units it learnt from.

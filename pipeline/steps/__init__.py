@@ -1,1 +1,1 @@
-"""The workshop: one file a step, one public function each. A step is safe to run twice."""
+"""The workshop: one file a step, with the function of its name. A step is safe to run twice."""

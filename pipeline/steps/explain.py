@@ -20,7 +20,7 @@ class Explained:
     """A day's story.
 
     Attributes:
-        line: How the day ended; None where a line names none and only a digest was asked for.
+        line: How the day ended; None where the ledger has no line with the digest that was asked for.
         verdict: What was decided; None where the data was refused or the day failed.
         digest: The verdict's digest; empty without one.
         page: Name of the verdict's page in the file store; empty without one.

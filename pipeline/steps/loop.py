@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.core.errors import PipelineError, UsageError
+from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome, Judged, Record, Registered, Scored, Snapshot, Trained, Validated
 from pipeline.core.usecase import Usecase
@@ -157,6 +157,8 @@ def run_day(run: Run) -> DayOutcome:
             step_result = step.call(run, step_result).to_dict()
         except Exception as error:
             record_failure(step, run, error, comes_again=False)
+            if isinstance(error, PipelineError):
+                error.ends_day = _refusal(step, error) is not None
             raise
     return DayOutcome.from_dict(step_result)
 
@@ -174,12 +176,12 @@ def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool)
         error: What happened.
         comes_again: Whether somebody tries the step again by itself.
     """
-    from pipeline.steps.refuse import as_refusal, fail, refuse
+    from pipeline.steps.refuse import fail, refuse
 
     if isinstance(error, UsageError):
         return None
     passing = isinstance(error, PipelineError) and error.retry
-    refused = as_refusal(error) if step.reads_data and isinstance(error, PipelineError) else None
+    refused = _refusal(step, error)
     if passing and comes_again:
         return None
     # A person who is told that the store does not answer tries again, or not; nothing is known of the day.
@@ -189,3 +191,10 @@ def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool)
         return refuse(run.usecase, run.day, refused, run.world, run.links)
     reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
     return fail(run.usecase, run.day, f"{step.name} failed: {reason}", run.world)
+
+
+def _refusal(step: Step, error: Exception) -> RefusedError | None:
+    """The error as the outcome of the day's data; None where it is something else."""
+    from pipeline.steps.refuse import as_refusal
+
+    return as_refusal(error) if step.reads_data and isinstance(error, PipelineError) else None

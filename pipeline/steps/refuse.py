@@ -13,7 +13,7 @@ from pipeline.core.ports import Page, World
 from pipeline.core.promotion.decision import current_champion
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.steps.register import NO_LINKS, data_docs, run_key
 
 #: What a delivery that can't be read as yet is called: none there, half of it, one that the server keeps back.
@@ -85,7 +85,7 @@ def _page(usecase: Usecase, day: date, error: RefusedError, links: Mapping[str, 
         tags={
             "data_day": day.isoformat(),
             "decision": "refused",
-            "verdict": "FAIL",
+            "verdict": joint(error.findings).value,
             "reason": str(error),
             "refusal": error.code,
             "question": usecase.question,

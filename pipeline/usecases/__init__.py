@@ -1,4 +1,8 @@
-"""The catalogue: one folder per model. A new use case is a folder of its own and its name in ``NAMES``."""
+"""The catalogue: one folder per model.
+
+A new use case is a folder of its own, its name in ``NAMES``, and a suite for each of its tables in
+``expectations/<name>/<table>.json``. ``nycflights`` is none: it holds what both use cases of flights share.
+"""
 
 from __future__ import annotations
 

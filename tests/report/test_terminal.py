@@ -16,7 +16,6 @@ from pipeline.report.terminal.tables import (
     history_table,
     outcome_line,
     show,
-    verdict_view,
 )
 
 LONG = "boosted_60 is not shown to be no worse: 3 days of evidence, at least 5 are needed; " * 3
@@ -128,16 +127,6 @@ def test_no_window_of_80_columns_or_more_cuts_a_word_of_the_tables(width):
 def test_nothing_yet_is_said_in_words():
     assert "no day was run yet" in shown(days_table([]))
     assert "no champion yet" in shown(history_table([]))
-
-
-def test_a_verdict_shows_its_sentence_and_every_finding_that_can_stop_it():
-    _, verdict, _, _ = samples.sample()
-    text = words(shown(verdict_view(verdict)))
-    assert f"promote {verdict.reason}" in text
-    for findings in verdict.findings.values():
-        for finding in findings:
-            assert (words(finding.text) in text) == finding.required or not finding.required
-    assert text.index("boosted_60 question") < text.index("logistic_28 question")
 
 
 def test_findings_that_only_inform_are_listed_on_request():

@@ -1,4 +1,4 @@
-"""Questions about a feed's day: is it of that day, is it whole, is it new, and does it speak the same language?"""
+"""Questions about a feed's day: is it of that day, is it whole, is it new, and does it use the same words?"""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def check_feed(
     learned: list[tuple[str, Callable[[], Finding]]] = [
         ("values gone", lambda: _gone(about, now, recent, late, closed)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
-        ("frozen hours", lambda: _repeated(about, now, recent)),
+        ("frozen hours", lambda: _frozen_hours(about, now, recent)),
         ("stuck columns", lambda: _stuck(about, now, list(history.values()))),
     ]
     for question, answer in learned:
         have = len(recent) if question in ("values gone", "frozen hours") else len(history)
         findings.append(answer() if have >= ENOUGH else about.too_early(question, have))
-    findings.append(_resent(about, now, history))
+    findings.append(_sent_before(about, now, history))
     return findings
 
 
@@ -232,7 +232,7 @@ def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile
     return about.finding("scale", worst == 0, text, worst, Bound(0, limit))
 
 
-def _repeated(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
+def _frozen_hours(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
     allowed = max(0.05, 2 * max(profile.repeated for profile in recent))
     text = f"{now.repeated:.1%} of the rows say what another row of the day says (allowed: {allowed:.1%})"
     return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
@@ -262,7 +262,7 @@ def _stuck(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile
     return replace(finding, required=False) if stuck and only_nothing else finding
 
 
-def _resent(about: TableFindings, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
+def _sent_before(about: TableFindings, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
     """A remembered day under a new date, or much of one. How alike two different days are is learnt from the past.
 
     A table of few columns repeats itself by nature: what is allowed lies half-way from what the last days share with

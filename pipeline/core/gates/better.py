@@ -107,7 +107,10 @@ class Better:
         return regret_of(head_to_head, by) >= price
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
+        """One finding; its value is the relative difference of the losses, negative where the candidate is better.
+
+        Where nothing could be computed, what is wanted is the price in regret; else a bound on that difference.
+        """
         head_to_head = evidence.head_to_head
         price = self.price if evidence.refresh else self.switch_price
         wanted = Bound(low=price)

@@ -1,6 +1,7 @@
 """What the steps need of the world, in our words: a protocol for each door.
 
-Each has one adapter in ``pipeline/adapters``, but :class:`Files`, which has two: a folder and an S3 bucket.
+Each has one adapter in ``pipeline/adapters``; :class:`Files` has two, a folder and an S3 bucket; :class:`Progress` has
+one in ``report/progress.py`` for terminals and one in ``dags/loop/run.py``.
 """
 
 from __future__ import annotations

@@ -11,17 +11,26 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.errors import ConflictError
-from pipeline.core.promotion.ledger import Held, current_champion, held, lift, previous, promotion, rollback, target
+from pipeline.core.promotion.ledger import (
+    Barred,
+    barred_on,
+    current_champion,
+    lift,
+    previous,
+    promotion,
+    rollback,
+    target,
+)
 from pipeline.core.records import Candidate, Entry
 from pipeline.core.verdict import Finding, Outcome, joint
 from pipeline.core.words import at_worst, shorten
 
 __all__ = [
+    "Barred",
     "Decision",
-    "Held",
+    "barred_on",
     "choose",
     "current_champion",
-    "held",
     "lift",
     "may_promote",
     "previous",
@@ -57,7 +66,7 @@ def choose(
     serving: Entry | None,
     candidates: Sequence[Candidate],
     findings: Mapping[str, Sequence[Finding]],
-    held: Held,
+    barred: Barred,
     *,
     baseline: str,
     newest: date | None = None,
@@ -76,7 +85,7 @@ def choose(
         serving: The head of the promotion ledger.
         candidates: In the order in which their recipes are declared; the fresh baseline may be among them.
         findings: Recipe to what the gates found; a recipe without findings is not known to be good.
-        held: What rollbacks hold back on this day.
+        barred: What rollbacks hold back on this day.
         baseline: The baseline's recipe.
         newest: The newest data day that was judged so far; an older day than that is judged for the record only.
         skipped: Recipe to the reason why it was not fitted.
@@ -98,11 +107,11 @@ def choose(
         )
         return Decision("hold", Outcome.UNKNOWN, _sentence("no candidate was fitted", gaps), None)
     outcomes = {candidate.recipe: joint(findings.get(candidate.recipe, ())) for candidate in contest}
-    barred = {c.recipe: _barred(c, serving, held) for c in contest}
+    why_barred = {c.recipe: _why_barred(c, serving, barred) for c in contest}
     passing = [c for c in contest if outcomes[c.recipe] is Outcome.PASS]
-    promotable = [c for c in passing if not barred[c.recipe]]
+    promotable = [c for c in passing if not why_barred[c.recipe]]
     if not promotable:
-        return _hold(contest, findings, outcomes, barred)
+        return _hold(contest, findings, outcomes, why_barred)
     winner = min(promotable, key=lambda c: _rank(findings[c.recipe]))
     if newest is not None and day < newest:
         why = f"{winner.recipe} passed, but {newest} has been judged already and an older day promotes nobody"
@@ -110,10 +119,10 @@ def choose(
     return Decision("promote", Outcome.PASS, _praise(winner.recipe, findings[winner.recipe], promotable), winner.recipe)
 
 
-def _barred(candidate: Candidate, serving: Entry, held: Held) -> str:
+def _why_barred(candidate: Candidate, serving: Entry, barred: Barred) -> str:
     if candidate.model == serving.model:
         return f"it is the champion already (version {serving.version})"
-    return held.why(candidate)
+    return barred.why(candidate)
 
 
 def _shown(findings: Sequence[Finding]) -> Finding | None:
@@ -148,7 +157,7 @@ def _hold(
     contest: Sequence[Candidate],
     findings: Mapping[str, Sequence[Finding]],
     outcomes: Mapping[str, Outcome],
-    barred: Mapping[str, str],
+    why_barred: Mapping[str, str],
 ) -> Decision:
     """Hold, and say of the candidate that came nearest what stopped it."""
 
@@ -170,7 +179,7 @@ def _hold(
     nearest = min(contest, key=distance).recipe
     outcome = outcomes[nearest]
     if outcome is Outcome.PASS:
-        why = f"{nearest} passed, but {barred[nearest]}"
+        why = f"{nearest} passed, but {why_barred[nearest]}"
         return Decision("hold", Outcome.FAIL, shorten(why, _LONGEST_REASON), nearest)
     stopped = stops(nearest)
     if not stopped:

@@ -110,7 +110,7 @@ def _rolled_back(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Barred:
     """What may not be promoted on a data day, and why, as clauses.
 
     Attributes:
@@ -126,7 +126,7 @@ class Held:
         return self.models.get(candidate.model) or self.recipes.get(candidate.recipe, "")
 
 
-def held(entries: Sequence[Entry], day: date) -> Held:
+def barred_on(entries: Sequence[Entry], day: date) -> Barred:
     """What rollbacks hold back on ``day``.
 
     The very model that was rolled back is barred for ever; only a person who rolls back to it, by its version, ends
@@ -143,7 +143,7 @@ def held(entries: Sequence[Entry], day: date) -> Held:
         model: shorten(f"this very model was rolled back by {line.by} on {line.day}: {line.why}", _LONGEST_HOLD_REASON)
         for model, line in _rolled_back(entries).items()
     }
-    return Held(recipes, models)
+    return Barred(recipes, models)
 
 
 def promotion(
@@ -264,7 +264,7 @@ def lift(
     head = _next(entries, day, why, by, epoch)
     if head is None:
         raise UsageError(f"there is no champion yet, so recipe '{recipe}' is not held", code="NOT_HELD")
-    holds = held(entries, day).recipes
+    holds = barred_on(entries, day).recipes
     if recipe not in holds:
         known = ", ".join(sorted(holds)) or "none"
         raise UsageError(f"recipe '{recipe}' is not held on {day}; held are: {known}", code="NOT_HELD")

@@ -170,7 +170,7 @@ class Replayer:
             _entry(self.usecase, serving.champion, self.history, day),
             list(rivals.values()),
             findings,
-            decisions.Held(),
+            decisions.Barred(),
             baseline=self.baseline,
         )
         if decision.decision != "promote" or decision.recipe is None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.core.words import count, first_few, percent
-from pipeline.onboarding.history.columns import Columns, Field
+from pipeline.onboarding.history.columns import Columns
 from pipeline.onboarding.history.leaks import coded_by
 from pipeline.onboarding.history.request import Request
 from pipeline.onboarding.history.rows import History
@@ -218,8 +218,3 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 
 def _round(value: float) -> float:
     return float(f"{value:.2g}")
-
-
-def inputs_of(columns: Columns) -> tuple[tuple[Field, ...], tuple[Field, ...], tuple[Field, ...]]:
-    """Numbers, words and moments among the inputs."""
-    return columns.of("number"), columns.of("word"), columns.of("moment")

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.core.headlines import day_headline, entry_headline, narrow
 from pipeline.core.records import DayOutcome, Entry
-from pipeline.core.verdict import Finding, Outcome, Verdict
+from pipeline.core.verdict import Finding, Outcome
 
 #: How a day or a step in the ledger is shown: a sign, so that colour is never the only carrier, and a colour.
 LOOKS = {
@@ -235,22 +235,6 @@ def findings_table(findings: Iterable[Finding], informing: bool = False) -> Rend
         answer = f"{sign} {finding.outcome}"
         table.add_row(Text(finding.name), Text(answer, style if finding.required else "dim"), Text(finding.sentence))
     return table
-
-
-def verdict_view(verdict: Verdict) -> RenderableType:
-    """The verdict's sentence, then its findings, the challenger's first."""
-    champion, challenger = verdict.champion, verdict.challenger
-    sign, style = LOOKS[verdict.decision]
-    head = Text.assemble(
-        (f"{sign} {verdict.usecase} {verdict.day}: {verdict.decision}", style), "  ", verdict.reason, overflow="fold"
-    )
-    champion_name = "no champion yet" if champion is None else f"version {champion.version} ({champion.recipe})"
-    sides = Text(f"champion: {champion_name}; challenger: {'none' if challenger is None else challenger.recipe}", "dim")
-    first = challenger.recipe if challenger is not None else ""
-    parts: list[RenderableType] = [head, sides]
-    for recipe in sorted(verdict.findings, key=lambda name: name != first):
-        parts += [Text(f"\n{recipe}", "bold"), findings_table(verdict.findings[recipe])]
-    return Group(*parts)
 
 
 def plain_table() -> Table:

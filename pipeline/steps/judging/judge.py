@@ -110,7 +110,7 @@ class DayJudge:
             baseline=usecase.baseline.name,
             window=usecase.evidence,
         )
-        held = decisions.held(self.source.entries, date.fromisoformat(self.trained.day))
+        barred = decisions.barred_on(self.source.entries, date.fromisoformat(self.trained.day))
         findings: dict[str, tuple[Finding, ...]] = {}
         passed: list[str] = []
         with self.world.progress("evaluate", len(fits)) as done:
@@ -119,7 +119,7 @@ class DayJudge:
                 evidence = contest.with_ageing(contest.decisive(recipe, scores), scores)
                 evidence = contest.with_units(evidence, scores, passed)
                 findings[recipe] = self._judge(candidate, evidence)
-                may_ship = candidate.model != head.model and not held.why(candidate)
+                may_ship = candidate.model != head.model and not barred.why(candidate)
                 if may_ship and joint(findings[recipe]) is Outcome.PASS:
                     passed.append(recipe)
                 done()
@@ -166,7 +166,7 @@ class DayJudge:
             self.head,
             able,
             findings,
-            decisions.held(self.source.entries, day),
+            decisions.barred_on(self.source.entries, day),
             baseline=usecase.baseline.name,
             newest=self.source.newest,
             skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},

@@ -1,7 +1,7 @@
 """What can't be read again of a day's judging, kept as one file beside its verdict; and a verdict's evidence from it.
 
-Timings, answers, audits, resampled refits and refits are made once. With this file, the score ledger, the sums and the
-promotion ledger, the day can be judged again years later without a model, to the same bytes.
+Timings, answers, audits, resampled refits and refits are made once. With this file, the score ledger, the block losses
+and the promotion ledger, the day can be judged again years later without a model, to the same bytes.
 """
 
 from __future__ import annotations

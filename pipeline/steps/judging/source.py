@@ -1,4 +1,4 @@
-"""Where a day's evidence comes from, beside the score ledger and the sums: made now, or kept from then."""
+"""Where a day's evidence comes from, beside the score ledger and the block losses: made now, or kept from then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One fit: the recipe's estimator on the units of its window. Part of every model's identity: see ``core.ports``."""
+"""One fit: the recipe's estimator on the units of its window.
+
+Part of every model's identity: see ``adapters/code_digest.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.ports import Units
 from pipeline.core.usecase import Recipe
+from pipeline.core.windows import Days
 from pipeline.steps.models.threads import one_thread
 
 log = logging.getLogger(__name__)
@@ -18,6 +22,12 @@ log = logging.getLogger(__name__)
 
 class BrokenError(Exception):
     """A recipe's own code failed: it has no candidate, the others have theirs."""
+
+
+def learnt_from(units: Units, days: Days) -> Units:
+    """The labelled units of those days, the rows of a fit."""
+    within = (units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last))
+    return units.where(within & np.isfinite(units.labels))
 
 
 def fitted(recipe: Recipe, seed: int, units: Units, rows: NDArray[np.int64] | None = None) -> Any:

@@ -15,7 +15,7 @@ from pipeline.core.records import Candidate, Validated, digest
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days, training_days
 from pipeline.steps.models.definition import definition
-from pipeline.steps.models.fitting import fitted
+from pipeline.steps.models.fitting import fitted, learnt_from
 
 
 def candidate_by_identity(usecase: str, model: str, world: World) -> Candidate | None:
@@ -62,8 +62,7 @@ class RunTraining:
         """All labelled units of the longest window; computed when the first recipe needs them."""
         if self._units is None:
             days = training_days(self.scored, self.usecase.longest_window)
-            units = self.world.engine.units(self.usecase, self.versions, days, self.without)
-            self._units = units.where(np.isfinite(units.labels))
+            self._units = learnt_from(self.world.engine.units(self.usecase, self.versions, days, self.without), days)
         return self._units
 
     def identity(self, recipe: Recipe, days: Days) -> str:
@@ -151,8 +150,7 @@ class RunTraining:
         return document
 
     def _units_of(self, days: Days) -> Units:
-        units = self.units()
-        return units.where((units.days >= np.datetime64(days.first)) & (units.days <= np.datetime64(days.last)))
+        return learnt_from(self.units(), days)
 
     def _fit(self, recipe: Recipe, model: str, units: Units) -> Candidate:
         began = time.perf_counter()

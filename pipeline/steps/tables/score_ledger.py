@@ -1,4 +1,7 @@
-"""The score ledger: one row per (day, unit, contestant). Its columns, its lineage law, and its pairing live here."""
+"""The score ledger: one row per (day, unit, contestant).
+
+Its columns, which of its rows count as evidence, and its pairing live here.
+"""
 
 from __future__ import annotations
 
@@ -260,8 +263,9 @@ class ScoreLedger:
         )
 
     def fresh(self, recipe: str, definition: str, other: str, other_definition: str) -> Paired:
-        """The labelled units that the fresh fits of two recipes were both scored on, ``other`` in the champion's place.
+        """The labelled units that the fresh fits of two recipes were both scored on.
 
+        ``other`` stands where the champion and the baseline stand.
         Units to which ``other`` had no answer are left out: what breaks it now and then must not stop its rivals.
         """
         recipe_rows = self._index((self.contestants == recipe) & (self.definitions == definition))

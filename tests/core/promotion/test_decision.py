@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import ConflictError, UsageError
 from pipeline.core.promotion.decision import (
-    Held,
+    Barred,
+    barred_on,
     choose,
     current_champion,
-    held,
     lift,
     may_promote,
     previous,
@@ -70,7 +70,7 @@ def better(outcome=PASS, high=-0.01, value=-0.02, name="better"):
 
 
 def decide(entries, candidates, findings, number=10, **more):
-    holds = held(entries, day(number))
+    holds = barred_on(entries, day(number))
     return choose(
         "flights", day(number), current_champion(entries), candidates, findings, holds, baseline="plain rule", **more
     )
@@ -212,7 +212,7 @@ def test_whatever_is_done_the_ledger_is_one_unbroken_line(actions):
     assert all(by_version[entry.version] == entry.model for entry in entries)
     back, told = previous(entries), previous_told(entries)
     assert (f"previous is version {back.version} (" in told) if back is not None else "names nobody" in told
-    barred = held(entries, day(0)).models
+    barred = barred_on(entries, day(0)).models
     assert current_champion(entries).model not in barred
     if back is not None:
         assert back.version != current_champion(entries).version
@@ -234,8 +234,8 @@ def test_what_was_rolled_back_is_not_chosen_the_next_night():
 
 def test_the_last_day_of_a_hold_is_held():
     entries = rolled(ledger("plain rule", "boosting"), number=4, hold_days=7)
-    assert "boosting" in held(entries, day(11)).recipes
-    assert "boosting" not in held(entries, day(12)).recipes
+    assert "boosting" in barred_on(entries, day(11)).recipes
+    assert "boosting" not in barred_on(entries, day(12)).recipes
 
 
 def test_another_recipe_may_win_while_one_is_held():
@@ -247,7 +247,7 @@ def test_another_recipe_may_win_while_one_is_held():
 
 def test_the_very_model_is_barred_for_ever_even_when_its_recipe_is_not():
     entries = rolled(ledger("plain rule", "boosting", "linear"), hold_days=0)
-    assert held(entries, day(3)).recipes == {}
+    assert barred_on(entries, day(3)).recipes == {}
     the_same = candidate("linear", model=entries[2].model)
     decision = decide(entries, [the_same], {"linear": [better()]}, number=900)
     assert decision.decision == "hold"
@@ -257,24 +257,24 @@ def test_the_very_model_is_barred_for_ever_even_when_its_recipe_is_not():
 def test_a_person_may_bring_a_model_back_by_its_version_and_that_ends_its_bar():
     entries = rolled(ledger("plain rule", "boosting", "linear"))
     bad = entries[2].model
-    assert bad in held(entries, day(9)).models
+    assert bad in barred_on(entries, day(9)).models
     back = rolled(entries, "3")
-    assert bad not in held(back, day(9)).models
+    assert bad not in barred_on(back, day(9)).models
     assert current_champion(back).version == 3
 
 
 def test_a_lift_ends_the_hold_of_a_recipe_and_a_later_rollback_begins_a_new_one():
     entries = rolled(ledger("plain rule", "boosting", "linear"), number=4)
     lifted = [*entries, lift(entries, "linear", day=day(5), why="it was the data", **BY)]
-    assert held(lifted, day(5)).recipes == {}
+    assert barred_on(lifted, day(5)).recipes == {}
     again = rolled(promoted(lifted, 6, "linear"), number=7)
-    assert "linear" in held(again, day(8)).recipes
+    assert "linear" in barred_on(again, day(8)).recipes
 
 
 def test_a_later_shorter_hold_does_not_shorten_a_longer_one():
     entries = rolled(ledger("plain rule", "boosting", "linear"), number=4, hold_days=100)
     again = rolled(rolled(entries, "3", number=5, hold_days=0), "2", number=6, hold_days=1)
-    assert "linear" in held(again, day(50)).recipes
+    assert "linear" in barred_on(again, day(50)).recipes
 
 
 def test_only_what_is_held_can_be_lifted():
@@ -389,7 +389,7 @@ def test_nothing_is_promoted_that_did_not_pass_or_is_held(cases):
     }
     barred = {f"recipe_{n}": "y" * 300 for n, case in enumerate(cases) if case[3]}
     head = current_champion(ledger("plain rule"))
-    decision = choose("flights", day(5), head, candidates, found, Held(barred), baseline="plain rule")
+    decision = choose("flights", day(5), head, candidates, found, Barred(barred), baseline="plain rule")
     free = {
         f"recipe_{n}": high
         for n, (outcome, high, aside, hold) in enumerate(cases)

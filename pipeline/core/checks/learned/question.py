@@ -133,7 +133,7 @@ def _direction(one: Surprise) -> int:
 
 
 def sentence(one: Surprise) -> str:
-    """``zeros in 'delay' 41 %, where 3 % are usual``: what a measure is and what was expected."""
+    """``'delay' is zero in 41.0%, where 3.0% is usual``: what a measure is and what was expected."""
     kind, *rest = one.measure.split("|")
     over = {BY_ROWS: " (by rows)", BY_UNITS: " (by the units that look it up)"}.get(rest[-1], "")
     rest = rest[:-1] if over else rest

@@ -16,8 +16,7 @@ from pipeline.core.checks.learned.scales import SHARES, Kinds
 _PART, _SHIFT = 0.015, 0.03
 #: So few rows are no share of anything.
 _ROWS_AT_LEAST = 3
-#: How large a part must be that was never there before, such as a zero, or lie on the
-#: least or the greatest value.
+#: How large a part of the rows must be that was never there before: zeros, or rows on the least or greatest value.
 _FIRST = 0.05
 #: What is left of the blanks where something fills them in, at most.
 _FILLED_IN = 0.25
