@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 
 ALL = ("daily", "ingest", "replay", "silent_faults", "intervals", "decisions")
@@ -11,12 +12,19 @@ NAMED = (*ALL, "many", "policies", "sound_days")
 
 
 def main() -> int:
-    """Run the named benchmarks, or all."""
-    names = sys.argv[1:] or list(ALL)
+    """Run the named benchmarks, or all; what begins with a dash goes to the one that is named before it."""
+    given = sys.argv[1:]
+    first_option = next((place for place, word in enumerate(given) if word.startswith("-")), len(given))
+    names, options = given[:first_option] or list(ALL), given[first_option:]
     unknown = [name for name in names if name not in NAMED]
     if unknown:
         print(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMED)}", file=sys.stderr)
         return 2
+    if options:
+        if len(names) != 1 or not inspect.signature(importlib.import_module(f"benchmarks.{names[0]}").main).parameters:
+            print(f"{' '.join(options)}: only 'sound_days', alone, takes options", file=sys.stderr)
+            return 2
+        return int(importlib.import_module(f"benchmarks.{names[0]}").main(options))
     for name in names:
         importlib.import_module(f"benchmarks.{name}").main()
     return 0

@@ -15,6 +15,7 @@ from benchmarks.worlds.kit import (
     Plant,
     is_,
     keep,
+    local_minutes,
     number,
 )
 
@@ -91,8 +92,6 @@ def laguardia_weather_of_last_week(tables: Day, day: date, _: date) -> Day:
 
 def weather_without_afternoons(tables: Day, _: date, __: date) -> Day:
     """Nothing from 15 to 18 o'clock, from no station."""
-    from kit import local_minutes
-
     rows = tables["weather"]
     hour = local_minutes(rows, "time_hour", ZONE) // 60
     return {"weather": keep(rows, (hour < 15) | (hour > 17))}

@@ -32,8 +32,12 @@ from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
 
-RULES = 3
+RULES = 4
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
+
+GROWN, ENOUGH_GROWN = 21, 14
+"""With three weeks behind it a day's surprises are those of every day, and from so many such days on limits stand on
+them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,13 @@ def check_day(
     findings: list[Finding] = []
     feeds: dict[str, FeedProfile] = {}
     learned: dict[str, Learned] = {}
-    closed = _closed(usecase.references, tables, previous)
+    closed = _closed(usecase.references, tables, past)
 
     def usual(table: str, measures: Measures, before: Mapping[date, Measures]) -> tuple[Finding, ...]:
-        surprise = [then.surprise[table] for then in past if table in then.surprise]
+        known = [then for then in past if table in then.surprise]
+        # While little was known much was surprising: that says nothing of what is, once enough is.
+        grown = [then for then in known if then.known >= GROWN]
+        surprise = [then.surprise[table] for then in (grown if len(grown) >= ENOUGH_GROWN else known)]
         provisional = past[-1].odd.get(table, {}) if past else {}
         learned[table] = check_usual(
             table, day, measures, before, surprise, odd.get(table, {}), provisional, closed.get(table, ())
@@ -93,7 +100,11 @@ def check_day(
         fixed = [fact for fact in usecase.facts if isinstance(fact, Fixed) and fact.about == feed.name]
         # Where labels take days, the day's own file has none yet.
         late = [column.name for column in feed.columns if column.outcome] if usecase.label_delay else []
-        feeds[feed.name] = feed_profile(feed, tables[feed.name], fixed, usecase.schedule.timezone, late)
+        lists = [(r, tables[r.name]) for r in usecase.references if r.joined_by[0] == feed.name]
+        remembered = [then.feeds[feed.name].remembered for then in past if feed.name in then.feeds]
+        feeds[feed.name] = feed_profile(
+            feed, tables[feed.name], fixed, usecase.schedule.timezone, late, lists, remembered
+        )
         findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, closed.get(feed.name, ()))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
         before = {then.day: then.feeds[feed.name].measures for then in past if feed.name in then.feeds}
@@ -120,23 +131,28 @@ def check_day(
         ]
         findings += usual(name, references[name].measures, {then: profile.measures for then, profile in served})
     odd_now = {table: one.odd for table, one in learned.items()}
-    profile = Profile(day, feeds, references, {table: one.surprise for table, one in learned.items()}, odd_now)
+    profile = Profile(
+        day, feeds, references, {table: one.surprise for table, one in learned.items()}, odd_now, len(past)
+    )
     return DayChecked(excused(usecase.excuses, day, findings), profile, carried_histories, odd_now)
 
 
 def _closed(
-    references: Sequence[Reference], tables: Mapping[str, Columns], previous: Mapping[str, Columns]
+    references: Sequence[Reference], tables: Mapping[str, Columns], past: Sequence[Profile]
 ) -> Mapping[str, set[tuple[str, str]]]:
-    """Feed to column and word of what a reference table had until the last accepted day and has no longer.
+    """Feed to column and word of what no list has any longer.
 
     A branch that closes leaves the list of branches as it leaves the sales: that the two agree is no loss of data.
     """
     found: dict[str, set[tuple[str, str]]] = {}
     for reference in references:
         feed, names = reference.joined_by
-        if len(names) == 1 and reference.name in previous:
-            was, now = (set(texts(t[reference.name], reference.key)) for t in (previous, tables))
-            found.setdefault(feed, set()).update((names[0], key) for key in was - now if key is not None)
+        if len(names) == 1 and past and feed in past[-1].feeds:
+            listed = set(texts(tables[reference.name], reference.key))
+            start = f"share|{names[0]}="
+            words = {m.removeprefix(start) for then in past for m in then.feeds[feed].measures if m.startswith(start)}
+            words |= {word for then in past for word in then.feeds[feed].values.get(names[0], ())}
+            found.setdefault(feed, set()).update((names[0], word) for word in words if word not in listed)
     return found
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.core.checks.learned.contents import content_measures
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import Measures
+from pipeline.core.checks.learned.resent import Remembered, kept, remembered_of, resent_measures
 from pipeline.core.facts import Columns, Fixed, missing, texts
 from pipeline.core.tables import Feed, Reference
 
@@ -58,6 +59,7 @@ class FeedProfile:
         repeated: Share of rows whose content stands in the same day already.
         fixed: Name of a :class:`Fixed` fact to what its given columns determine.
         measures: What :func:`~pipeline.core.checks.learned.feed.feed_measures` says of it.
+        remembered: Digests of parts of its rows (:mod:`~pipeline.core.checks.learned.resent`).
     """
 
     rows: int
@@ -70,6 +72,7 @@ class FeedProfile:
     repeated: float
     fixed: Mapping[str, Mapping[str, float]]
     measures: Measures
+    remembered: Remembered = field(default_factory=dict)
 
     def bounded(self) -> FeedProfile:
         """The same with at most a few hundred entries each, chosen by hash."""
@@ -79,6 +82,7 @@ class FeedProfile:
             residues={name: counts for name, counts in self.residues.items() if len(counts) <= VALUES},
             sketch=self.sketch[:SKETCH],
             fixed={name: _sample(known, _FIXED) for name, known in self.fixed.items()},
+            remembered={what: kept(digests) for what, digests in self.remembered.items()},
         )
 
 
@@ -110,6 +114,7 @@ class Profile:
         surprise: Table's name to family of measures to the day's largest surprise
             (:mod:`~pipeline.core.checks.learned`).
         odd: Table's name to the measures that were odd on it, until the next day shows whether that was a fault.
+        known: How many accepted days were known when it was judged.
     """
 
     day: date
@@ -117,6 +122,7 @@ class Profile:
     references: Mapping[str, ReferenceProfile]
     surprise: Mapping[str, Mapping[str, float]]
     odd: Mapping[str, Mapping[str, int]]
+    known: int = 0
 
     def bounded(self) -> Profile:
         """What is kept of it."""
@@ -130,20 +136,29 @@ class Profile:
             "references": {name: asdict(profile) for name, profile in self.references.items()},
             "surprise": {table: dict(families) for table, families in self.surprise.items()},
             "odd": {table: dict(measures) for table, measures in self.odd.items()},
+            "known": self.known,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
         feeds = {
-            name: FeedProfile(**{**saved, "sketch": tuple(saved["sketch"]), "measures": _measures(saved["measures"])})
+            name: FeedProfile(
+                **{
+                    **saved,
+                    "sketch": tuple(saved["sketch"]),
+                    "measures": _measures(saved["measures"]),
+                    "remembered": {what: tuple(rows) for what, rows in saved.get("remembered", {}).items()},
+                }
+            )
             for name, saved in data["feeds"].items()
         }
         references = {
             name: ReferenceProfile(**{**saved, "measures": _measures(saved["measures"])})
             for name, saved in data["references"].items()
         }
-        return cls(date.fromisoformat(data["day"]), feeds, references, data["surprise"], data["odd"])
+        known = data.get("known", 0)  # profiles of before are taken for young ones
+        return cls(date.fromisoformat(data["day"]), feeds, references, data["surprise"], data["odd"], known)
 
 
 class KeyUse(NamedTuple):
@@ -199,7 +214,13 @@ class KeyHistory:
 
 
 def feed_profile(
-    feed: Feed, columns: Columns, fixed: Iterable[Fixed], timezone: str = "UTC", late: Sequence[str] = ()
+    feed: Feed,
+    columns: Columns,
+    fixed: Iterable[Fixed],
+    timezone: str = "UTC",
+    late: Sequence[str] = (),
+    lists: Sequence[tuple[Reference, Columns]] = (),
+    past: Sequence[Remembered] = (),
 ) -> FeedProfile:
     """Everything that later days may ask of this one, not yet bounded; outcomes may be ``late``."""
     counted = {column.name: _count(columns[column.name]) for column in feed.columns}
@@ -208,6 +229,9 @@ def feed_profile(
     content = _content(feed, columns)
     small = [c.name for c in feed.columns if c.type in ("string", "integer") and not c.outcome]
     numbers = [c.name for c in feed.columns if c.type == "number"]
+    known = [column.name for column in feed.columns if column.name not in late]
+    remembered = remembered_of(feed, {name: columns[name] for name in known}, late)
+    measures = feed_measures(feed, columns, timezone, late, lists)
     return FeedProfile(
         rows=rows,
         filled={name: int(counts.total()) for name, counts in counted.items()},
@@ -220,7 +244,8 @@ def feed_profile(
         sketch=tuple(sorted(set(content))),
         repeated=1 - len(set(content)) / len(content) if content else 0.0,
         fixed={fact.name: _determined(fact, columns) for fact in fixed},
-        measures=feed_measures(feed, columns, timezone, late),
+        measures={**measures, **dict(resent_measures(remembered, past))},
+        remembered=remembered,
     )
 
 

@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.core.checks.learned.families import limits
+from pipeline.core.checks.learned.associations import associations
+from pipeline.core.checks.learned.families import limits, without_lone
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, MOST_IN_SLICES, ROWS
 from pipeline.core.checks.learned.question import check_usual, sentence
+from pipeline.core.checks.learned.resent import kept, remembered_of, resent_measures
+from pipeline.core.checks.learned.slices import TIME_OF_DAY
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, surprises
 from pipeline.core.facts import Columns
-from pipeline.core.tables import Column, Feed
-from pipeline.core.verdict import Outcome
+from pipeline.core.tables import Column, Feed, Reference
+from pipeline.core.verdict import Bound, Outcome
 
 FIRST = date(2023, 1, 2)
 FEED = Feed(
@@ -77,9 +80,11 @@ class Shop:
         tables = sales(self.day, self.rng)
         if plant:
             plant(tables)
-        measures = feed_measures(FEED, tables)
-        checked = check_usual("sales", self.day, measures, self.past, self.surprise, self.odd, self.provisional)
-        rung = {f.name.removeprefix("sales: ") for f in checked.findings if f.outcome is Outcome.FAIL}
+        return self.judge("sales", feed_measures(FEED, tables))
+
+    def judge(self, table: str, measures: Any) -> set[str]:
+        checked = check_usual(table, self.day, measures, self.past, self.surprise, self.odd, self.provisional)
+        rung = {f.name.removeprefix(f"{table}: ") for f in checked.findings if f.outcome is Outcome.FAIL}
         self.odd = dict(checked.odd)
         if not rung:
             self.past[self.day] = measures
@@ -263,7 +268,7 @@ def test_a_table_of_hundreds_of_columns_is_measured_in_slices_by_the_first_of_th
     wide = replace(FEED, columns=(*FEED.columns, *(Column(f"c{n}", "number") for n in range(100))))
     found = feed_measures(wide, {**tables, **{f"c{n}": tables["net"] + n for n in range(100)}})
     against = {name.split("|")[1] for name in found if name.startswith("against|")}
-    assert len(against) == MOST_IN_SLICES
+    assert len(against - {TIME_OF_DAY}) == MOST_IN_SLICES
     assert {"level|c0|median", "level|c99|median"} <= set(found)
 
 
@@ -282,3 +287,222 @@ def test_a_list_that_says_something_else_at_once_stays_refused_however_much_of_i
         )
         odd = dict(checked.odd)
         assert [f.name for f in checked.findings if f.outcome is Outcome.FAIL] == ["shops: rewritten content"], n
+
+
+ORDERS = Feed(
+    name="orders",
+    path="orders/{day}.csv",
+    columns=(
+        Column("day", "date"),
+        Column("row", "integer"),
+        Column("at", "timestamp"),
+        Column("shop", "string"),
+        Column("item", "string"),
+        Column("weight", "number"),
+        Column("paid", "number"),
+        Column("stars", "integer"),
+        Column("late", "number", outcome=True),
+    ),
+    key=("day", "row"),
+    day="day",
+    time="at",
+)
+ITEMS = Reference(
+    name="items",
+    path="items/{day}.csv",
+    columns=(
+        Column("item", "string"),
+        Column("refreshed", "date"),
+        Column("price", "number"),
+        Column("kind", "string"),
+    ),
+    key=("item",),
+    refreshed="refreshed",
+    max_age=1,
+    max_unchanged=None,
+    joined_by=("orders", ("item",)),
+    matched=Bound(0.9),
+)
+
+
+def items(day: date) -> Day:
+    numbers = np.arange(60)
+    return {
+        "item": np.array([f"i{n}" for n in numbers], dtype=object),
+        "refreshed": np.full(60, np.datetime64(day)),
+        "price": 5.0 + numbers,
+        "kind": np.array([f"kind {n % 5}" for n in numbers], dtype=object),
+    }
+
+
+def orders(day: date, rng: np.random.Generator) -> Day:
+    """Heavier parcels are later, dearer items are paid more for, and two shops keep other hours."""
+    n = 400 + int(rng.normal(0, 8))
+    item = rng.integers(0, 60, n)
+    shop = rng.choice(["north", "south", "west"], n)
+    hours = np.where(shop == "west", rng.integers(14, 22, n), rng.integers(7, 15, n))
+    weight = np.round(rng.gamma(2, 3, n), 2)
+    minutes = rng.integers(0, 60, n).astype("m8[m]")
+    return {
+        "day": np.full(n, np.datetime64(day)),
+        "row": np.arange(n, dtype=float),
+        "at": np.datetime64(day).astype("datetime64[us]") + hours.astype("m8[h]") + minutes,
+        "shop": shop.astype(object),
+        "item": np.array([f"i{i}" for i in item], dtype=object),
+        "weight": weight,
+        "paid": np.round((5.0 + item) * rng.uniform(0.7, 1.3, n), 2),
+        "stars": rng.choice([1.0, 2, 3, 4, 5], n, p=[0.1, 0.1, 0.2, 0.3, 0.3]),
+        "late": np.round(4 * weight + rng.normal(0, 25, n), 1),
+    }
+
+
+class Warehouse(Shop):
+    """Judges orders with the list of items that they look up, and remembers rows."""
+
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__(seed)
+        self.remembered: list[Any] = []
+
+    def sell(self, plant: Callable[[Day], None] | None = None, listed: Callable[[Day], None] | None = None) -> set[str]:
+        tables, known = orders(self.day, self.rng), items(self.day)
+        if plant:
+            plant(tables)
+        if listed:
+            listed(known)
+        rows = remembered_of(ORDERS, tables)
+        measures = feed_measures(ORDERS, tables, lists=[(ITEMS, known)])
+        measures.update(resent_measures(rows, self.remembered))
+        rung = self.judge("orders", measures)
+        if not rung:
+            self.remembered = [*self.remembered, {what: kept(digests) for what, digests in rows.items()}][-42:]
+        return rung
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Warehouse:
+    shop = Warehouse(5)
+    assert shop.run(60) == 0
+    return shop
+
+
+SLIPS: dict[str, tuple[str, Callable[[Day], None]]] = {
+    "outcomes are the next row's": ("associations", put("late", lambda t: np.roll(t["late"], 1))),
+    "items are the next row's": ("associations", put("item", lambda t: np.roll(t["item"], 1))),
+    "one shop's clock is four hours slow": (
+        "slices",
+        put("at", lambda t: np.where(t["shop"] == "north", t["at"] - np.timedelta64(4, "h"), t["at"])),
+    ),
+    "bad stars are not sent": ("levels", put("stars", lambda t: np.maximum(t["stars"], 3))),
+    "a few weights are in grams": (
+        "tails",
+        put("weight", lambda t: np.where(t["row"] % 40 == 0, 1000 * t["weight"], t["weight"])),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SLIPS)
+def test_what_slipped_by_a_row_or_an_hour_is_found_by_what_it_had_to_do_with_the_rest(
+    warehouse: Warehouse, fault: str
+) -> None:
+    family, plant = SLIPS[fault]
+    shop = fork(warehouse)
+    rung = [shop.sell(plant) for _ in range(6)]
+    assert any(family in names for names in rung[:2]), rung
+    assert all(rung[1:]), rung
+    assert not any(shop.sell() for _ in range(3))
+
+
+def test_a_list_whose_rows_were_exchanged_is_found_by_the_orders_that_look_it_up(warehouse: Warehouse) -> None:
+    def sorted_alone(listed: Day) -> None:
+        listed["price"] = np.random.default_rng(3).permutation(listed["price"])
+
+    shop = fork(warehouse)
+    rung = [shop.sell(listed=sorted_alone) for _ in range(2)]
+    assert any("associations" in names for names in rung), rung
+
+
+def test_numbers_of_an_earlier_day_are_found_under_other_names(warehouse: Warehouse) -> None:
+    shop = fork(warehouse)
+    first = orders(shop.day, np.random.default_rng(99))
+    shop.sell(lambda t: t.update({name: values.copy() for name, values in first.items()}))
+    shop.sell()
+    assert "said before" in shop.sell(half_of(first))
+
+
+def half_of(earlier: Day) -> Callable[[Day], None]:
+    def plant(tables: Day) -> None:
+        half = min(len(tables["row"]), len(earlier["row"])) // 2
+        for name in ("weight", "paid", "stars", "late"):
+            tables[name][:half] = earlier[name][:half]
+
+    return plant
+
+
+def fork(shop: Warehouse) -> Warehouse:
+    other = Warehouse()
+    other.rng = np.random.default_rng(17)
+    other.day, other.past, other.surprise = shop.day, dict(shop.past), list(shop.surprise)
+    other.odd, other.provisional, other.remembered = dict(shop.odd), dict(shop.provisional), list(shop.remembered)
+    return other
+
+
+def test_the_days_of_a_week_are_compared_with_their_like() -> None:
+    """A shop that is nearly closed on Sundays: a Monday without its evening is odd, though Sundays have none."""
+
+    def plant(tables: Day, sunday: bool) -> None:
+        hours = tables["at"].astype("datetime64[h]").astype(int) % 24
+        kept = hours < 12 if sunday else hours < 24
+        for name in tables:
+            tables[name] = tables[name][kept]
+
+    shop = Shop(8)
+    for _ in range(70):
+        sunday = shop.day.weekday() == 6
+        assert not shop.sell(lambda t, sunday=sunday: plant(t, sunday)), shop.day  # type: ignore[misc]
+    while shop.day.weekday() not in (0, 1):
+        sunday = shop.day.weekday() == 6
+        assert not shop.sell(lambda t, sunday=sunday: plant(t, sunday))  # type: ignore[misc]
+    assert any(shop.sell(lambda t: plant(t, sunday=True)) for _ in range(2))
+
+
+def test_one_holiday_widens_no_limit_on_two_odd_days() -> None:
+    calm = [2.0 + 0.1 * (n % 5) for n in range(30)]
+    assert limits(without_lone([*calm, 28.0]))[0] == pytest.approx(limits(calm)[0], rel=0.05)
+    assert limits([*calm, 28.0])[1] > 1.5 * limits(calm)[1]
+    assert without_lone(calm[:10]) == sorted(calm[:10])
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_associations_are_what_their_papers_say(strength: float) -> None:
+    rng = np.random.default_rng(4)
+    n = 4000
+    word = rng.integers(0, 4, n)
+    other = np.where(rng.random(n) < strength, word, rng.integers(0, 4, n))
+    number = strength * word + (1 - strength) * rng.normal(0, 1, n) * 1.0
+    found = dict(
+        associations(
+            {"a": number, "b": number + (1 - strength) * rng.normal(0, 1, n)},
+            [("w", word, list("abcd")), ("v", other, list("abcd"))],
+        )
+    )
+    table = np.zeros((4, 4), dtype=int)
+    np.add.at(table, (word, other), 1)
+    plain = stats.contingency.association(table, method="cramer") ** 2
+    assert found["hints|w|v"][0] == pytest.approx(plain, abs=0.005)
+    if strength == 0:
+        assert found["hints|w|v"][0] < 0.002
+        assert found["hints|w|a"][0] < 0.002
+    if strength == 1:
+        assert found["hints|w|a"][0] > 0.99
+
+
+def test_the_rank_correlation_is_spearmans_over_the_rows_that_have_both() -> None:
+    rng = np.random.default_rng(6)
+    one, other = rng.normal(size=500), rng.normal(size=500)
+    other += one
+    found = dict(associations({"a": one, "b": other}, []))
+    assert found["tied|a|b"][0] == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-12)
+    one[::3], other[1::3] = np.nan, np.nan
+    both = np.isfinite(one) & np.isfinite(other)
+    found = dict(associations({"a": one, "b": other}, []))
+    assert found["tied|a|b"] == (pytest.approx(stats.spearmanr(one[both], other[both]).statistic, abs=0.02), both.sum())

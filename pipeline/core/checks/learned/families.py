@@ -15,9 +15,12 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "blanks": ("filled", "with"),
     "single values": ("single",),
     "outcomes": ("happened", "versus"),
-    "levels": ("level",),
+    "levels": ("level", "worth"),
     "slices": ("against",),
     "relations": ("order", "apart", "ratio", "settles", "explains"),
+    "associations": ("tied", "hints"),
+    "tails": ("tail",),
+    "said before": ("resent",),
     "rewritten content": ("changed", "gone"),
 }
 """Family to the kinds of measures in it."""
@@ -27,6 +30,8 @@ _FAMILY_OF = {kind: family for family, kinds in FAMILIES.items() for kind in kin
 _WIDE, _NARROW = 2e-4, 5e-3
 #: The least that the limits may be, in surprises.
 _LEAST_WIDE, _LEAST_NARROW = 6.0, 4.0
+#: From how many days on a day in twenty may be left out.
+_SCORES_OF = 14
 
 
 def family_of(measure: str) -> str:
@@ -56,3 +61,12 @@ def limits(earlier: Sequence[float]) -> tuple[float, float]:
     width = sd * math.sqrt(1 + 1 / n)
     narrow, wide = (float(np.exp(logs.mean() + stats.t.ppf(1 - chance, n - 1) * width)) for chance in (_NARROW, _WIDE))
     return max(min(narrow, 1e6), _LEAST_NARROW), max(min(wide, 1e6), _LEAST_WIDE)
+
+
+def without_lone(earlier: Sequence[float]) -> list[float]:
+    """The surprises without the largest ones, one of each score of days: a holiday by itself.
+
+    What a single odd day brings is allowed to a single day; two in a row are held to what ordinary days bring.
+    """
+    lone = -(-len(earlier) // 20) if len(earlier) >= _SCORES_OF else 0
+    return sorted(earlier)[: len(earlier) - lone]

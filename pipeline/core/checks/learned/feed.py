@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.checks.learned.associations import associations, looked_up
 from pipeline.core.checks.learned.measures import (
     FEW_VALUES,
     MANY_WORDS,
@@ -18,14 +19,30 @@ from pipeline.core.checks.learned.measures import (
     SLICE_ROWS,
     Measured,
 )
-from pipeline.core.checks.learned.slices import CLOCKS, blanks_in, happened_in, in_slices, slices_of
+from pipeline.core.checks.learned.slices import (
+    CLOCKS,
+    TIME_OF_DAY,
+    Slices,
+    blanks_in,
+    happened_in,
+    in_slices,
+    slices_of,
+    time_of_day,
+)
 from pipeline.core.checks.learned.together import goes_with, pairs, twins
 from pipeline.core.facts import Columns, missing
-from pipeline.core.tables import Column, Feed
+from pipeline.core.tables import Column, Feed, Reference
+
+#: What part of a column's values lies beyond each of its tails: a fault in two rows of a hundred shows there.
+_TAIL = 0.015
 
 
 def feed_measures(
-    feed: Feed, columns: Columns, timezone: str = "UTC", late: Sequence[str] = ()
+    feed: Feed,
+    columns: Columns,
+    timezone: str = "UTC",
+    late: Sequence[str] = (),
+    lists: Sequence[tuple[Reference, Columns]] = (),
 ) -> dict[str, tuple[float, int]]:
     """All measures of one day of a feed.
 
@@ -34,6 +51,7 @@ def feed_measures(
         columns: The feed's rows of that day, by column.
         timezone: Where the business keeps its hours, which move against UTC twice a year.
         late: Columns that may be blank as yet, and are not measured: outcomes, where labels take days.
+        lists: The reference tables that are joined to it, with their rows of that day.
 
     Returns:
         Name to value and number of rows or values behind it. What can't be measured on the day is left out.
@@ -60,6 +78,7 @@ def feed_measures(
     found.update(twins([c.name for c in numbers], columns))
     found.update(pairs([c.name for c in numbers][:MOST_COMPARED], columns))
     found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers[:MOST_IN_SLICES], columns))
+    found.update(_associated(feed, columns, numbers, slices, lists))
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
         for word, n in zip(words, counts.tolist(), strict=True):
@@ -71,6 +90,25 @@ def feed_measures(
                 in_slices(feed, numbers[:MOST_IN_SLICES], title, codes, words, enough.tolist(), columns, present)
             )
     return found
+
+
+def _associated(
+    feed: Feed,
+    columns: Columns,
+    numbers: Sequence[Column],
+    slices: Sequence[Slices],
+    lists: Sequence[tuple[Reference, Columns]],
+) -> Measured:
+    """What goes with what: numbers, words and the hour of the day, and what the rows look up."""
+    values = {c.name: columns[c.name] for c in numbers[:MOST_COMPARED]}
+    titles = [one for one in slices if one[0].removesuffix(" hour") not in CLOCKS]
+    if feed.time is not None:
+        values[TIME_OF_DAY] = time_of_day(columns[feed.time])
+    for reference, listed in lists:
+        found, words = looked_up(reference, listed, columns)
+        values.update(found)
+        titles += words
+    yield from associations(values, titles)
 
 
 def _together(declared: Sequence[Column], present: Mapping[str, NDArray[np.bool_]]) -> Measured:
@@ -103,8 +141,14 @@ def _single_values(name: str, values: NDArray[np.float64]) -> Measured:
     for step in (5, 10):
         yield f"single|{name}|multiple of {step}", (float(np.mean((values % step == 0) & (values != 0))), n)
     if len(distinct) <= FEW_VALUES:
-        return  # its quantiles jump from one value to the next; how much lies on each is measured
-    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
+        # Its quantiles jump from one value to the next; how much lies on each is measured.
+        for value, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            if count >= SELDOM * n:
+                yield f"worth|{name}={value:g}", (count / n, n)
+        return
+    lowest, low, middle, high, highest = np.quantile(values, (_TAIL, 0.1, 0.5, 0.9, 1 - _TAIL))
+    yield f"tail|{name}|lower", (float(lowest), n)
+    yield f"tail|{name}|upper", (float(highest), n)
     yield f"level|{name}|median", (float(middle), n)
     yield f"level|{name}|lower tenth", (float(low), n)
     yield f"level|{name}|upper tenth", (float(high), n)

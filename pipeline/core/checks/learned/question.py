@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.core.checks.learned.families import by_family, family_of, limits
-from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, Measures
+from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
+from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, SELDOM, Measures
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding
@@ -22,11 +22,24 @@ from pipeline.core.verdict import Bound, Finding
 #: refused for it.
 Odd = Mapping[str, int]
 #: By how much more a single day must stray where business as usual brings an odd day now and then.
-_ALONE: Mapping[str, float] = {"volume": 2.5, "outcomes": 2.5, "levels": 2.5, "slices": 2.5, "single values": 2.0}
+_ALONE: Mapping[str, float] = {
+    "volume": 2.5,
+    "outcomes": 2.5,
+    "levels": 2.5,
+    "slices": 2.5,
+    "single values": 2.0,
+    "associations": 2.0,
+}
 #: An alarm is over once the measure is within this part of the narrow limit.
 _MENDED = 0.5
+#: From how many accepted days of the same weekday on one that is unlike all others is no weekday of its own.
+_WEEKDAYS = 2
+#: By how much more a growing number of rows must stray.
+_MORE = 2.0
+#: From what share of the rows on a value that was never there before is no first time, but all there is.
+_ALL_BUT = 0.9
 #: Whatever the season or the market does to a whole column is business as usual up to the wide limit.
-_LOOSE = ("outcomes", "levels", "single values")
+_LOOSE: Mapping[str, float] = {"outcomes": 1.0, "levels": 1.2, "single values": 1.4, "associations": 1.0, "tails": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ def check_usual(
         day: The data day.
         now: Its measures.
         past: Accepted day to its measures, oldest first.
-        surprise_before: The largest surprises of these days by family, oldest first.
+        surprise_before: The largest surprises of accepted days by family, oldest first.
         odd_before: What was odd on the last day that was judged, accepted or not.
         provisional: What was odd on the last accepted day: neither its value nor its surprise is past yet.
         closed: Column and word of what has rightly come to an end.
@@ -81,7 +94,7 @@ def check_usual(
         known = [then[family] for then in surprise_before if family in then]
         if any(family_of(measure) == family for measure in provisional):
             known = known[:-1]  # a limit that the first odd day had raised would let the second one pass
-        limit = _Limits(family, known)
+        limit = _Limits(family, known, seen=sum(then.weekday() == day.weekday() for then in past))
         largest[family] = abs(measures[0].size) if measures else 0.0
         rung = [
             (one, said) for one in measures if (said := limit.rings(one, odd_before.get(remembered_as(one.measure), 0)))
@@ -90,7 +103,7 @@ def check_usual(
         odd.update({remembered_as(one.measure): 2 * _direction(one) for one, _ in rung})
         if rung:
             one, said = rung[0]
-            text = f"{sentence(one)}: {abs(one.size):.3g} times its usual spread ({said}; learned on {len(known)} days)"
+            text = f"{sentence(one)}: {abs(one.size):.3g} times its usual spread ({said}; learned on {limit.days} days)"
             findings.append(about.finding(family, False, text, abs(one.size), Bound(0, limit.alone)))
         elif measures:
             again = "; odd, and refused if the next day is so too" if abs(measures[0].size) > limit.narrow else ""
@@ -107,25 +120,33 @@ class _Limits:
     Attributes:
         alone: Beyond it a day is refused by itself.
         narrow: Beyond it a day is odd, and refused if the day before was so too.
+        young: Whether too few days of this weekday are known: they may be unlike all others.
     """
 
-    def __init__(self, family: str, known: Sequence[float]) -> None:
-        narrow, wide = limits(known)
-        self.alone = wide * _ALONE.get(family, 1.0)
-        self.narrow = wide if family in _LOOSE else narrow
+    def __init__(self, family: str, known: Sequence[float], seen: int) -> None:
+        self.days, self.young = len(known), seen < _WEEKDAYS
+        self.alone = limits(known)[1] * _ALONE.get(family, 1.0)
+        narrow, wide = limits(without_lone(known))
+        self.narrow = wide * _LOOSE[family] if family in _LOOSE else narrow
 
     def rings(self, one: Surprise, before: int) -> str:
         """Why it refuses the day, or nothing; ``before`` is what :attr:`Learned.odd` said of the day before."""
         size, same_way = abs(one.size), before * one.size > 0
         # A day off is a quiet day, whatever was usual; a second one in a row is asked about.
-        if size > self.alone and one.measure != ROWS:
+        if size > self.alone and one.measure != ROWS and not self.young and not _first_time(one):
             return f"more than {self.alone:.3g}"
-        if same_way and size > self.narrow:
+        # More of everything is business, such as a sale's; less of it is what gets lost.
+        if same_way and size > self.narrow * (_MORE if one.measure == ROWS and one.size > 0 else 1.0):
             return f"more than {self.narrow:.3g}, again"
         # Who was refused for it must come well within the limits, or one cause would ring and fall silent by turns.
         if same_way and abs(before) == 2 and size > _MENDED * self.narrow:
             return f"more than {_MENDED * self.narrow:.3g}, still"
         return ""
+
+
+def _first_time(one: Surprise) -> bool:
+    """A value that was never on any row and is on some of them: a first cloudless day, a first sale at no price."""
+    return one.measure.startswith(("single|", "worth|")) and one.usual < SELDOM and one.value < _ALL_BUT
 
 
 def _direction(one: Surprise) -> int:
@@ -137,7 +158,7 @@ def sentence(one: Surprise) -> str:
     kind, *rest = one.measure.split("|")
     over = {BY_ROWS: " (by rows)", BY_UNITS: " (by the units that look it up)"}.get(rest[-1], "")
     rest = rest[:-1] if over else rest
-    where = f" where {rest[-1].replace('=', ' is ', 1)}" if "=" in rest[-1] and kind != "share" else ""
+    where = f" where {rest[-1].replace('=', ' is ', 1)}" if "=" in rest[-1] and kind not in ("share", "worth") else ""
     if kind == "rows":
         return f"{one.value:.0f} rows, where {one.usual:.0f} are usual"
     if kind in _SHARES:
@@ -160,6 +181,9 @@ _SHARES: Mapping[str, Callable[[Sequence[str]], str]] = {
     "happened": lambda rest: f"{rest[0]} is there",
     "settles": lambda rest: f"'{rest[0]}' settles '{rest[1]}'",
     "explains": lambda rest: f"'{rest[0]}' explains the ranks of '{rest[1]}'",
+    "hints": lambda rest: f"'{rest[0]}' tells what '{rest[1]}' is",
+    "worth": lambda rest: f"'{rest[0].replace('=', chr(39) + ' is ', 1)}",
+    "resent": lambda rest: f"{rest[0]} are those of an earlier day",
     "changed": lambda rest: f"'{rest[0]}' says something else of the same key than before",
 }
 _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
@@ -167,6 +191,8 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
     "versus": lambda rest: f"the share of rows with {rest[0]}, against all rows',",
     "gone": lambda rest: "the share of keys that vanished",
     "against": lambda rest: f"the mean rank of '{rest[0]}' (-0.5: below all others, 0.5: above all)",
+    "tied": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
+    "tail": lambda rest: f"the {rest[1]} end of '{rest[0]}'",
     "order": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
     "apart": lambda rest: f"'{rest[1]}' less '{rest[0]}' (median)",
     "ratio": lambda rest: f"the logarithm of '{rest[1]}' over '{rest[0]}' (median)",

@@ -28,6 +28,15 @@ _CHANGED = 0.1
 _SETTLES, _UNSETTLED = 0.5, 0.05
 #: From what rank correlation on two columns are taken to have to do with each other, and what part of it must be gone.
 _HOLDS, _LOOSENED = 0.9, 0.05
+#: What part of a loose association must be lost, from what on words are taken to say anything of a column, how much of
+#: it must be gone at least, by how much two numbers must have come apart, or have come to go together.
+_LOST, _HINTED, _LEAST_LOST, _MOVED, _CAME = 0.5, 0.1, 0.05, 0.12, 0.2
+#: How large a part of the rows must say what they said on one earlier day, beyond what is usual.
+_RESENT = 0.05
+#: By how much the share of one of few values must have moved.
+_WORTH = 0.03
+#: How far beyond all tails of the past a tail must lie, as a share of what lay between them.
+_BEYOND = 2.0
 #: Within what part of what a column spans a difference of two, and within what ratio a ratio, must have held.
 _HOLDS_WITHIN = 0.05
 #: By how much a ratio must have moved.
@@ -82,6 +91,20 @@ class Table:
         return min(spans) if len(spans) == len(columns) else math.nan
 
 
+def _beyond(table: Table, now: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which tails lie beyond all that the past days span, by twice that and more."""
+    place = {name: n for n, name in enumerate(table.names)}
+    found = np.zeros(len(table.names), dtype=bool)
+    for n in np.flatnonzero(table.kinds == "tail").tolist():
+        column = table.names[n].split("|")[1]
+        low, high = place.get(f"tail|{column}|lower"), place.get(f"tail|{column}|upper")
+        if low is not None and high is not None:
+            least, most = float(np.nanmin(table.values[:-1, low])), float(np.nanmax(table.values[:-1, high]))
+            allowed = _BEYOND * (most - least)
+            found[n] = now[n] > most + allowed or now[n] < least - allowed
+    return found
+
+
 def floor_of(table: Table) -> NDArray[np.float64]:
     """The least spread that a measure is taken to have, however steady it was: a part of what its column spans."""
     floor = np.full(len(table.names), 1e-9)
@@ -119,6 +142,16 @@ def too_small(
     small |= np.isin(kinds, ("changed", "gone")) & ((moved < _CHANGED) | (in_a_day > _CHANGED))
     # What settles little, and what settles more than before, is no fault.
     small |= np.isin(kinds, ("settles", "explains")) & (more | (usual < _SETTLES) | (moved < _UNSETTLED))
+    # What goes together loosely is asked once most of it is gone, or much has come up where there was little.
+    lost = np.abs(now) < (1 - _LOST) * np.abs(usual)
+    small |= (kinds == "hints") & (~lost | (usual < _HINTED) | (moved < _LEAST_LOST))
+    listed = np.array(["." in name for name in table.names])
+    came = (np.abs(now) > np.abs(usual) + _CAME) & ~listed
+    small |= (kinds == "tied") & ~((lost & (moved > _MOVED)) | came)
+    small |= (kinds == "resent") & (~more | (moved < _RESENT))
+    small |= (kinds == "worth") & (moved * table.reach < _WORTH)
+    # Of the ends of a column only what lies far beyond all that was seen.
+    small |= (kinds == "tail") & ~_beyond(table, now)
     ends = np.array([name.endswith(("|least", "|greatest")) for name in table.names])
     first = (kinds == "single") & ((usual < SELDOM) | ends)
     small |= first & (moved * table.reach < _FIRST)

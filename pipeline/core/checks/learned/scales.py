@@ -5,8 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SHARES = ("share", "filled", "with", "single", "changed", "gone", "happened", "settles", "explains")
+SHARES = (
+    "share",
+    "filled",
+    "with",
+    "single",
+    "changed",
+    "gone",
+    "happened",
+    "settles",
+    "explains",
+    "hints",
+    "worth",
+    "resent",
+)
 """The kinds that are shares, from 0 to 1."""
+
+ORDERED = ("order", "tied")
+"""The kinds that are rank correlations, from -1 to 1."""
 
 Kinds = NDArray[np.str_]
 
@@ -17,7 +33,8 @@ def scaled(kinds: Kinds, values: NDArray[np.float64]) -> NDArray[np.float64]:
     result = values.copy()
     result[:, share] = np.arcsin(np.sqrt(np.clip(values[:, share], 0, 1)))
     result[:, kinds == "rows"] = np.log(np.maximum(values[:, kinds == "rows"], 0.5))
-    result[:, kinds == "order"] = np.arctanh(np.clip(values[:, kinds == "order"], -0.9995, 0.9995))
+    ordered = np.isin(kinds, ORDERED)
+    result[:, ordered] = np.arctanh(np.clip(values[:, ordered], -0.9995, 0.9995))
     return result
 
 
@@ -27,7 +44,8 @@ def plain(kinds: Kinds, on_scale: NDArray[np.float64]) -> NDArray[np.float64]:
     result = on_scale.copy()
     result[share] = np.sin(np.clip(on_scale[share], 0, np.pi / 2)) ** 2
     result[kinds == "rows"] = np.exp(on_scale[kinds == "rows"])
-    result[kinds == "order"] = np.tanh(on_scale[kinds == "order"])
+    ordered = np.isin(kinds, ORDERED)
+    result[ordered] = np.tanh(on_scale[ordered])
     return result
 
 
@@ -39,4 +57,4 @@ def noise_of(kinds: Kinds, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     noise = np.where(kinds == "versus", 0.5 * root, noise)
     # The mean of ranks from -0.5 to 0.5, were they dealt by chance.
     noise = np.where(kinds == "against", 0.29 * root, noise)
-    return np.where(kinds == "order", 1 / np.sqrt(np.maximum(counts - 3, 1)), noise)
+    return np.where(np.isin(kinds, ORDERED), 1 / np.sqrt(np.maximum(counts - 3, 1)), noise)

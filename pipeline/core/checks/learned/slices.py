@@ -21,6 +21,9 @@ CLOCKS = {"world": "UTC", "american": "America/New_York", "european": "Europe/Be
 """By which hours are counted besides those of the schedule: a business that keeps other hours in summer keeps them by
 one of these, and nobody need have said so."""
 
+TIME_OF_DAY = "the time of day"
+"""What a feed's moments are called where they are taken as numbers."""
+
 #: A column of more words than these is no set of slices, and at most so many columns are.
 _WORDS, _SLICING = 400, 6
 
@@ -92,9 +95,12 @@ def in_slices(
         for code in enough:
             if of[code] >= SLICE_ROWS:
                 yield f"filled|{about}|{title}={words[code]}", (float(filled[code] / of[code]), int(of[code]))
-    for column in numbers if title != "local hour" else ():
-        there = present[column.name] & (codes >= 0)
-        values, places = columns[column.name][there], codes[there]
+    told = {c.name: (columns[c.name], present[c.name]) for c in numbers if title != "local hour" or c.outcome}
+    if feed.time is not None and title != "local hour":
+        told[TIME_OF_DAY] = (time_of_day(columns[feed.time]), present[feed.time])
+    for name, (cells, filled_cells) in told.items():
+        there = filled_cells & (codes >= 0)
+        values, places = cells[there], codes[there]
         if len(values) < SLICE_ROWS:
             continue
         ranks = (ranks_of(values) - 0.5) / len(values) - 0.5
@@ -110,9 +116,16 @@ def in_slices(
                 continue
             part = ordered[starts[code] : starts[code + 1]]
             runs = np.diff(np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1], [True]])))
-            yield f"single|{column.name}|commonest|{title}={words[code]}", (float(runs.max() / n), n)
-            yield f"single|{column.name}|zero|{title}={words[code]}", (float(zeros[code] / n), n)
-            yield f"against|{column.name}|{title}={words[code]}", (float(rank[code] / n), n)
+            if name != TIME_OF_DAY:
+                yield f"single|{name}|commonest|{title}={words[code]}", (float(runs.max() / n), n)
+                yield f"single|{name}|zero|{title}={words[code]}", (float(zeros[code] / n), n)
+            yield f"against|{name}|{title}={words[code]}", (float(rank[code] / n), n)
+
+
+def time_of_day(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    """Each moment as seconds, not a number where there is none. Only their order is used, which no clock changes."""
+    seconds = moments.astype("datetime64[s]").astype(np.int64).astype(np.float64)
+    return np.where(np.isnat(moments), np.nan, seconds)
 
 
 def happened_in(feed: Feed, present: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_] | None:

@@ -27,6 +27,11 @@ NEEDED = _WARM + _PREDICTED
 """Accepted days that learned limits need."""
 #: For how many days' evidence the spread by chance alone counts.
 _CHANCE_DAYS = 3
+#: From how many accepted days of the same part of the week on the others say nothing: a shop's Sundays are unlike its
+#: other days, and would lend them their spread.
+_ALIKE = 14
+#: The kinds that are measured of each word or value that is there often enough.
+_COUNTED = ("share|", "worth|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,22 @@ def surprises(
         alarming: Measures that were odd when they were last judged.
     """
     days, past = list(past_by_day), list(past_by_day.values())
-    names = sorted({*now, *(name for then in past[-14:] for name in then if name.startswith("share|"))})
+    names = sorted({*now, *(name for then in past[-14:] for name in then if name.startswith(_COUNTED))})
     if len(past) < NEEDED or not names:
         return []
     values, counts = _table(names, [*past, now])
     values[-2, [remembered_as(name) in provisional for name in names]] = np.nan
+    gap = max(1.0, (day - days[-1]).days)
+    alike = np.array([part_of_week(then) == part_of_week(day) for then in days])
+    if alike.sum() >= _ALIKE:
+        days = [then for then, same in zip(days, alike, strict=True) if same]
+        values, counts = values[np.append(alike, True)], counts[np.append(alike, True)]
     known = np.isfinite(values)
     enough = (known[:-1].sum(axis=0) >= NEEDED) & (known[-8:-1].sum(axis=0) >= 4) & known[-1]
+    # What could not be measured on most days of this weekday, as on closed Sundays, is nothing to expect of one.
+    same = np.array([then.weekday() == day.weekday() for then in days])
+    if same.sum() >= 2:
+        enough &= known[:-1][same].mean(axis=0) >= 0.5
     names = [name for name, good in zip(names, enough, strict=True) if good]
     if not names:
         return []
@@ -79,7 +93,6 @@ def surprises(
     on_scale = _without_gaps(scaled(table.kinds, table.values))
     center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
     spread = _spread(np.abs(error), made, noise_of(table.kinds, table.counts), floor_of(table))
-    gap = max(1.0, (day - days[-1]).days)
     in_a_day = plain(table.kinds, center)
     center = np.where(table.kinds == "changed", _after(center, gap), center)
     # While days are refused for something else, what all else is compared with grows old; what rings stays as it is.
@@ -103,29 +116,30 @@ def _predicted(
     values: NDArray[np.float64], known: NDArray[np.bool_], days: Sequence[date]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """The last day's prediction by each measure's best rule, that rule's past errors, and how many it made."""
-    by_rule = _predictions(values, days)
+    by_rule = _predictions(values, known, days)
     errors = np.where(known[None], values[None] - by_rule, np.nan)[:, :-1]
     errors[:, :_WARM] = np.nan
-    best = np.argmin(_typical(np.abs(errors)), axis=0)
+    # Sundays are few: a rule that has done well on all days and badly on them is no rule for a Sunday.
+    alike = np.array([part_of_week(then) == part_of_week(days[-1]) for then in days[:-1]])
+    best = np.argmin(np.array([_strays(np.abs(by_one)) + _mean(np.abs(by_one[alike])) for by_one in errors]), axis=0)
     pick = np.arange(values.shape[1])
     error = errors[best, :, pick].T
     return by_rule[best, -1, pick], error, np.isfinite(error).sum(axis=0)
 
 
+def part_of_week(day: date) -> int:
+    """0 from Monday to Friday, 5 on Saturday, 6 on Sunday."""
+    return 0 if day.weekday() < 5 else day.weekday()
+
+
 def _spread(
     errors: NDArray[np.float64], made: NDArray[np.int64], noise: NDArray[np.float64], floor: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far a day may stray: by the middle, the ninth tenth and a third of the largest past error, whichever is most.
+    """How far a day may stray, by its past errors.
 
     What chance alone would bring counts as a few days' evidence: a share that has never moved is no dealing of cards.
     """
-    ordered = np.sort(errors, axis=0)  # what is not a number comes last
-    pick = np.arange(errors.shape[1])
-
-    def quantile(share: float) -> NDArray[np.float64]:
-        return np.asarray(ordered[np.ceil((made - 1).clip(0) * share).astype(int), pick])
-
-    seen = np.maximum(np.maximum(1.4826 * quantile(0.5), quantile(0.9) / 1.645), quantile(1.0) / 3)
+    seen = _strays(errors)
     pooled = np.sqrt((made * seen**2 + _CHANCE_DAYS * noise**2) / (made + _CHANCE_DAYS))
     return np.asarray(np.maximum(pooled * (1 + 2 / np.maximum(made, 1)), floor))
 
@@ -136,12 +150,22 @@ def _after(center: NDArray[np.float64], days: float) -> NDArray[np.float64]:
     return np.asarray(np.arcsin(np.sqrt(1 - (1 - in_one) ** days)))
 
 
-def _typical(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The middle one of each rule's errors, of those there are: (rules, measures)."""
-    ordered = np.sort(errors, axis=1)
-    made = np.isfinite(errors).sum(axis=1)
-    middle = np.take_along_axis(ordered, ((made - 1).clip(0) // 2)[:, None], axis=1)[:, 0]
-    return np.where(made > 0, middle, np.inf)
+def _mean(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    made = np.isfinite(errors).sum(axis=0)
+    return np.asarray(np.nansum(errors, axis=0) / np.maximum(made, 1))
+
+
+def _strays(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The spread that past errors show: by the middle, the ninth tenth or a third of the largest, by which is most."""
+    ordered = np.sort(errors, axis=0)  # what is not a number comes last
+    made = np.isfinite(errors).sum(axis=0)
+    pick = np.arange(errors.shape[1])
+
+    def quantile(share: float) -> NDArray[np.float64]:
+        return np.asarray(ordered[np.ceil((made - 1).clip(0) * share).astype(int), pick])
+
+    spread = np.maximum(np.maximum(1.4826 * quantile(0.5), quantile(0.9) / 1.645), quantile(1.0) / 3)
+    return np.where(made > 0, spread, np.inf)
 
 
 def _by_one_clock(found: list[Surprise]) -> list[Surprise]:
@@ -157,13 +181,13 @@ def _by_one_clock(found: list[Surprise]) -> list[Surprise]:
 def _table(names: Sequence[str], measured: Sequence[Measures]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     values = np.full((len(measured), len(names)), np.nan)
     counts = np.ones_like(values)
-    columns = np.array([name.partition("=")[0] if name.startswith("share|") else "" for name in names])
+    columns = np.array([name.partition("=")[0] if name.startswith(_COUNTED) else "" for name in names])
     nothing = (math.nan, 1)
     for place, one in enumerate(measured):
         found = np.array([one.get(name, nothing) for name in names], dtype=float)
         values[place], counts[place] = found[:, 0], found[:, 1]
         # A word that is not measured came too seldom for it.
-        asked = np.isin(columns, list({name.partition("=")[0] for name in one if name.startswith("share|")}))
+        asked = np.isin(columns, list({name.partition("=")[0] for name in one if name.startswith(_COUNTED)}))
         absent = asked & np.isnan(values[place])
         values[place, absent], counts[place, absent] = SELDOM / 2, one[ROWS][1]
     return values, counts
@@ -179,7 +203,7 @@ def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.take_along_axis(values, place, axis=0)
 
 
-def _predictions(values: NDArray[np.float64], days: Sequence[date]) -> NDArray[np.float64]:
+def _predictions(values: NDArray[np.float64], known: NDArray[np.bool_], days: Sequence[date]) -> NDArray[np.float64]:
     """For each rule, each day's prediction from the days before it: (rules, days, measures)."""
     n, m = values.shape
     result = np.full((4, n, m), np.nan)
@@ -192,5 +216,7 @@ def _predictions(values: NDArray[np.float64], days: Sequence[date]) -> NDArray[n
     for place in range(1, n):
         same = np.flatnonzero(weekdays[:place] == weekdays[place])[-4:]
         if len(same) >= 2:
-            result[3, place] = np.median(values[same], axis=0)
+            measured = np.where(known[same], values[same], np.nan)
+            some = known[same].any(axis=0)
+            result[3, place, some] = np.nanmedian(measured[:, some], axis=0)
     return result

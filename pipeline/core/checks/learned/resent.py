@@ -1,0 +1,78 @@
+"""What was said before: the numbers of rows that a remembered day had, under other names or other moments.
+
+A whole row sent again is one question (``sent before``). Here a part of a row is: its numbers whatever it is called,
+and what came of it where it is called the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.core.checks.learned.measures import SLICE_ROWS, Measured
+from pipeline.core.facts import Columns, missing
+from pipeline.core.tables import Feed
+
+#: At most so many rows of a day are remembered, and from so few on two days can be compared.
+KEPT = 256
+
+#: What is remembered to the lowest digests of its rows.
+Remembered = Mapping[str, Sequence[int]]
+
+
+def remembered_of(feed: Feed, columns: Columns, late: Sequence[str] = ()) -> dict[str, tuple[int, ...]]:
+    """The digests of a day's rows, the lowest first: by their numbers, and by names, hour and outcomes."""
+    there = [c for c in feed.columns if c.name not in late]
+    numbers = [c for c in there if c.type in ("number", "integer") and c.name not in feed.key]
+    outcomes = [c for c in there if c.outcome and c.type != "timestamp"]
+    names = [c for c in there if c.type == "string" and not c.outcome]
+    found: dict[str, tuple[int, ...]] = {}
+    if len(numbers) >= 2:
+        found["all numbers"] = _digests([columns[c.name] for c in numbers], [])
+    if outcomes:
+        same = [columns[c.name] for c in names]
+        if feed.time is not None:
+            moments = columns[feed.time]
+            same.append((moments - moments.astype("datetime64[D]")).astype(np.int64))
+        found["outcomes of the same"] = _digests([columns[c.name] for c in outcomes], same)
+    return found
+
+
+def _digests(values: Sequence[np.ndarray], same: Sequence[np.ndarray]) -> tuple[int, ...]:
+    told = np.zeros(len(values[0]), dtype=bool)
+    for column in values:
+        # A row of nothing but zeros and blanks is like many others.
+        told |= ~missing(column) & (column != 0 if column.dtype.kind == "f" else True)
+    rows = zip(*(column[told].tolist() for column in (*values, *same)), strict=True)
+    return tuple(
+        sorted(int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=6).digest(), "big") for row in rows)
+    )
+
+
+def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:
+    """The largest share of a day's rows that any one remembered day had."""
+    for what, digests in now.items():
+        worst, n = 0.0, 0
+        for before in past:
+            share, compared = _share(digests, before.get(what, ()))
+            if compared >= SLICE_ROWS:
+                worst, n = max(worst, share), max(n, compared)
+        if n:
+            yield f"resent|{what}", (worst, n)
+
+
+def kept(digests: Sequence[int]) -> tuple[int, ...]:
+    """What is kept of them."""
+    return tuple(digests[:KEPT])
+
+
+def _share(now: Sequence[int], before: Sequence[int]) -> tuple[float, int]:
+    if not before:
+        return 0.0, 0
+    highest = before[-1] if len(before) >= KEPT else None
+    mine = np.asarray(now)
+    if highest is not None:
+        mine = mine[mine <= highest]
+    return (float(np.isin(mine, np.asarray(before)).mean()), len(mine)) if len(mine) else (0.0, 0)
