@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.adapters.checker.days import days_held, sameness, split
 from pipeline.adapters.checker.words import name_of, sentence, subject_of
+from pipeline.adapters.frames import in_pandas
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Checked, Rows
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -192,7 +193,7 @@ def _is_expectation(one: Any) -> bool:
 
 
 def _frame(rows: Rows) -> Any:
-    return rows.to_pandas(date_as_object=False)
+    return in_pandas(rows)
 
 
 def _findings(table: str, result: Any) -> tuple[Finding, ...]:
