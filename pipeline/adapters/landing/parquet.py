@@ -45,7 +45,11 @@ def parse_parquet(
         texts = [column.name for column in table.columns if column.type == "string"]
         file = pq.ParquetFile(
             pa.BufferReader(data),
-            read_dictionary=[delivered[name] for name in texts if is_text(storage(types[delivered[name]]))],
+            read_dictionary=[
+                delivered[name]
+                for name in texts
+                if delivered[name] not in held and is_text(storage(types[delivered[name]]))
+            ],
             page_checksum_verification=True,
         )
         return _read(table, file, delivered, held, subject, limit)

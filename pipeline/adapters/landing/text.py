@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from pipeline.adapters.landing.arrow_types import without_absent
 from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header, delivered_as
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.facts import MOST_EXACT
-from pipeline.core.forms import PLAIN
+from pipeline.core.forms import PLAIN, Form
 from pipeline.core.tables import Column, Table
 
 _BOM = b"\xef\xbb\xbf"
@@ -226,7 +227,7 @@ def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Raw
         delivered = {name: there[name] for name in declared if name in there}
     misfits: dict[str, dict[int, str]] = {name: {} for name in declared}
     columns = {
-        name: _json_column(declared[name], [row.get(header) for row in rows], records, misfits[name])
+        name: _json_column(declared[name], [row.get(header) for row in rows], records, misfits[name], table.form)
         for name, header in delivered.items()
     }
     return RawCells(
@@ -256,7 +257,9 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _json_column(column: Column, values: list[Any], records: list[int], misfits: dict[int, str]) -> pa.Array:
+def _json_column(
+    column: Column, values: list[Any], records: list[int], misfits: dict[int, str], form: Form
+) -> pa.Array:
     def fits(value: Any) -> bool:
         if column.type == "integer":
             return type(value) is int and value in _INT64
@@ -272,7 +275,7 @@ def _json_column(column: Column, values: list[Any], records: list[int], misfits:
             misfits[record] = f"{quoted(json.dumps(value))} is no {column.type}"
         cells.append(value if good and value != "" else None)
     if column.type == "number":
-        return pa.array([None if v is None else float(v) for v in cells], pa.float64())
+        return without_absent(pa.array([None if v is None else float(v) for v in cells], pa.float64()), form)
     return pa.array(cells, pa.int64() if column.type == "integer" else pa.string())
 
 

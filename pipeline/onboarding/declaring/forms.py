@@ -37,7 +37,11 @@ def form_of(source: Source, history: History, request: Request) -> Form:
 
 def written_of(source: Source, history: History) -> dict[str, Written]:
     """Column as declared to how its cells are written, of those that are not plainly written."""
-    return {history.names[name]: how for name, how in source.written.items() if name in history.names}
+    found = {history.names[name]: how for name, how in source.written.items() if name in history.names}
+    for old, new in history.names.items():
+        if pa.types.is_floating(source.table[old].type) and pa.types.is_integer(history.rows[new].type):
+            found[new] = "float"
+    return found
 
 
 def bad_rows_of(history: History, notes: list[Note]) -> float:

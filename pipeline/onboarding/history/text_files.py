@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import gzip
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ def read_csv(path: Path, request: Request) -> Source:
     if blank.any():
         notes.append(Note("rows", f"{int(blank.sum()):,} without any value left out"))
         table = table.filter(pa.array(~blank))
+    _check_end(path, notes)
     original = table
     columns = [column.combine_chunks() for column in table.columns[:kept]]
     made = _Typing(request, notes)
@@ -102,6 +104,17 @@ def read_csv(path: Path, request: Request) -> Source:
     form = dataclasses.replace(made.form, delimiter=delimiter)
     table, row_bytes = pa.table(typed, names[:kept]), 2 * original.nbytes // max(original.num_rows, 1)
     return Source(table, suffix, write, form, made.written, notes=notes, row_bytes=row_bytes)
+
+
+def _check_end(path: Path, notes: list[Note]) -> None:
+    """Say if the last line does not end: of a day's file nobody could tell whether it was cut there."""
+    last = b""
+    with opened(path) as source:
+        while chunk := source.read(1 << 20):
+            last = chunk[-1:]
+    if last not in (b"\n", b"\r"):
+        text = "the last line of the file does not end; a day's file that ends so looks half written and is refused"
+        notes.append(Note("upstream", f"{text}: have its last line end, or a manifest beside it", review=True))
 
 
 def _nothing(rows: NDArray[np.int64], place: Path) -> None:
@@ -143,6 +156,10 @@ class _Typing:
         absent = tuple(sorted(self._absent))
         return dataclasses.replace(PLAIN, decimal=decimal, thousands=thousands, absent=absent, dates=dates, times=times)
 
+    def takes_as_missing(self, words: set[str]) -> None:
+        """Remember words, or what numbers are called, that stand for no value."""
+        self._absent |= words
+
     def told(self, cells: pa.Array) -> pa.Array:
         """The cells, empty where they say a word for it."""
         return pc.if_else(pc.is_in(cells, value_set=pa.array(_ABSENT)), pa.scalar(None, pa.string()), cells)
@@ -163,7 +180,7 @@ class _Typing:
             return cells
         if told.null_count > cells.null_count:
             words = pc.unique(cells.filter(pc.is_in(cells, value_set=pa.array(_ABSENT)))).to_pylist()
-            self._absent |= set(words)
+            self.takes_as_missing(set(words))
             absent = told.null_count - cells.null_count
             self.notes.append(Note(name, f"{absent:,} cells that say {first_few(words)} are taken as missing"))
         return made
@@ -240,6 +257,7 @@ def read_json_lines(path: Path, request: Request) -> Source:
             for values in columns.values():
                 if len(values) < len(lines):
                     values.append(None)
+    _check_end(path, notes)
     found: dict[str, Any] = {}
     ignored: list[str] = []
     for name, values in columns.items():
@@ -274,7 +292,9 @@ def _json_cells(name: str, values: list[Any], typing: _Typing, notes: list[Note]
         dated = typing.typed(name, digits, ()) if name == typing.request.time else digits
         return dated if dated.type != pa.string() else pa.array(values, pa.int64())
     if kinds <= {int, float} and float in kinds and all(int(float(v)) == v for v in values if type(v) is int):
-        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+        floats = [None if v is None else float(v) for v in values]
+        typing.takes_as_missing({str(v) for v in floats if v is not None and math.isinf(v)})
+        return pa.array(floats, pa.float64())
     typing.written[name] = "digits"
     why = "its cells are of several types"
     if kinds <= {int, float}:

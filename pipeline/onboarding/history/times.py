@@ -36,7 +36,8 @@ def as_moments(cells: pa.Array, request: Request, notes: list[Note]) -> tuple[pa
         shown = next((str(value) for value in cells.to_pylist() if value is not None), "nothing")
         formats = _formats(cells)
         asked = " or ".join(f"--date-format {shlex.quote(one)}" for one in formats)
-        way_out = f"; say {asked}" if formats else ""
+        since = pa.types.is_integer(cells.type) and not formats and (pc.max(cells).as_py() or 0) > 10**8
+        way_out = f"; say {asked}" if formats else ", perhaps counted from 1970 on" if since else ""
         if request.date_formats:
             odd = next((v for v in cells.to_pylist() if v is not None and not _fits(str(v), request)), shown)
             shown = str(odd)
