@@ -222,6 +222,21 @@ def test_a_broken_expectation_names_the_number_that_is_in_the_file(tmp_path: Pat
     assert str(BIG - 1) not in checked.pages["sales.html"].decode()
 
 
+def test_a_page_is_whole_where_such_numbers_are_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "sale").mkdir()
+    wanted = [
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "account", "mostly": 0.9}},
+        {"type": "expect_column_median_to_be_between", "kwargs": {"column": "account", "min_value": 1}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "account", "min_value": BIG + 1}},
+    ]
+    (tmp_path / "sale/sales.json").write_text(json.dumps({"expectations": wanted}))
+    rows = pa.table({"account": pa.array([BIG, None, BIG + 2, None])})
+    checked = GxChecker(tmp_path).check("sale", "sales", DAY, rows)
+    assert [finding.name for finding in checked.findings] == ["sales: account not be null", "sales: account between"]
+    assert f"such as {BIG}" in checked.findings[1].text
+    assert "unexpected Exception" not in caplog.text
+
+
 def test_the_next_night_with_its_sound_file_goes_on_and_every_key_is_in_the_file(tmp_path: Path) -> None:
     """A sentinel in one night's file and identifiers beyond 2**53 in all of them, through every step."""
     feed = replace(small.VISITS, columns=(*small.VISITS.columns, Column("referrer", "integer", empty=True)))

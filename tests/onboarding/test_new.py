@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -421,3 +422,26 @@ def test_the_command_says_what_was_assumed_and_what_to_do_next(
     assert cli.main([*words, "--window", "3"]) == 2
     assert cli.main(["new", "other", *words[2:4], "--target", "leaves", *words[6:]]) == 2
     assert "no column 'leaves' for --target" in capsys.readouterr().err
+
+
+def test_the_line_that_leaves_out_what_an_earlier_model_said_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = places(tmp_path)
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIPELINE_EXPECTATIONS", str(where.expectations))
+    monkeypatch.setattr("pipeline.usecases.__file__", str(where.usecases / "__init__.py"))
+    monkeypatch.setenv("COLUMNS", "400")
+    frame = customers(days=20, rows=30)
+    frame["risk_score"] = frame["calls"] + (frame["plan"] == "basic")
+    path = written(frame, tmp_path / "history.csv")
+    words = ["new", "churn", "--from", str(path), "--target", "churned", "--time", "day", "--unit", "customer_id"]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    (line,) = [line.strip() for line in said.splitlines() if "--drop risk_score --overwrite" in line]
+    assert cli.main(shlex.split(line.split(" -m pipeline ")[1])) == 0
+    again = capsys.readouterr().out
+    assert "begin anew without" not in again
+    with loaded("churn", where.usecases / "churn") as usecase:
+        assert "risk_score" not in {column.name for column in usecase.feeds[0].columns}
+        assert usecase.feeds[0].form.ignored == ("risk_score",)

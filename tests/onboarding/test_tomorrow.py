@@ -22,10 +22,12 @@ from pipeline.core.tables import Column, Feed
 from pipeline.onboarding.declaring.forms import bad_rows_of, form_of, written_of
 from pipeline.onboarding.history.assemble import assemble
 from pipeline.onboarding.history.columns import columns_of
+from pipeline.onboarding.history.model_outputs import said_by_models
 from pipeline.onboarding.history.reading import opened
 from pipeline.onboarding.history.request import Request
 from pipeline.onboarding.history.rows import History
-from pipeline.onboarding.history.target import target_of
+from pipeline.onboarding.history.target import Target, target_of
+from pipeline.onboarding.new import _days_that_hold
 from pipeline.onboarding.notes import Note
 from pipeline.onboarding.tomorrow import last_day
 from tests.onboarding.histories import FIRST, customers, trips
@@ -393,3 +395,33 @@ def test_a_column_of_nothing_but_thousands_is_thousands_unless_somebody_says_oth
     assert source.table["usage"][:2].to_pylist() == [1000, 2001]
     source, *_ = given(tmp_path, frame, ".csv", csv(), decimal=",")
     assert source.table["usage"][:2].to_pylist() == [1.0, 2.001]
+
+
+def test_what_an_earlier_model_said_is_named_the_most_telling_first_and_honest_inputs_are_not() -> None:
+    target = Target("churned", "binary", np.array([0.0, 1.0]), ("no", "yes"))
+    strength = {
+        "calls": 0.8,
+        "risk_score": 0.7,
+        "churn_probability": 0.93,
+        "scoreboard": 0.7,
+        "y_pred": 0.55,
+        "x": 0.95,
+    }
+    notes: list[Note] = []
+    assert said_by_models(strength, target, notes) == ("x", "churn_probability", "risk_score")
+    assert [note.about for note in notes if note.review and f"say --drop {note.about}" in note.text] == [
+        *("x", "churn_probability", "risk_score")
+    ]
+
+
+def test_the_days_that_are_recommended_are_days_that_hold() -> None:
+    near = [FIRST + timedelta(n) for n in range(30)]
+    assert _days_that_hold(near, set(), []) == (near[0], near[16], near[29])
+    # The newest day is refused, and so is the first that could be fitted.
+    assert _days_that_hold(near, {near[0], near[29]}, []) == (near[1], near[15], near[28])
+    # A day in between: the newest stretch of at least a week.
+    assert _days_that_hold(near, {near[20]}, []) == (near[0], near[21], near[29])
+    assert _days_that_hold(near, {near[26]}, []) == (near[0], near[12], near[25])
+    notes: list[Note] = []
+    assert _days_that_hold(near, set(near), notes) == (near[0], near[29], near[29])
+    assert "not one of the newest days would be accepted" in notes[0].text
