@@ -20,12 +20,13 @@ ROOMS: dict[str, set[str]] = {
     # The ground floor: pure. A room below imports what stands beside it here, never the other way round.
     "pipeline.core.verdict": set(),
     "pipeline.core.windows": set(),
+    "pipeline.core.forms": set(),
     "pipeline.core.records": set(),
     "pipeline.core.kinds": {"numpy", "scipy"},
     "pipeline.core.stats": {"numpy", "scipy", "pipeline.core.kinds"},
     "pipeline.core.errors": {"pipeline.core.verdict"},
     "pipeline.core.golden": {"pipeline.core.verdict"},
-    "pipeline.core.tables": {"pipeline.core.verdict"},
+    "pipeline.core.tables": {"pipeline.core.forms", "pipeline.core.verdict"},
     "pipeline.core.waivers": {"pipeline.core.verdict"},
     "pipeline.core.words": {"pipeline.core.stats"},
     "pipeline.core.facts": {"numpy"},
@@ -63,9 +64,10 @@ ROOMS: dict[str, set[str]] = {
     "pipeline.steps.tables": {"numpy", "pyarrow", CORE, "pipeline.steps.models"},
     "pipeline.steps.replaying": {"numpy", "pyarrow", CORE, "pipeline.report", "pipeline.steps"},
     # The doors: each knows its own vendor, and no other door unless it is named.
-    "pipeline.adapters.checker": {"great_expectations", "jinja2", "numpy", "pandas", CORE},
+    "pipeline.adapters.checker": {"great_expectations", "jinja2", "numpy", "pandas", CORE, "pipeline.adapters.frames"},
     "pipeline.adapters.code_digest": set(),
-    "pipeline.adapters.engine": {"duckdb", "narwhals", "numpy", "pyarrow", CORE},
+    "pipeline.adapters.engine": {"duckdb", "narwhals", "numpy", "pyarrow", CORE, "pipeline.adapters.frames"},
+    "pipeline.adapters.frames": {"pandas", "pyarrow", CORE},
     "pipeline.adapters.files": {CORE, "pipeline.adapters.s3"},
     "pipeline.adapters.landing": {"numpy", "pyarrow", CORE, "pipeline.adapters.row_digests"},
     "pipeline.adapters.ledger": {"sqlalchemy", CORE},
@@ -82,7 +84,7 @@ ROOMS: dict[str, set[str]] = {
     # A history becomes a use case; only the command line begins one.
     "pipeline.onboarding": {
         *("jinja2", "numpy", "pyarrow", "scipy", "sklearn", CORE, "pipeline.adapters.checker"),
-        *("pipeline.adapters.engine", "pipeline.report", "pipeline.steps"),
+        *("pipeline.adapters.engine", "pipeline.adapters.landing", "pipeline.report", "pipeline.steps"),
     },
     # The entrances.
     "pipeline.cli": {

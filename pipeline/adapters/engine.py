@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 
+from pipeline.adapters.frames import in_pandas as frame_of
 from pipeline.core.errors import RefusedError, UsageError
 from pipeline.core.ports import Store, Units
 from pipeline.core.tables import Column, Feed, Reference, Table, Type
@@ -112,7 +113,7 @@ def known(usecase: Usecase, frames: Mapping[str, Any]) -> Tables:
 
 def in_pandas(table: pa.Table) -> Any:
     """The table as a narwhals frame on pandas, of the same schema that features see on DuckDB."""
-    return nw.from_native(table.to_pandas(date_as_object=False)).lazy()
+    return nw.from_native(frame_of(table)).lazy()
 
 
 def _day_closed(frame: Any) -> Any:

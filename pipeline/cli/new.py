@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group
@@ -35,6 +37,9 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
         zone=args.zone,
         window=args.window,
         overwrite=args.overwrite,
+        drop=tuple(args.drop),
+        date_formats=tuple(args.date_formats),
+        decimal=args.decimal,
     )
     places = Places(
         usecases=usecases_in or Path(usecases.__file__).parent,
@@ -52,18 +57,36 @@ def new(args: argparse.Namespace, usecases_in: Path | None = None) -> int:
             f"folder in TMPDIR, and try again",
             "PLACE",
         ) from None
-    show(told(made))
+    show(told(made, _again(request, made.doubtful) if made.doubtful else ""))
     return 0
 
 
-def told(made: Made) -> Group:
-    """What was assumed, what was written, what to do next."""
+def _again(request: Request, doubtful: Sequence[str]) -> str:
+    """The command that begins anew without these columns."""
+    words = ["new", request.name, "--from", str(request.file), "--target", request.target, "--time", request.time]
+    words += ["--unit", ",".join(request.unit)]
+    for option, value in (("--kind", request.kind), ("--zone", request.zone), ("--decimal", request.decimal)):
+        words += [option, value] if value else []
+    for option, number in (("--label-delay", request.label_delay), ("--window", request.window)):
+        words += [option, str(number)] if number is not None else []
+    words += [part for written in request.date_formats for part in ("--date-format", written)]
+    words += ["--drop", ",".join((*request.drop, *doubtful)), "--overwrite"]
+    return shlex.join(words)
+
+
+def told(made: Made, again: str = "") -> Group:
+    """What was assumed, what was written, what to do next; ``again`` is the command without doubtful columns."""
     review = sum(note.review for note in made.notes)
     command = f"{_near(Path(sys.executable))} -m pipeline"
     lines = [
         f"\n{made.name}: written to {_near(made.folder)}, {', '.join(str(_near(file)) for file in made.files)} "
         f"({count(made.deliveries, 'day')} delivered); it is in NAMES of pipeline/usecases/__init__.py.",
         *(f"Put aside: {_near(path)}" for path in made.aside),
+        *(
+            [f"If {_listed(made.doubtful)} came from an earlier model, begin anew without:", f"  {command} {again}"]
+            if again
+            else []
+        ),
         f"{count(review, 'line')} to review, kept in {_near(made.folder / 'REVIEW.md')}.",
         "\nNext:",
         f"  {command} run {made.name} --from {made.first} --to {made.last}",
@@ -72,6 +95,10 @@ def told(made: Made) -> Group:
     ]
     lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
     return Group(assumptions_view(made.notes), Text("\n".join(lines)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _near(path: Path) -> Path:

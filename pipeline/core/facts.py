@@ -14,9 +14,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Beyond this, neighbouring whole numbers are one and the same float.
+MOST_EXACT = 2**53
 #: One day's rows of one table: column to aligned values. Numbers and integers are floats with NaN where absent,
 #: strings are objects with None, dates ``datetime64[D]`` and timestamps ``datetime64[us]`` in UTC, with NaT.
 Columns = Mapping[str, NDArray[Any]]
+
+
+class DayColumns(dict[str, NDArray[Any]]):
+    """:data:`Columns` in which whole numbers that a float can't hold are kept beside it, as they are.
+
+    Attributes:
+        whole: Integer column with a value beyond 2**53 to its values as Python's integers, None where absent. Only to
+            name things by: what calculates takes the floats.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], whole: Mapping[str, NDArray[np.object_]]) -> None:
+        super().__init__(columns)
+        self.whole = whole
+
+
+def exact(columns: Columns, name: str) -> NDArray[Any]:
+    """The column's values, none of them rounded: integers beyond 2**53 as objects, all else as in ``columns``."""
+    whole: Mapping[str, NDArray[Any]] = getattr(columns, "whole", {})
+    return whole[name] if name in whole else columns[name]
+
+
+def number_word(value: float) -> str:
+    """A number as text: a whole one with all its digits, another one with twelve."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) <= MOST_EXACT else f"{value:.12g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +116,7 @@ class Excuse:
 
 def texts(columns: Columns, names: tuple[str, ...]) -> NDArray[np.object_]:
     """The columns' values joined into one text a row; None where any of them is absent."""
-    parts = [columns[name] for name in names]
+    parts = [exact(columns, name) for name in names]
     absent = np.zeros(len(parts[0]), dtype=bool)
     for part in parts:
         absent |= missing(part)
@@ -109,5 +135,5 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _words(values: NDArray[Any]) -> list[str]:
     if values.dtype.kind == "f":
-        return [f"{value:.12g}" for value in values.tolist()]
+        return [number_word(value) for value in values.tolist()]
     return [str(value) for value in values]

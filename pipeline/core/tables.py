@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.core.forms import PLAIN, Form, Written
 from pipeline.core.verdict import Bound
 
 #: A narwhals frame. The core never looks inside one, so it does not import narwhals.
@@ -29,6 +30,9 @@ class Column:
         step: For quantised measures: values are whole multiples of this. A value off the scale betrays a change
             of unit.
         varies: Whether a day on which all rows hold one value is a fault.
+        written: How upstream writes its cells, where that is not as the type says: ``digits`` for a string that comes
+            as numbers of any length, ``truth`` for an integer that comes as true and false, ``float`` for one that
+            comes as whole floating numbers.
     """
 
     name: str
@@ -38,6 +42,12 @@ class Column:
     known: str = "known_at"
     step: float | None = None
     varies: bool = False
+    written: Written = "plain"
+
+    def __post_init__(self) -> None:
+        wanted = {"digits": "string", "truth": "integer", "float": "integer"}.get(self.written, self.type)
+        if self.type != wanted:
+            raise ValueError(f"column '{self.name}': a {wanted} can be written as {self.written}, a {self.type} can't")
 
 
 def _check_columns(what: str, columns: Sequence[Column], key: Sequence[str]) -> None:
@@ -78,6 +88,7 @@ class Feed:
         bad_rows: The share of rows that may break the declared types and go to quarantine; more refuses the file.
         extra_columns: ``"refuse"`` or ``"ignore"`` columns that are not declared.
         manifest: Whether the delivery must carry ``<file>.manifest.json`` (sha256, rows, bytes).
+        form: How the files are written, where that is not the plain way.
     """
 
     name: str
@@ -92,6 +103,7 @@ class Feed:
     bad_rows: float = 0.001
     extra_columns: Literal["refuse", "ignore"] = "refuse"
     manifest: bool = False
+    form: Form = PLAIN
 
     def __post_init__(self) -> None:
         what = f"feed '{self.name}'"
@@ -154,7 +166,7 @@ class Reference:
         joined_by: The feed that is joined to it and that feed's columns, in the order of ``key``.
         matched: How large a share of the units that have a key must find it here.
         matched_drop: By how much that share may fall below its own recent past; what is mere noise is allowed anyway.
-        bytes, bad_rows, extra_columns, manifest: As in :class:`Feed`.
+        bytes, bad_rows, extra_columns, manifest, form: As in :class:`Feed`.
     """
 
     name: str
@@ -173,6 +185,7 @@ class Reference:
     bad_rows: float = 0.0
     extra_columns: Literal["refuse", "ignore"] = "refuse"
     manifest: bool = False
+    form: Form = PLAIN
 
     def __post_init__(self) -> None:
         what = f"reference table '{self.name}'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,14 +13,17 @@ from pipeline.core.errors import UsageError
 from pipeline.core.ports import Progress, silent
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count, percent
-from pipeline.onboarding import trial
+from pipeline.onboarding import tomorrow, trial
 from pipeline.onboarding.declaring import golden, suites
 from pipeline.onboarding.declaring.choices import Choices, choose, gaps
 from pipeline.onboarding.declaring.daily_checks import excuses_of
+from pipeline.onboarding.declaring.forms import bad_rows_of, form_of, written_of
 from pipeline.onboarding.history.assemble import assemble
 from pipeline.onboarding.history.columns import columns_of
-from pipeline.onboarding.history.reading import read
+from pipeline.onboarding.history.model_outputs import said_by_models
+from pipeline.onboarding.history.reading import opened
 from pipeline.onboarding.history.request import Request
+from pipeline.onboarding.history.rows import History
 from pipeline.onboarding.history.target import balance, target_of
 from pipeline.onboarding.notes import Note
 from pipeline.onboarding.placing import catalogue as catalogues
@@ -31,6 +34,11 @@ from pipeline.onboarding.placing.placing import put_in_place
 from pipeline.onboarding.placing.plan import Plan
 from pipeline.onboarding.placing.recipes_file import recipes
 from pipeline.report.terminal.assumptions import review_page
+
+#: Of so many of the newest days, and of the first that can be run, it is tried whether they are accepted.
+_NEAR, _FIRST = 28, 7
+#: So many days are recommended to be run one after the other.
+_WEEKS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Made:
         soonest: The first day on which a recipe can be fitted.
         deliveries: Days that were delivered.
         aside: What was put aside.
+        doubtful: Inputs that look like what an earlier model said.
     """
 
     name: str
@@ -74,6 +83,7 @@ class Made:
     soonest: date
     deliveries: int
     aside: tuple[Path, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 def make(request: Request, places: Places, others: Iterable[Usecase], progress: Progress = silent) -> Made:
@@ -95,10 +105,10 @@ def make(request: Request, places: Places, others: Iterable[Usecase], progress: 
 def _make(request: Request, places: Places, others: Iterable[Usecase], done: Callable[[], None]) -> Made:
     held = _check(request, places, others)
     notes: list[Note] = []
-    table, reading = read(request.file)
+    source = opened(request)
     done()
-    notes += reading
-    history = assemble(request, table, notes)
+    notes += source.notes
+    history = assemble(request, source.table, notes)
     target = target_of(request, history, notes)
     balance(history, target, notes)
     gaps(history, notes)
@@ -111,8 +121,15 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
         )
     done()
     _strongest(columns.strength, target.kind, notes)
-    choices = choose(request, history, target, columns, notes)
-    plan = Plan(request, history, target, columns, choices, {})
+    doubtful = said_by_models(columns.strength, target, notes)
+    choices = choose(request, history, target, columns, notes, source.row_bytes)
+    plan = Plan(
+        *(request, history, target, columns, choices, {}),
+        form=form_of(source, history, request),
+        written=written_of(source, history),
+        suffix=source.suffix,
+        bad_rows=bad_rows_of(history, notes),
+    )
     with tempfile.TemporaryDirectory(prefix="new-") as made:
         work, folder = Path(made) / "suites", Path(made) / request.name
         work.mkdir()
@@ -125,7 +142,10 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
             drafts = golden.cases_of(usecase, tried)
             done()
-            plan = dataclasses.replace(plan, excuses=excuses_of(usecase, history, notes))
+            excuses, unsound = excuses_of(usecase, history, notes)
+            plan = dataclasses.replace(plan, excuses=excuses)
+            (feed,) = usecase.feeds
+            tomorrow.last_day(feed, source, history, Path(made) / "landing", notes)
         done()
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
         done()
@@ -133,28 +153,57 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
         write(folder / "__init__.py", declaration(plan))
         with trial.loaded(request.name, folder):
             pass  # What refuses nonsense at import has nothing to refuse.
+        near = _near(history, choices.at_least, target.delay)
+        asked = sorted({*near[-_NEAR:], *near[:_FIRST]})
+        unsound |= suites.refused(request.name, suite, history, asked, work)
+        unsound |= set(tomorrow.refused(feed, source, history, asked, Path(made) / "landing"))
+        days = _days_that_hold(near, unsound, notes)
         _told_of_golden(len(drafts), notes)
         write(folder / "REVIEW.md", review_page(request.name, str(request.file), notes))
         suited = suites.text_of(request.name, suite.expectations)
         parts = (
-            (places.landing / request.name, lambda place: deliver(history, place)),
+            (places.landing / request.name, lambda place: deliver(source, history, place)),
             (places.expectations / request.name, lambda place: write(place / f"{request.name}.json", suited)),
             (places.usecases / request.name, lambda place: _copied(folder, place)),
         )
         aside = put_in_place(request.name, parts, held, places.replaced, places.usecases / "__init__.py")
-    last = history.calendar[-1]
-    soonest = history.calendar[0] + timedelta(choices.at_least + target.delay)
     return Made(
         name=request.name,
         folder=places.usecases / request.name,
         files=(places.expectations / request.name / f"{request.name}.json", places.landing / request.name),
         notes=tuple(notes),
-        first=min(day for day in history.calendar if day >= min(max(soonest, last - timedelta(13)), last)),
-        last=last,
-        soonest=min(day for day in history.calendar if day >= min(soonest, last)),
+        first=days[1],
+        last=days[2],
+        soonest=days[0],
         deliveries=len(history.calendar),
         aside=aside,
+        doubtful=doubtful,
     )
+
+
+def _near(history: History, at_least: int, delay: int) -> list[date]:
+    """The days before which as many days as a recipe asks for have their labels; the last one in any case."""
+    learnt = history.calendar[min(at_least, len(history.calendar)) - 1]
+    return [day for day in history.calendar if day > learnt + timedelta(delay)] or [history.calendar[-1]]
+
+
+def _days_that_hold(near: Sequence[date], unsound: Set[date], notes: list[Note]) -> tuple[date, date, date]:
+    """The first day to replay from; the first and the last of the newest two weeks to run, none of them refused."""
+    stretches: list[list[date]] = [[]]
+    for day in near[-_NEAR:]:
+        if day not in unsound:
+            stretches[-1].append(day)
+        elif stretches[-1]:
+            stretches.append([])
+    held = [stretch[-_WEEKS:] for stretch in stretches if stretch]
+    if not held:
+        text = "not one of the newest days would be accepted as it stands; look at the findings before a day is run"
+        notes.append(Note("days", text, review=True))
+        return near[0], near[-1], near[-1]
+    # A week is long enough to see something; the newest that is.
+    stretch = next((one for one in reversed(held) if len(one) >= _WEEKS // 2), max(held, key=len))
+    soonest = next((day for day in near if day not in unsound), stretch[0])
+    return min(soonest, stretch[0]), stretch[0], stretch[-1]
 
 
 def _check(request: Request, places: Places, others: Iterable[Usecase]) -> list[Path]:

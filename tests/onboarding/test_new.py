@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -100,9 +101,14 @@ def test_json_lines_of_colours_become_a_use_case_of_several_classes(tmp_path: Pa
 
 def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tmp_path: Path) -> None:
     asked: list[tuple[pd.DataFrame, dict[str, Any]]] = [(customers(), {}), (trips(), TRIPS), (same_every_day(), SAME)]
-    asked += [(colours(), COLOURS), (dated(customers()), {"name": "dated"})]
+    asked += [
+        (colours(), COLOURS),
+        (dated(customers()), {"name": "dated"}),
+        (otherwise(customers()), {"name": "other"}),
+    ]
     for number, (frame, words) in enumerate(asked):
-        make(request(written(frame, tmp_path / f"{number}.parquet"), **words), places(tmp_path), ALL)
+        suffix = ".csv" if words.get("name") == "other" else ".parquet"
+        make(request(written(frame, tmp_path / f"{number}{suffix}"), **words), places(tmp_path), ALL)
     names = [words.get("name", "churn") for _, words in asked]
     ours = "pipeline/usecases"
     packages = [part for name in names for part in ("-p", f"pipeline.usecases.{name}")]
@@ -110,6 +116,12 @@ def test_what_is_written_is_linted_laid_out_and_typed_as_the_repository_wants(tm
         where = tmp_path / "repository"
         done = subprocess.run([sys.executable, "-m", *command], cwd=where, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def otherwise(frame: pd.DataFrame) -> pd.DataFrame:
+    """Customers with all that a declaration says of how a file is written: signs, words, names, truths."""
+    usage = [f"{value:,.2f}" if value == value else "NA" for value in 1000 * frame["usage"]]
+    return frame.assign(usage=usage, weekday=frame["calls"] % 3, happy=frame["calls"] < 3, **{'a"b\\c': "x"})
 
 
 def dated(frame: pd.DataFrame) -> pd.DataFrame:
@@ -130,10 +142,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
 def test_deliveries_hold_the_history_to_the_last_bit(kept: tuple[Path, Made]) -> None:
     home, made = kept
     frame = customers()
-    parts = [pd.read_parquet(path) for path in sorted((home / "landing/churn").iterdir())]
+    # In the history's own form: it was a CSV file.
+    texts = {"customer_id": str, "code": str}
+    parts = [pd.read_csv(path, dtype=texts, parse_dates=["day"]) for path in sorted((home / "landing/churn").iterdir())]
     assert len(parts) == made.deliveries == 30
     order = ["day", "customer_id"]
-    got, wanted = (f.sort_values(order).reset_index(drop=True) for f in (pd.concat(parts), frame))
+    both = (pd.concat(parts), frame.assign(day=pd.to_datetime(frame["day"])))
+    got, wanted = (f.sort_values(order).reset_index(drop=True) for f in both)
     assert list(got.columns) == list(frame.columns)
     for name in frame.columns:
         one, other = got[name], wanted[name]
@@ -407,3 +422,26 @@ def test_the_command_says_what_was_assumed_and_what_to_do_next(
     assert cli.main([*words, "--window", "3"]) == 2
     assert cli.main(["new", "other", *words[2:4], "--target", "leaves", *words[6:]]) == 2
     assert "no column 'leaves' for --target" in capsys.readouterr().err
+
+
+def test_the_line_that_leaves_out_what_an_earlier_model_said_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = places(tmp_path)
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIPELINE_EXPECTATIONS", str(where.expectations))
+    monkeypatch.setattr("pipeline.usecases.__file__", str(where.usecases / "__init__.py"))
+    monkeypatch.setenv("COLUMNS", "400")
+    frame = customers(days=20, rows=30)
+    frame["risk_score"] = frame["calls"] + (frame["plan"] == "basic")
+    path = written(frame, tmp_path / "history.csv")
+    words = ["new", "churn", "--from", str(path), "--target", "churned", "--time", "day", "--unit", "customer_id"]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    (line,) = [line.strip() for line in said.splitlines() if "--drop risk_score --overwrite" in line]
+    assert cli.main(shlex.split(line.split(" -m pipeline ")[1])) == 0
+    again = capsys.readouterr().out
+    assert "begin anew without" not in again
+    with loaded("churn", where.usecases / "churn") as usecase:
+        assert "risk_score" not in {column.name for column in usecase.feeds[0].columns}
+        assert usecase.feeds[0].form.ignored == ("risk_score",)

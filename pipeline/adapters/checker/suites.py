@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline.adapters.checker.days import days_held, sameness, split
 from pipeline.adapters.checker.words import name_of, sentence, subject_of
+from pipeline.adapters.frames import in_pandas
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Checked, Rows
 from pipeline.core.verdict import Bound, Finding, Outcome
@@ -142,11 +143,14 @@ class GxChecker:
             raise _unusable(suite["path"], suite["table"], _fault(suite["expectations"]))
         try:
             batch = definition.get_batch({"dataframe": frame})
-            return batch.validate(
+            result = batch.validate(
                 gx_suite, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES}
             )
         except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
             return _unknown("", f"the suite {suite['name']} can't be run: {_short(error)}")
+        for part in result.results:
+            part.result = _told(part.result)
+        return result
 
     @cached_property
     def _definition(self) -> tuple[Any, Any]:
@@ -192,7 +196,16 @@ def _is_expectation(one: Any) -> bool:
 
 
 def _frame(rows: Rows) -> Any:
-    return rows.to_pandas(date_as_object=False)
+    return in_pandas(rows)
+
+
+def _told(value: Any) -> Any:
+    """The same with None for a whole number that is missing: of pandas' own word for it no page can be made."""
+    if isinstance(value, Mapping):
+        return {key: _told(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_told(held) for held in value]
+    return None if type(value).__name__ == "NAType" else value
 
 
 def _findings(table: str, result: Any) -> tuple[Finding, ...]:

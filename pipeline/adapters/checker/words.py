@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.core.facts import MOST_EXACT
+
 _SHOWN = 5
 _PREFIXES = ("expect_column_pair_", "expect_column_", "expect_compound_columns_", "expect_table_", "expect_")
 _FILLERS = ("values_", "value_", "to_be_", "to_", "of_type_")
@@ -99,5 +101,7 @@ def _plain(kwargs: Mapping[str, Any]) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, tuple):
         return " against ".join(_word(part) for part in value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    # Six digits of a whole number would name another one.
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= MOST_EXACT
+    text = str(int(value)) if whole else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

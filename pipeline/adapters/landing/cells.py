@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.adapters.landing.refusals import Subject, quoted, several
-from pipeline.core.tables import Table
+from pipeline.core.tables import Feed, Table
 
-#: More columns than this are refused before any is read.
+#: More columns than this, and than twice the declared ones, are refused before any is read.
 MOST_COLUMNS = 500
 #: A cell of more bytes than this goes to quarantine.
 LONGEST_CELL = 100_000
@@ -45,31 +45,75 @@ class RawCells:
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
-def check_header(table: Table, names: Sequence[str], subject: Subject) -> None:
-    """Refuse a header that is not the declared one; the order of columns does not matter."""
-    way_out = "ask upstream what changed, then have it delivered again or change the declared columns"
-    if len(names) > MOST_COLUMNS:
-        raise subject.refused("TOO_MANY_COLUMNS", f"has {len(names):,} columns and at most {MOST_COLUMNS} are read")
+def check_header(
+    table: Table, names: Sequence[str], subject: Subject, kinds: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Refuse a header that is not the declared one, with all that is wrong; the order of columns does not matter.
+
+    Args:
+        table: The declaration.
+        names: The header as delivered.
+        subject: Whose file it is, for the refusal.
+        kinds: Where the format has types: declared column to what is wrong with its type.
+
+    Returns:
+        Declared column to its name in the file; the day is not among them if the form makes it of a moment.
+    """
+    declared = [column.name for column in table.columns]
+    most = max(MOST_COLUMNS, 2 * len(declared))
+    if len(names) > most:
+        raise subject.refused("TOO_MANY_COLUMNS", f"has {len(names):,} columns and at most {most} are read")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise subject.refused(
-            "COLUMN_DOUBLED", f"has the column {several(map(quoted, doubled))} more than once", way_out
+            "COLUMN_DOUBLED", f"has the column {several(map(quoted, doubled))} more than once", _WAY_OUT
         )
-    declared = [column.name for column in table.columns]
-    missing = [name for name in declared if name not in names]
-    unknown = [name for name in names if name not in declared]
+    delivered = delivered_as(table, names)
+    made = {table.day} if isinstance(table, Feed) and table.form.day_of else set()
+    missing = [name for name in declared if name not in delivered and name not in made]
+    strange = [name for name in names if name not in delivered.values() and name not in table.form.ignored]
+    unknown = strange if table.extra_columns == "refuse" or missing else []
+    faults = []
     if missing and unknown:
-        raise subject.refused(
-            "COLUMN_RENAMED",
-            f"lacks the column {several(map(quoted, missing))} and has {several(map(quoted, unknown))}, which is not "
-            f"declared: renamed?",
-            way_out,
-        )
-    if missing:
-        raise subject.refused("COLUMN_MISSING", f"lacks the column {several(map(quoted, missing))}", way_out)
-    if unknown and table.extra_columns == "refuse":
-        raise subject.refused(
-            "COLUMN_EXTRA",
-            f"has the column {several(map(quoted, unknown))}, which is not declared",
-            f"{way_out}, or declare extra_columns='ignore'",
-        )
+        told = f"lacks the column {_all(missing)} and has {_all(unknown)}, which is not declared: renamed?"
+        faults.append(("COLUMN_RENAMED", told))
+    elif missing:
+        faults.append(("COLUMN_MISSING", f"lacks the column {_all(missing)}"))
+    elif unknown:
+        faults.append(("COLUMN_EXTRA", f"has the column {_all(unknown)}, which is not declared"))
+    wrong = [what for name, what in (kinds or {}).items() if name in delivered]
+    if wrong:
+        faults.append(("COLUMN_TYPE", f"has {_joined(wrong)}"))
+    if faults:
+        code, _ = faults[0]
+        way_out = f"{_WAY_OUT}, or declare extra_columns='ignore'" if code == "COLUMN_EXTRA" else _WAY_OUT
+        raise subject.refused(code, "; it ".join(what for _, what in faults), way_out)
+    return delivered
+
+
+_WAY_OUT = "ask upstream what changed, then have it delivered again or change the declared columns"
+#: Of so many columns each is named: who mends a file wants to know all of it at once.
+_NAMED = 40
+
+
+def _all(names: Sequence[str]) -> str:
+    return several(map(quoted, names), _NAMED)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return several(parts, _NAMED)
+
+
+def delivered_as(table: Table, names: Sequence[str]) -> dict[str, str]:
+    """Declared column to its name in the file, of those that are there; the form may call them otherwise."""
+    known = {delivered: name for delivered, name in table.form.names if delivered in names}
+    declared = {column.name for column in table.columns}
+    found: dict[str, str] = {}
+    for name in names:
+        # A file that has the declared name as well means that one, and another column by the other name.
+        other = known.get(name)
+        if other is not None and other in declared and other not in names:
+            found[other] = name
+        elif name in declared:
+            found[name] = name
+    return found

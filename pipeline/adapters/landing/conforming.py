@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.landing.cells import LONGEST_CELL, RawCells
 from pipeline.adapters.landing.refusals import Subject, quoted, several, share
+from pipeline.adapters.landing.written import MIDNIGHT, in_utc, is_naive, plainly
 from pipeline.adapters.row_digests import in_key_order
+from pipeline.core.facts import MOST_EXACT
+from pipeline.core.forms import Form
 from pipeline.core.tables import Column, Feed, Table, Type
 
 _INTEGER = r"^-?[0-9]{1,19}$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _DATE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _TIMESTAMP = (
-    r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 )
 _SHAPES: dict[Type, str] = {"integer": _INTEGER, "number": _NUMBER, "date": _DATE, "timestamp": _TIMESTAMP}
@@ -65,9 +68,12 @@ def conform(table: Table, raw: RawCells) -> Typed:
     rejects = dict(raw.broken)
     typed: dict[str, pa.Array] = {}
     bad = np.zeros(len(raw.records), dtype=bool)
+    form = table.form
     for column in table.columns:
+        if column.name not in raw.columns:
+            continue  # the day, which is made of a moment
         cells = raw.columns[column.name]
-        typed[column.name], reasons = _convert(column, cells)
+        typed[column.name], reasons = _convert(column, cells, form)
         for row, reason in reasons.items():
             rejects.setdefault(int(raw.records[row]), f"{column.name}: {reason}")
         for record, reason in raw.misfits.get(column.name, {}).items():
@@ -75,6 +81,8 @@ def conform(table: Table, raw: RawCells) -> Typed:
             examples = rejects.get(record, "")
             if not examples or examples == f"{column.name}: {_EMPTY}":
                 rejects[record] = f"{column.name}: {reason}"
+    if isinstance(table, Feed) and table.day not in typed:
+        typed = _with_day(table, typed)
     if rejects:
         bad = np.isin(raw.records, np.fromiter(rejects, np.int64, len(rejects)))
     rows = pa.table(typed)
@@ -84,7 +92,14 @@ def conform(table: Table, raw: RawCells) -> Typed:
 _EMPTY = "is empty and may not be"
 
 
-def _convert(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+def _with_day(table: Feed, typed: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """The columns in their order, the day made of the moment that the form names."""
+    local = pc.local_timestamp(typed[table.form.day_of].cast(pa.timestamp("us", table.form.days)))
+    day = pc.floor_temporal(local, unit="day").cast(pa.date32())
+    return {column.name: typed.get(column.name, day) for column in table.columns}
+
+
+def _convert(column: Column, cells: pa.Array, form: Form) -> tuple[pa.Array, dict[int, str]]:
     reasons: dict[int, str] = {}
     target = _TARGETS[column.type]
     array = cells
@@ -94,7 +109,7 @@ def _convert(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[int, str]]
             for row in _where(pc.greater(lengths, LONGEST_CELL)):
                 reasons[row] = f"has {lengths[row].as_py():,} bytes and at most {LONGEST_CELL:,} are kept"
     elif cells.type != target:
-        array, reasons = _read_text(column, cells, target)
+        array, reasons, cells = _read_text(column, cells, target, form)
     if column.type == "number" and not pc.all(pc.is_finite(array)).as_py() and array.null_count < len(array):
         for row in _where(pc.invert(pc.is_finite(array))):
             reasons.setdefault(row, f"{quoted(cells[row].as_py())} is {_WANTED['number']}")
@@ -104,27 +119,78 @@ def _convert(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[int, str]]
     return array, reasons
 
 
-def _read_text(column: Column, cells: pa.Array, target: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
-    shaped = pc.match_substring_regex(cells, _SHAPES[column.type])
-    if pc.all(shaped).as_py() is not False:
-        try:
-            return cells.cast(target), {}
-        except pa.ArrowInvalid:
-            pass  # Such as 30 February: looked at one by one below.
+def _read_text(
+    column: Column, cells: pa.Array, target: pa.DataType, form: Form
+) -> tuple[pa.Array, dict[int, str], pa.Array]:
+    """The values, what is wrong with which row, and the cells without the words that mean an empty one."""
+    plain, unfit = plainly(column, cells, form)
+    zone = form.zone if column.type == "timestamp" else ""
+    if not pc.any(unfit).as_py():
+        quick = _read_quickly(column.type, plain, target, zone)
+        if quick is not None:
+            return quick, {}, plain
     values: list[Any] = []
     reasons: dict[int, str] = {}
-    for row, text in enumerate(cells.to_pylist()):
-        value = None if text is None else read_cell(column.type, text)
+    rows = zip(plain.to_pylist(), unfit.to_pylist(), strict=True)
+    for row, (text, no_fit) in enumerate(rows):
+        value = None if text is None or no_fit else read_cell(column.type, text, zone)
         if text is not None and value is None:
-            reasons[row] = f"{quoted(text)} is {_WANTED[column.type]}"
+            rounded = column.type == "number" and not no_fit and _is_rounded(text)
+            wrong = "a whole number that is rounded as a floating one" if rounded else _wanted(column.type, form)
+            reasons[row] = f"{quoted(cells[row].as_py())} is {wrong}"
         values.append(value)
-    return pa.array(values, target), reasons
+    return pa.array(values, target), reasons, plain
 
 
-def read_cell(kind: Type, text: str) -> Any:
+def _wanted(kind: Type, form: Form) -> str:
+    written = {"date": form.dates, "timestamp": form.times}.get(kind, "")
+    signs = "".join(filter(None, (form.thousands, form.decimal))) if kind in ("integer", "number") else ""
+    if written:
+        return f"{_WANTED[kind]} or {written}"
+    return _WANTED[kind] if signs in ("", ".") else f"{_WANTED[kind]} as the declared form writes them ({signs})"
+
+
+def _read_quickly(kind: Type, cells: pa.Array, target: pa.DataType, zone: str) -> pa.Array | None:
+    """A whole column at once; None if there is a cell that has to be looked at by itself."""
+    naive = is_naive(cells) if zone else None
+    shaped = pc.match_substring_regex(cells, _SHAPES[kind])
+    if naive is not None:
+        shaped = pc.or_(pc.fill_null(shaped, True), naive)
+    if pc.all(shaped).as_py() is False:
+        return None
+    try:
+        if naive is not None and pc.any(naive).as_py():
+            nothing = pa.scalar(None, pa.string())
+            ours = in_utc(pc.if_else(naive, cells, nothing).cast(pa.timestamp("us")), zone)
+            return pc.coalesce(ours, pc.if_else(naive, nothing, cells).cast(target))
+        array = cells.cast(target)
+    except pa.ArrowInvalid:
+        return None  # Such as 30 February.
+    if kind == "number" and pc.any(pc.greater_equal(pc.abs(array), float(MOST_EXACT))).as_py():
+        return None  # Perhaps a whole number that a floating one can't hold.
+    return array
+
+
+def _is_rounded(text: str) -> bool:
+    """Whether a whole number, written as one, would become another as a floating number."""
+    return bool(re.fullmatch(r"[+-]?[0-9]{1,400}", text)) and _beyond(text)
+
+
+def _beyond(text: str) -> bool:
+    return not math.isinf(float(text)) and int(float(text)) != int(text)
+
+
+def read_cell(kind: Type, text: str, zone: str = "") -> Any:
     """One cell, or None if it is not of that type. The slow way of the conversion of whole columns."""
     if kind == "string":
         return text
+    if zone and is_naive(pa.array([text]))[0].as_py():
+        try:
+            return in_utc(pa.array([text]).cast(pa.timestamp("us")), zone)[0].as_py()
+        except pa.ArrowInvalid:
+            return None
+    if kind == "date":
+        text = re.sub(MIDNIGHT, r"\1", text)
     if not re.fullmatch(_SHAPES[kind], text, flags=re.ASCII) or text.endswith("\n"):
         return None
     try:
@@ -138,7 +204,7 @@ def _integer(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if math.isfinite(float(text)) else None
+    return float(text) if math.isfinite(float(text)) and not _is_rounded(text) else None
 
 
 _READERS: dict[Type, Callable[[str], Any]] = {

@@ -42,13 +42,11 @@ class Manifest:
     rows: int
     size: int
 
-    def check_bytes(self, subject: Subject, data: bytes, sha256: str) -> None:
+    def check_bytes(self, subject: Subject, size: int, sha256: str) -> None:
         """Refuse bytes that are not those upstream wrote: cut anywhere, even at a line's end, or flipped anywhere."""
-        if len(data) != self.size:
-            what = "was cut short or is still being written" if len(data) < self.size else "was added to"
-            raise subject.refused(
-                "INTEGRITY", f"has {len(data):,} bytes, but its manifest says {self.size:,}: it {what}"
-            )
+        if size != self.size:
+            what = "was cut short or is still being written" if size < self.size else "was added to"
+            raise subject.refused("INTEGRITY", f"has {size:,} bytes, but its manifest says {self.size:,}: it {what}")
         if sha256 != self.sha256:
             raise subject.refused(
                 "INTEGRITY",

@@ -1,4 +1,4 @@
-"""Text and Parquet to cells. Nothing is guessed: no type, no delimiter, no encoding, no end of a file."""
+"""Text to cells. Nothing is guessed: no type, no delimiter, no encoding, no end of a file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header
+from pipeline.adapters.landing.arrow_types import without_absent
+from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header, delivered_as
 from pipeline.adapters.landing.refusals import Subject, quoted
+from pipeline.core.facts import MOST_EXACT
+from pipeline.core.forms import PLAIN, Form
 from pipeline.core.tables import Column, Table
 
 _BOM = b"\xef\xbb\xbf"
@@ -67,24 +70,37 @@ def _line_at(data: bytes, at: int) -> int:
 
 
 def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCells:
-    """Comma-separated values with a header, quoted as in RFC 4180. Blank lines are no rows."""
-    names = _csv_header(table, data, subject)
-    check_header(table, names, subject)
+    """Separated values with a header, quoted as in RFC 4180. Lines without any value are no rows."""
+    names, above = _csv_header(table, data, subject)
+    # A spreadsheet that once held something in a further column goes on to write that column.
+    named = len(names)
+    while named and not names[named - 1]:
+        named -= 1
+    delivered = check_header(table, names[: named or len(names)], subject)
+    places = {name: str(names.index(header)) for name, header in delivered.items()}
+    nameless = [str(place) for place in range(named, len(names))] if named else []
     broken: dict[int, tuple[int, str]] = {}
 
     def note(row: Any) -> str:
-        broken[row.number - 1] = (row.actual_columns, f"{row.actual_columns} cells in place of {row.expected_columns}")
+        broken[row.number - above] = (
+            row.actual_columns,
+            f"{row.actual_columns} cells in place of {row.expected_columns}",
+        )
         return "skip"
 
-    declared = [column.name for column in table.columns]
+    every = [str(place) for place in range(len(names))]
     try:
         read = pacsv.read_csv(
             pa.BufferReader(data),
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=max(len(data) + 1, 1 << 16)),
-            parse_options=pacsv.ParseOptions(newlines_in_values=b'"' in data, invalid_row_handler=note),
+            read_options=pacsv.ReadOptions(
+                use_threads=False, block_size=max(len(data) + 1, 1 << 16), column_names=every, skip_rows=above
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=table.form.delimiter, newlines_in_values=b'"' in data, invalid_row_handler=note
+            ),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=declared,
+                column_types=dict.fromkeys(every, pa.string()),
+                include_columns=[*places.values(), *nameless],
                 null_values=[""],
                 strings_can_be_null=True,
             ),
@@ -94,11 +110,24 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
     total = read.num_rows + len(broken)
     records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
     _check_last(total, broken, data, subject, whole, len(names))
+    locate = _csv_locator(data, table.form.delimiter, above)
+    for place in nameless:
+        if read[place].null_count < read.num_rows:
+            line, _ = locate(int(records[np.flatnonzero(read[place].is_valid().to_numpy())[0]]))
+            raise subject.refused(
+                "COLUMN_EXTRA",
+                f"has a column without a name, the {int(place) + 1}th, which says something in line {line:,}",
+                "ask upstream to name it or to leave it out",
+            )
+    # Nor is a row of nothing but separators a row, as below the end of a sheet.
+    blank = np.all([read[place].is_null().to_numpy() for place in places.values()], axis=0) if places else False
+    if np.any(blank):
+        read, records, total = read.filter(pa.array(~blank)), records[~blank], total - int(np.sum(blank))
     return RawCells(
-        columns={name: _one_chunk(read[name]) for name in declared},
+        columns={name: _one_chunk(read[place]) for name, place in places.items()},
         records=records,
         total=total,
-        locate=_csv_locator(data),
+        locate=locate,
         broken={number: reason for number, (_, reason) in broken.items()},
     )
 
@@ -117,27 +146,36 @@ def _check_last(
             raise subject.refused("TRUNCATED", "is half written: a quoted cell is opened and never closed") from None
 
 
-def _csv_header(table: Table, data: bytes, subject: Subject) -> list[str]:
-    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
+def _csv_header(table: Table, data: bytes, subject: Subject) -> tuple[list[str], int]:
+    """The header's names, and the lines down to it: a spreadsheet may say its separator in a line above."""
+    form = table.form
+    lines = [line.decode().rstrip("\r") for line in data.split(b"\n", 2)[:2]]
+    above = 2 if lines[0] == f"sep={form.delimiter}" and len(lines) > 1 else 1
+    first = lines[above - 1]
     try:
-        names = next(csv.reader([first], strict=True), [])
+        names = next(csv.reader([first], strict=True, delimiter=form.delimiter), [])
     except csv.Error as error:
         raise subject.refused("UNREADABLE_CSV", f"has a header that can't be read ({error})") from None
-    declared = {column.name for column in table.columns}
-    for sign, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+    declared = {column.name for column in table.columns} | {delivered for delivered, _ in form.names}
+    wanted = _SEPARATORS[form.delimiter]
+    for sign, word in _SEPARATORS.items():
         parts = {part.strip().strip('"') for part in first.split(sign)}
-        if len(names) < len(declared) and len(parts) > 1 and len(parts & declared) > len(set(names) & declared):
-            raise subject.refused(
-                "DELIMITER", f"is separated by {word}, not by commas", "ask upstream to separate by commas"
-            )
-    return names
+        if len(names) < len(table.columns) and len(parts) > 1 and len(parts & declared) > len(set(names) & declared):
+            way_out = f"ask upstream to separate by {wanted}"
+            if form == PLAIN:
+                way_out += f", or declare form=Form(delimiter={sign!r})"
+            raise subject.refused("DELIMITER", f"is separated by {word}, not by {wanted}", way_out)
+    return names, above
+
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _csv_locator(data: bytes) -> Locate:
+def _csv_locator(data: bytes, delimiter: str, above: int) -> Locate:
     line_and_text: dict[int, tuple[int, str]] = {}
 
     def locate(number: int) -> tuple[int, str]:
@@ -145,8 +183,8 @@ def _csv_locator(data: bytes) -> Locate:
             text = data.decode()
             csv.field_size_limit(max(csv.field_size_limit(), len(text)))
             lines = list(io.StringIO(text, newline=""))
-            reader = csv.reader(lines)
-            begin, record = 0, 0
+            reader = csv.reader(lines, delimiter=delimiter)
+            begin, record = 0, 1 - above
             for cells in reader:
                 if cells:
                     line_and_text[record] = (begin + 1, "".join(itertools.islice(lines, begin, reader.line_num)))
@@ -180,13 +218,17 @@ def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Raw
         records.append(len(lines))
     if not whole and len(lines) in broken:
         raise subject.refused("TRUNCATED", f"is half written: its last line ({lines[-1][0]:,}) is no whole JSON object")
+    delivered = {name: name for name in declared}
     if rows:
         # A column of nothing but empty cells may be left out by the writer.
-        check_header(table, [*names, *(n for n, c in declared.items() if c.empty and n not in names)], subject)
+        there = delivered_as(table, list(names))
+        left_out = [name for name, column in declared.items() if column.empty and name not in there]
+        there = check_header(table, [*names, *left_out], subject)
+        delivered = {name: there[name] for name in declared if name in there}
     misfits: dict[str, dict[int, str]] = {name: {} for name in declared}
     columns = {
-        name: _json_column(column, [row.get(name) for row in rows], records, misfits[name])
-        for name, column in declared.items()
+        name: _json_column(declared[name], [row.get(header) for row in rows], records, misfits[name], table.form)
+        for name, header in delivered.items()
     }
     return RawCells(
         columns=columns,
@@ -215,7 +257,9 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _json_column(column: Column, values: list[Any], records: list[int], misfits: dict[int, str]) -> pa.Array:
+def _json_column(
+    column: Column, values: list[Any], records: list[int], misfits: dict[int, str], form: Form
+) -> pa.Array:
     def fits(value: Any) -> bool:
         if column.type == "integer":
             return type(value) is int and value in _INT64
@@ -225,14 +269,25 @@ def _json_column(column: Column, values: list[Any], records: list[int], misfits:
         return type(value) is str and _encodes(value)
 
     cells = []
-    for record, value in zip(records, values, strict=True):
+    for record, value in zip(records, (_as_written(column, value) for value in values), strict=True):
         good = value is None or value == "" or fits(value)
         if not good:
             misfits[record] = f"{quoted(json.dumps(value))} is no {column.type}"
         cells.append(value if good and value != "" else None)
     if column.type == "number":
-        return pa.array([None if v is None else float(v) for v in cells], pa.float64())
+        return without_absent(pa.array([None if v is None else float(v) for v in cells], pa.float64()), form)
     return pa.array(cells, pa.int64() if column.type == "integer" else pa.string())
+
+
+def _as_written(column: Column, value: Any) -> Any:
+    """The value in the type that is declared, where the column may rightly come in another one."""
+    if column.written == "truth" and type(value) is bool:
+        return int(value)
+    if column.written == "digits" and type(value) in (int, float, bool):
+        return json.dumps(value)
+    if column.written == "float" and type(value) is float and value.is_integer() and abs(value) <= MOST_EXACT:
+        return int(value)
+    return value
 
 
 def _encodes(value: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core.checks.profiles import Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings
-from pipeline.core.facts import Columns, Fact, Fixed, texts
+from pipeline.core.facts import Columns, Fact, Fixed, number_word, texts
 from pipeline.core.verdict import Bound, Finding
 
 
@@ -54,5 +54,5 @@ def check_fixed(fact: Fixed, columns: Columns, past: Sequence[Profile]) -> Findi
     )
     if share < fact.share:
         key, value = next((k, v) for k, v in seen if not math.isclose(v, known[k], rel_tol=fact.tolerance))
-        text += f"; {key} was {known[key]:g} and is {value:g}; {fact.why}"
+        text += f"; {key} was {number_word(known[key])} and is {number_word(value)}; {fact.why}"
     return about.finding(fact.name, share >= fact.share, text, share, Bound(fact.share, 1))

@@ -21,7 +21,7 @@ from pipeline.core.checks.learned.contents import content_measures
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.resent import Remembered, kept, remembered_of, resent_measures
-from pipeline.core.facts import Columns, Fixed, missing, texts
+from pipeline.core.facts import Columns, Fixed, exact, missing, number_word, texts
 from pipeline.core.tables import Feed, Reference
 
 PROFILE_DAYS = 42
@@ -223,7 +223,7 @@ def feed_profile(
     past: Sequence[Remembered] = (),
 ) -> FeedProfile:
     """Everything that later days may ask of this one, not yet bounded; outcomes may be ``late``."""
-    counted = {column.name: _count(columns[column.name]) for column in feed.columns}
+    counted = {column.name: _count(exact(columns, column.name)) for column in feed.columns}
     dated = [column.name for column in feed.columns if column.type in ("date", "timestamp")]
     rows = len(columns[feed.day])
     content = _content(feed, columns)
@@ -306,7 +306,7 @@ def _content(feed: Feed, columns: Columns) -> list[str]:
     )
     for name in outcomes:
         has_outcome |= ~missing(columns[name])
-    rows = zip(*(columns[name][has_outcome].tolist() for name in content_columns), strict=True)
+    rows = zip(*(exact(columns, name)[has_outcome].tolist() for name in content_columns), strict=True)
     return [hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest() for row in rows]
 
 
@@ -315,7 +315,7 @@ def _count(values: NDArray[Any]) -> Counter[Any]:
 
 
 def _word(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return number_word(value) if isinstance(value, float) else str(value)
 
 
 def _determined(fact: Fixed, columns: Columns) -> dict[str, float]:

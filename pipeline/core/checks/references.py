@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core.checks.learned.contents import GONE
 from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
-from pipeline.core.facts import Columns, missing, texts
+from pipeline.core.facts import Columns, exact, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
 
@@ -124,7 +124,7 @@ class ReferenceCheck:
     def _rows(self, columns: Columns) -> dict[str, str]:
         names = [c.name for c in self.reference.columns if c.name != self.reference.refreshed]
         keys = texts(columns, self.reference.key)
-        rows = zip(*(columns[name].tolist() for name in names), strict=True)
+        rows = zip(*(exact(columns, name).tolist() for name in names), strict=True)
         return {key: repr(row) for key, row in zip(keys, rows, strict=True) if key is not None}
 
     def matched(self, now: ReferenceProfile) -> Finding:

@@ -64,8 +64,10 @@ class Choices:
     cron: str = "0 6 * * *"
 
 
-def choose(request: Request, history: History, target: Target, columns: Columns, notes: list[Note]) -> Choices:
-    """Choose all that does not need a fitted model."""
+def choose(
+    request: Request, history: History, target: Target, columns: Columns, notes: list[Note], row_bytes: int = 0
+) -> Choices:
+    """Choose all that does not need a fitted model; a row takes ``row_bytes`` in the history's file, unpacked."""
     usual = float(np.median(history.sizes))
     short, middle, long = _windows(request, history, usual, notes)
     evidence = 14 if usual >= 30 else 28
@@ -100,7 +102,7 @@ def choose(request: Request, history: History, target: Target, columns: Columns,
         daily=daily,
         acts_at=acts_at,
         tolerance=tolerance,
-        size=_size(history),
+        size=_size(history, row_bytes),
         cron=_cron(history),
     )
 
@@ -186,10 +188,11 @@ def _rule(history: History, target: Target, columns: Columns, notes: list[Note])
     return name
 
 
-def _size(history: History) -> int:
+def _size(history: History, row_bytes: int) -> int:
     """Room for four times the largest day, as the landing counts; at least its default."""
     largest = int(history.sizes.max())
-    needed = 4 * max(history.rows.nbytes // history.rows.num_rows, 2 * history.rows.num_columns) * largest
+    row = max(history.rows.nbytes // history.rows.num_rows, 2 * history.rows.num_columns, row_bytes)
+    needed = 4 * row * largest
     return int(max(64_000_000, -(-needed // 1_000_000) * 1_000_000))
 
 

@@ -35,8 +35,8 @@ _WHY = {
 }
 
 
-def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> dict[str, str]:
-    """Finding to the reason why it stops no day; and what the checks say of the days once these are excused."""
+def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> tuple[dict[str, str], set[date]]:
+    """Finding to the reason why it stops no day; and the days that the checks refuse once these are excused."""
     days = history.calendar[-_DAYS:]
     newer = [day for day in days if day >= history.split]
     found: dict[str, str] = {}
@@ -64,7 +64,7 @@ def excuses_of(usecase: Usecase, history: History, notes: list[Note]) -> dict[st
         told = [f"{day}: {first_few(sorted(names))}" for day, names in rang.items()]
         text += f": {first_few(told)}"
     notes.append(Note("checks", text, review=bool(rang)))
-    return found
+    return found, {day for day, names in broken.items() if names}
 
 
 def until(history: History) -> date:

@@ -127,6 +127,12 @@ def _broken(
     }
 
 
+def refused(name: str, suite: Suite, history: History, days: Sequence[date], work: Path) -> set[date]:
+    """Those of the days that the suite refuses."""
+    broken = _broken(name, suite.expectations, {day: history.of(day) for day in days}, work) if days else {}
+    return {day for day, names in broken.items() if names}
+
+
 def stops(finding: Finding) -> bool:
     """Whether it would refuse the day."""
     return finding.required and finding.outcome is not Outcome.PASS
@@ -244,7 +250,7 @@ def _shape(word: str) -> str:
 def _numbers(
     field: Field, cells: pa.Array, places: np.ndarray[Any, Any], usual: float, since: str
 ) -> list[Expectation]:
-    values = np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
     there = values[np.isfinite(values)]
     if len(there) < 20 or not there.min() < there.max():
         return []
@@ -255,7 +261,7 @@ def _numbers(
     # One strange row of a small day is no fault of the day.
     mostly = round(max(0.8, min(0.99, 1 - 3 / usual)), 2)
     kwargs = {"column": field.name, "min_value": least, "max_value": _up(high + room, room), "mostly": mostly}
-    made = [_expect("expect_column_values_to_be_between", kwargs, f"It was {low:g} to {high:g}, {since}.", **blank)]
+    made = [_expect("expect_column_values_to_be_between", kwargs, f"It was {_reach(cells)}, {since}.", **blank)]
     middles = _medians(values, places)
     quartiles = np.quantile(there, [0.25, 0.75])
     room = max(float(middles.max() - middles.min()), 0.25 * float(quartiles[1] - quartiles[0]))
@@ -269,6 +275,13 @@ def _numbers(
         why = f"Its median was {middles.min():g} to {middles.max():g} a day, {since}; another unit would move it."
         made.append(_expect("expect_column_median_to_be_between", kwargs, why, **blank))
     return made
+
+
+def _reach(cells: pa.Array) -> str:
+    """The least and the greatest value, a whole one with all its digits."""
+    ends = pc.min_max(cells).as_py()
+    low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (ends["min"], ends["max"]))
+    return f"{low} to {high}"
 
 
 def _medians(values: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

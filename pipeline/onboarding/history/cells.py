@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.adapters.landing.written import in_utc
 from pipeline.onboarding.notes import Note
 
 #: Columns that features add, or the store does.
@@ -57,8 +58,8 @@ def soundly_named(table: pa.Table, day: str, notes: list[Note]) -> tuple[pa.Tabl
     return renamed(table, changed, notes), {name: changed.get(name, name) for name in table.column_names}
 
 
-def stored_cells(table: pa.Table, notes: list[Note]) -> pa.Table:
-    """Truths as 0 and 1; what is no number, and empty text, as missing; every moment in UTC."""
+def stored_cells(table: pa.Table, zone: str, notes: list[Note]) -> pa.Table:
+    """Truths as 0 and 1; what is no number, and empty text, as missing; every moment in UTC, a bare one of ``zone``."""
     made: dict[str, Any] = {}
     for name in table.column_names:
         cells = table[name].combine_chunks()
@@ -78,8 +79,8 @@ def stored_cells(table: pa.Table, notes: list[Note]) -> pa.Table:
                 notes.append(Note(name, "left out: it holds texts of more than 10,000 bytes", review=True))
                 continue
         elif pa.types.is_timestamp(cells.type) and cells.type.tz is None:
-            cells = cells.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-            notes.append(Note(name, "names no time zone and is taken as UTC"))
+            cells = in_utc(cells, zone)
+            notes.append(Note(name, f"names no time zone and is taken as {zone}"))
         elif pa.types.is_timestamp(cells.type):
             cells = cells.cast(pa.timestamp("us", "UTC"))
         made[name] = cells

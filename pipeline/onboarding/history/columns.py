@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.core.facts import MOST_EXACT
 from pipeline.core.tables import Type
 from pipeline.core.words import percent
 from pipeline.onboarding.history.leaks import missing_together, suspicions
@@ -90,11 +91,28 @@ def columns_of(history: History, target: Target, notes: list[Note]) -> Columns:
             late[field.name] = missing_together(history.rows[field.name].combine_chunks(), target)
     fields = [_suspected(field, late.get(field.name, ""), target.delay) for field in fields]
     for field in fields:
+        if field.role == "number" and field.type == "integer":
+            _too_long(history, field.name, notes)
         if field.why:
             held = "declared as known only after the fact and " if field.role == "leak" else ""
             notes.append(Note(field.name, f"{held}left out: {field.why}", review=field.role != "constant"))
     strength = {name: suspicion.strength for name, suspicion in found.items() if not suspicion.why}
     return Columns(tuple(fields), strength)
+
+
+def _too_long(history: History, name: str, notes: list[Note]) -> None:
+    """Name an input that models take rounded: mostly it is a sign for "no value"."""
+    cells = history.rows[name].combine_chunks()
+    ends = pc.min_max(cells).as_py()
+    if ends["min"] is None or max(-ends["min"], ends["max"]) <= MOST_EXACT:
+        return
+    worst = ends["max"] if ends["max"] > MOST_EXACT else ends["min"]
+    n = int(pc.sum(pc.equal(cells, worst)).as_py())
+    text = (
+        f"{n:,} of its cells say {worst}, which models take as the nearest floating number: a sign for "
+        f'"no value"? Then have these cells left empty, in the history and each day, or say --drop {name}'
+    )
+    notes.append(Note(name, text, review=True))
 
 
 def _suspected(field: Field, why: str, delay: int) -> Field:

@@ -75,7 +75,7 @@ def coded_by(cells: pa.Array, history: History, values: Floats, learn: NDArray[n
     if pa.types.is_temporal(cells.type):
         return age(cells, history)
     if not pa.types.is_string(cells.type):
-        return np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
     places = cells.dictionary_encode()
     codes = np.asarray(pc.fill_null(places.indices, len(places.dictionary)).to_numpy(zero_copy_only=False), np.int64)
     size = len(places.dictionary) + 1

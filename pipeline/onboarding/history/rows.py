@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -29,6 +30,9 @@ class History:
         unit: The unit's columns.
         target: The target's column.
         zone: IANA name of the days.
+        given: The day of each row of the file, left out or not; NaT where it has no time.
+        names: Column of the file to its name here, of those that are kept.
+        naive: Whether a moment in the file names no zone.
     """
 
     rows: pa.Table
@@ -37,6 +41,9 @@ class History:
     unit: tuple[str, ...]
     target: str
     zone: str
+    given: NDArray[np.datetime64] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    naive: bool = False
 
     @cached_property
     def dates(self) -> NDArray[np.datetime64]:
@@ -68,6 +75,16 @@ class History:
     def sizes(self) -> NDArray[np.int64]:
         """Rows of each day of the calendar."""
         return np.unique(self.dates, return_counts=True)[1].astype(np.int64)
+
+    @cached_property
+    def lost(self) -> float:
+        """The largest share of a day's rows that was left out."""
+        if self.given is None:
+            return 0.0
+        days, counts = np.unique(self.given[~np.isnat(self.given)], return_counts=True)
+        there = dict(zip(self.calendar, self.sizes.tolist(), strict=True))
+        shares = [1 - there.get(day, 0) / n for day, n in zip(days.tolist(), counts.tolist(), strict=True)]
+        return float(max(shares, default=0.0))
 
     def of(self, day: date) -> pa.Table:
         """The rows of one day."""

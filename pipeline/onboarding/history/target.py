@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
+from pipeline.core.facts import MOST_EXACT
 from pipeline.core.words import first_few, percent
 from pipeline.onboarding.history.request import KindName, Request
 from pipeline.onboarding.history.rows import History
@@ -89,7 +90,16 @@ def _inferred(name: str, kind: pa.DataType, found: pa.Array, notes: list[Note]) 
 def _regression(name: str, cells: pa.Array) -> Target:
     if not (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
         raise UsageError(f"the target '{name}' holds no numbers, so it can't be a regression; leave --kind out", "KIND")
-    return Target(name, "regression", np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64))
+    values = np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+    if pa.types.is_integer(cells.type) and np.nanmax(np.abs(values)) > MOST_EXACT:
+        beyond = cells.filter(pa.array(np.abs(values) > MOST_EXACT)).drop_null()
+        raise UsageError(
+            f"the target '{name}' holds whole numbers that no floating number holds, such as {beyond[0].as_py()} in "
+            f'{len(beyond):,} of its rows: a sign for "no value"? Leave these cells empty, or say --kind multiclass if '
+            f"its numbers are codes",
+            "TARGET",
+        )
+    return Target(name, "regression", values)
 
 
 def _classes(name: str, cells: pa.Array, found: pa.Array, kind: KindName, notes: list[Note]) -> Target:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from pipeline.adapters.landing.written import plain_moments
 from pipeline.core.errors import UsageError
 from pipeline.core.words import count, percent
 from pipeline.onboarding.history.cells import free_name, renamed
@@ -30,9 +34,16 @@ def as_moments(cells: pa.Array, request: Request, notes: list[Note]) -> tuple[pa
             return cells, zone or "UTC"
     if not pa.types.is_timestamp(cells.type):
         shown = next((str(value) for value in cells.to_pylist() if value is not None), "nothing")
+        formats = _formats(cells)
+        asked = " or ".join(f"--date-format {shlex.quote(one)}" for one in formats)
+        since = pa.types.is_integer(cells.type) and not formats and (pc.max(cells).as_py() or 0) > 10**8
+        way_out = f"; say {asked}" if formats else ", perhaps counted from 1970 on" if since else ""
+        if request.date_formats:
+            odd = next((v for v in cells.to_pylist() if v is not None and not _fits(str(v), request)), shown)
+            shown = str(odd)
         raise UsageError(
-            f"'{name}' can't be read as a time, it says {shown[:40]!r}; write dates as 2013-03-08 and times as "
-            f"2013-03-08T09:00:00Z",
+            f"'{name}' can't be read as a time, it says {shown[:40]!r}{way_out}, or write dates as 2013-03-08 and "
+            f"times as 2013-03-08T09:00:00Z",
             "TIME",
         )
     if cells.type.tz is None:
@@ -44,6 +55,39 @@ def as_moments(cells: pa.Array, request: Request, notes: list[Note]) -> tuple[pa
     if zone is None:
         notes.append(Note("time zone", f"days begin at midnight in {told}, as '{name}' says; else say --zone", True))
     return cells.cast(pa.timestamp("us", "UTC")), zone or told
+
+
+#: How dates are often written; those whose day and month could be exchanged stand beside each other.
+_USUAL = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d.%m.%y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %H:%M:%S.%f")
+
+
+def _formats(cells: pa.Array) -> list[str]:
+    """The usual formats that every cell has."""
+    texts = cells.cast(pa.string()).drop_null()
+    found: list[str] = []
+    for written in (f"{day}{clock}" for day in _USUAL for clock in _CLOCKS):
+        made = plain_moments(texts, written)
+        if not len(made) or made.null_count:
+            continue
+        try:
+            made.cast(pa.timestamp("us") if "%H" in written else pa.date32())
+        except pa.ArrowInvalid:  # such as the 13th month
+            continue
+        found.append(written)
+    return found
+
+
+def _fits(text: str, request: Request) -> bool:
+    return any(plain_moments(pa.array([text]), one).null_count == 0 for one in request.date_formats)
+
+
+def days_of(moments: pa.Array, zone: str) -> NDArray[np.datetime64]:
+    """The day of each row; NaT where it has no time."""
+    if not pa.types.is_date(moments.type):
+        local = pc.local_timestamp(moments.cast(pa.timestamp("us", zone)))
+        moments = pc.floor_temporal(local, unit="day").cast(pa.date32())
+    return np.asarray(moments.to_numpy(zero_copy_only=False), dtype="datetime64[D]")
 
 
 def _parsed(cells: pa.Array, name: str) -> pa.Array:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UsageError
+from pipeline.core.facts import MOST_EXACT
 from pipeline.core.words import count, percent
 from pipeline.onboarding.history.request import Request
 from pipeline.onboarding.notes import Note
@@ -44,6 +45,13 @@ def whole_number_units(table: pa.Table, unit: tuple[str, ...]) -> tuple[pa.Table
     """A number names a unit only if it is whole."""
     for name in unit:
         if pa.types.is_floating(table[name].type):
+            beyond = table[name].filter(pc.fill_null(pc.greater(pc.abs(table[name]), float(MOST_EXACT)), False))
+            if len(beyond):
+                raise UsageError(
+                    f"'{name}' names the unit and is written as a floating number, which can't tell "
+                    f"{beyond[0].as_py():.0f} from its neighbours; write it as whole numbers or as text",
+                    "UNIT",
+                )
             try:
                 table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.int64()))
             except pa.ArrowInvalid:
@@ -66,7 +74,7 @@ def sorted_by_key(table: pa.Table, key: tuple[str, ...], target: str, request: R
     if twice.any():
         at = int(np.flatnonzero(twice)[0])
         told = ", ".join(f"{name} {table[name][at].as_py()}" for name in key[1:])
-        way = _unique_with(table, key, target)
+        way = unique_with(table, key, target)
         names = shlex.quote(",".join((*request.unit, way or "order_id")))
         hint = (
             f"name the unit by more columns, as in --unit {names}"
@@ -94,7 +102,7 @@ def _same_as_before(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.bool_
     return same
 
 
-def _unique_with(table: pa.Table, key: tuple[str, ...], target: str) -> str | None:
+def unique_with(table: pa.Table, key: tuple[str, ...], target: str) -> str | None:
     """One more column, or two, that would make the key unique."""
     others = [
         name

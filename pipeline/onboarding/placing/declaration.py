@@ -5,6 +5,9 @@ Lines are laid out as the repository's formatter would, so that the files pass i
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from pipeline.core.forms import PLAIN, Form, Written
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count
 from pipeline.onboarding.declaring.daily_checks import until
@@ -29,6 +32,7 @@ def declaration(plan: Plan) -> str:
         *(["from pathlib import Path"] if golden else []),
         *([""] if plan.excuses or golden else []),
         *(["from pipeline.core.facts import Excuse"] if plan.excuses else []),
+        *(["from pipeline.core.forms import Form"] if plan.form != PLAIN else []),
         spread("from pipeline.core.gates import ", gates, "", 0)
         if len(gates) < 9
         else spread("from pipeline.core.gates import (", gates, ")", 0),
@@ -41,15 +45,17 @@ def declaration(plan: Plan) -> str:
     ]
     feed = [
         f"    name={quoted(request.name)},",
-        f"    path={quoted(request.name + '/{day}.parquet')},",
+        f"    path={quoted(request.name + '/{day}' + plan.suffix)},",
         "    columns=(",
-        *(_column(field) for field in plan.columns.fields),
+        *(_column(field, plan.written.get(field.name, "plain")) for field in plan.columns.fields),
         "    ),",
         names((history.day, *history.unit), "key=", 4, ","),
         f"    day={quoted(history.day)},",
         *([f"    time={quoted(history.time)},"] if history.time else []),
         *(["    known_at=known_at,"] if delayed else []),
         *([f"    bytes={choices.size:_},"] if choices.size != 64_000_000 else []),
+        *([f"    bad_rows={plan.bad_rows:g},"] if plan.bad_rows != 0.001 else []),
+        *_form(plan.form),
     ]
     case = [
         f"    name={quoted(request.name)},",
@@ -108,11 +114,29 @@ def question(plan: Plan) -> str:
     return f"Is '{target}' {'true' if yes == 1 else yes} for this {plan.who}?"
 
 
-def _column(field: Field) -> str:
+def _form(form: Form) -> list[str]:
+    """How the files are written, as far as that is not the plain way."""
+    parts: list[str] = []
+    for field in fields(Form):
+        value = getattr(form, field.name)
+        if value == getattr(PLAIN, field.name):
+            continue
+        if isinstance(value, str):
+            parts.append(f"        {field.name}={quoted(value)},")
+        elif field.name == "names":
+            pairs = [f"({quoted(old)}, {quoted(new)})" for old, new in value]
+            parts.append(spread("names=(", pairs, "),", 8) if len(pairs) > 1 else f"        names=({pairs[0]},),")
+        else:
+            parts.append(names(value, f"{field.name}=", 8, ","))
+    return ["    form=Form(", *parts, "    ),"] if parts else []
+
+
+def _column(field: Field, written: Written) -> str:
     parts = [quoted(field.name), quoted(field.type)]
     parts += ["empty=True"] if field.empty else []
     parts += ["outcome=True"] if field.role in ("target", "leak") else []
     parts += ["varies=True"] if field.varies else []
+    parts += [f"written={quoted(written)}"] if written != "plain" else []
     reasons = {"leak": "Suspected to know the future, so no input", "identifier": "No input", "constant": "No input"}
     lines = [comment(f"{reasons[field.role]}: {field.why}.", 8)] if field.role in reasons else []
     return "\n".join([*lines, spread("Column(", parts, "),", 8)])

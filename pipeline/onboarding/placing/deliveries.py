@@ -1,4 +1,4 @@
-"""The history as deliveries: a Parquet file a day below the landing folder, as upstream would leave them there."""
+"""The history as deliveries: a file a day below the landing folder, in its own form, as upstream would leave them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import shutil
 from pathlib import Path
 
 from pipeline.onboarding.history.rows import History
+from pipeline.onboarding.history.source import Source
+from pipeline.onboarding.tomorrow import write_day
 
 
-def deliver(history: History, folder: Path) -> None:
+def deliver(source: Source, history: History, folder: Path) -> None:
     """Write one file a day into the folder."""
-    from pyarrow import parquet
-
     for day in history.calendar:
-        rows = history.of(day).combine_chunks()
-        parquet.write_table(rows, folder / f"{day}.parquet", compression="zstd", write_page_checksum=True)
+        write_day(source, history, day, folder / f"{day}{source.suffix}")
 
 
 def put_aside(path: Path, replaced: Path) -> Path | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.core.forms import PLAIN, Form, Written
 from pipeline.onboarding.declaring.choices import Choices
 from pipeline.onboarding.history.columns import Columns
 from pipeline.onboarding.history.request import Request
@@ -20,6 +21,10 @@ class Plan:
         request: What was asked for.
         history, target, columns, choices: What was found and chosen.
         excuses: Finding to the reason why it is no fault here.
+        form: How upstream's files are written.
+        written: Column to how its cells are written, of those that are not plainly written.
+        suffix: What the name of a day's file ends with.
+        bad_rows: The share of a day's rows that may go to quarantine.
     """
 
     request: Request
@@ -28,6 +33,10 @@ class Plan:
     columns: Columns
     choices: Choices
     excuses: Mapping[str, str]
+    form: Form = PLAIN
+    written: Mapping[str, Written] = field(default_factory=dict)
+    suffix: str = ".parquet"
+    bad_rows: float = 0.001
 
     @property
     def constant(self) -> str:

@@ -6,12 +6,12 @@ from the tables, the features are computed anew, and must come out the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Finding, Outcome
@@ -122,4 +122,13 @@ def _same(one: Any, other: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """One value for what is absent, whatever the engine calls it."""
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) or value != value else value  # noqa: PLR0124
+    return None if absent(value) else value
+
+
+def absent(value: Any) -> bool:
+    """Whether it is None, not a number, no moment, or what pandas says for a whole number that is missing."""
+    if value is None:
+        return True
+    unequal = value != value  # noqa: PLR0124
+    # Of that one even this question has no answer.
+    return not isinstance(unequal, bool | np.bool_) or bool(unequal)

@@ -22,7 +22,7 @@ from pipeline.core.ports import Units
 from pipeline.core.tables import Column
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
-from pipeline.steps.judging.point_in_time import audit, tables_as_of
+from pipeline.steps.judging.point_in_time import absent, audit, tables_as_of
 from pipeline.steps.models.frames import plain
 
 log = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ def _word(column: Column) -> nw.Expr:
 
 def _plain(value: Any) -> Any:
     """One value for what is absent, whatever the engine calls it; numbers as floats."""
-    if value is None or value != value:  # noqa: PLR0124
+    if absent(value):
         return None
     return value if isinstance(value, str) else float(value)
 

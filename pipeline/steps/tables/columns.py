@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.facts import Columns
+from pipeline.core.facts import MOST_EXACT, Columns, DayColumns
 from pipeline.core.ports import Rows, Store
 from pipeline.core.tables import Column, Table
 from pipeline.core.usecase import Usecase
@@ -56,7 +56,19 @@ class DayTables:
 
 def columns_of(table: Table, rows: Rows) -> Columns:
     """The declared columns, in the form that :data:`~pipeline.core.facts.Columns` describes."""
-    return {column.name: _values(column, rows[column.name]) for column in table.columns}
+    whole = {
+        column.name: np.array([*rows[column.name].to_pylist(), None], dtype=object)[:-1]
+        for column in table.columns
+        if column.type == "integer" and _beyond_floats(rows[column.name])
+    }
+    return DayColumns({column.name: _values(column, rows[column.name]) for column in table.columns}, whole)
+
+
+def _beyond_floats(values: Any) -> bool:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(values).as_py()
+    return ends["min"] is not None and max(-ends["min"], ends["max"]) > MOST_EXACT
 
 
 def by_day(rows: Rows, marks: Mapping[date, Mapping[str, Any]], days: Sequence[date]) -> dict[date, Rows]:
@@ -82,4 +94,5 @@ def _values(column: Column, values: Any) -> NDArray[Any]:
         return np.asarray(values.cast(pa.date32()).to_numpy(), dtype="datetime64[D]")
     if column.type == "timestamp":
         return np.asarray(values.cast(pa.timestamp("us", values.type.tz)).to_numpy(), dtype="datetime64[us]")
-    return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    # Whole numbers beyond a float's reach are rounded here, for calculating; `whole` holds them as they are.
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)

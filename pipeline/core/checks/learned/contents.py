@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, FEW_VALUES, ROWS, SLICE_ROWS, Measured
-from pipeline.core.facts import Columns, missing, texts
+from pipeline.core.facts import Columns, exact, missing, texts
 from pipeline.core.tables import Reference
 
 #: So few keys are still worth comparing with what they said before.
@@ -97,7 +97,7 @@ def _changes(
     old = np.array([before[key] for key in common])
     weight = np.bincount(used, minlength=len(columns[reference.refreshed]))[new]
     for column in told:
-        changed = _differ(columns[column.name][new], previous[column.name][old])
+        changed = _differ(exact(columns, column.name)[new], exact(previous, column.name)[old])
         yield f"changed|{column.name}|{BY_ROWS}", (float(changed.mean()), len(common))
         if weight.sum() >= SLICE_ROWS:
             yield (
