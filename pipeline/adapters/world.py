@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.code_digest import libraries, product, source
+from pipeline.adapters.code_digest import installed, libraries, product, source
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
@@ -195,4 +195,5 @@ def world(progress: Progress | None = None) -> World:
         compute_digest=product(),
         source_digest_of=source,
         library_digest_of=libraries,
+        versions=installed(),
     )

@@ -52,6 +52,8 @@ def rollback(args: argparse.Namespace, usecase: Usecase) -> int:
     entry = step(usecase, ports, args.to, args.why, args.by, datetime.now(UTC), args.hold_days)
     entries = ports.ledger.entries(usecase.name)
     show(history_table([entry], entries))
+    if args.hold_days is None and not entry.held:
+        print(f"version {entry.replaced} can't answer any more, which is not its recipe's fault: no recipe is held")
     print(previous_told(entries))
     return 0
 

@@ -12,6 +12,8 @@ from pipeline.cli import explain, ledger, replay, run
 from pipeline.cli.new_options import add_options
 from pipeline.usecases import ALL
 
+HOLD_HELP = "data days for which its recipe may not be promoted; default: 7, none where the champion can't answer"
+
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--to", required=True, help="'previous', or a version's number")
     back.add_argument("--why", required=True, help="the reason, kept in the ledger")
     back.add_argument("--by", default=getpass.getuser(), help="who; default: you")
-    back.add_argument("--hold-days", type=int, default=7, help="data days for which its recipe may not be promoted")
+    back.add_argument("--hold-days", type=int, help=HOLD_HELP)
     end = command("lift", ledger.lift, "end a hold that a rollback has put on a recipe")
     end.add_argument("--recipe", required=True)
     end.add_argument("--why", required=True)
