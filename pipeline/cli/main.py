@@ -28,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name != getattr(args, "usecase", None):  # that one ends the command with this very sentence
             print(f"BROKEN: {sentence}", file=sys.stderr)
     try:
-        usecase = _usecase(args.usecase) if "usecase" in args else None
+        named = getattr(args, "usecase", None)
+        usecase = _usecase(named) if named is not None else None
         if args.reads:
-            _has_home(args.usecase)
+            _has_home(named or "USE_CASE")
         return int(args.act(args, usecase))
     except PipelineError as error:
         print(f"{error.code}: {error}", file=sys.stderr)

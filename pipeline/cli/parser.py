@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from pipeline.cli import explain, ledger, replay, run
+from pipeline.cli import doctor, explain, ledger, replay, run
 from pipeline.cli.new_options import add_options
 from pipeline.usecases import ALL
 
@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     explain.add_recompute(
         command("recompute", explain.recompute, "reach a day's verdict again, to the same bytes"), _day
     )
+    text = (
+        "which kept models will not open with these libraries or this declaration, or answer otherwise; writes nothing"
+    )
+    look = commands.add_parser("doctor", help=text, description=text)
+    look.set_defaults(act=doctor.doctor, reads=True)
+    look.add_argument("usecase", nargs="?", help=f"{known}; default: all of them")
+    look.add_argument("--json", action="store_true", help="one JSON document (fields: docs/reference/json.md)")
     text = "write a use case from a history in one file, and deliver it day by day"
     new = commands.add_parser("new", help=text, description=text)
     new.set_defaults(act=_new, reads=False)

@@ -51,11 +51,18 @@ class Unopened:
         self._models, self._gone = models, gone
 
     def load(self, name: str, sha256: str) -> Any:
+        self._look(name)
+        return self._models.load(name, sha256)
+
+    def open(self, data: bytes, what: str) -> Any:
+        self._look(what)
+        return self._models.open(data, what)
+
+    def _look(self, name: str) -> None:
         if any(sha256 in name for sha256 in self._gone):
             raise RefusedError(
                 f"the model file '{name}' can't be opened with scikit-learn 9.1, it was made with 9.0", "UNREADABLE"
             )
-        return self._models.load(name, sha256)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._models, name)

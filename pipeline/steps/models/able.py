@@ -51,9 +51,18 @@ class Unable:
 
 #: Asks a model: kind, model, inputs, its name for the log.
 Asking = Callable[[Kind, Any, Any, str], Floats]
+#: Loads the model of a ledger line.
+Loading = Callable[[Usecase, Entry, World], Any]
 
 
-def ask(usecase: Usecase, entry: Entry, world: World, inputs: Any, asking: Asking = predictions) -> Floats | Unable:
+def ask(
+    usecase: Usecase,
+    entry: Entry,
+    world: World,
+    inputs: Any,
+    asking: Asking = predictions,
+    load: Loading = champion_model.load,
+) -> Floats | Unable:
     """What the model of a ledger line answers, or why it can't answer at all.
 
     Args:
@@ -62,12 +71,13 @@ def ask(usecase: Usecase, entry: Entry, world: World, inputs: Any, asking: Askin
         world: The ports.
         inputs: A pandas frame of the declared inputs, at least one row.
         asking: How a model is asked; what it has no prediction for is NaN.
+        load: How its file is loaded; the usual way fetches a lost one anew, and keeps it.
 
     Raises:
         RefusedError: ``MISSING`` or ``TAMPERED``: the file is not what was promoted, nor is the registry's.
         UnavailableError: The file can't be read now.
     """
-    model = opened(usecase, entry, world)
+    model = opened(usecase, entry, world, load)
     if isinstance(model, Unable):
         return model
     missing = missing_inputs(usecase, entry, model, world)
@@ -115,14 +125,14 @@ def _newest_inputs(usecase: Usecase, world: World) -> Any:
     return inputs if len(inputs) else None
 
 
-def opened(usecase: Usecase, entry: Entry, world: World) -> Any | Unable:
+def opened(usecase: Usecase, entry: Entry, world: World, load: Loading = champion_model.load) -> Any | Unable:
     """The model of a ledger line; or why this environment can't open it, or why it answers another question.
 
     Raises:
         RefusedError, UnavailableError: As :func:`ask`.
     """
     try:
-        model = champion_model.load(usecase, entry, world)
+        model = load(usecase, entry, world)
     except RefusedError as error:
         if error.code not in UNOPENED:
             raise
