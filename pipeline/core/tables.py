@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.core.verdict import Bound
@@ -29,6 +29,8 @@ class Column:
         step: For quantised measures: values are whole multiples of this. A value off the scale betrays a change
             of unit.
         varies: Whether a day on which all rows hold one value is a fault.
+        also: Other headers under which it may be delivered, such as the one that upstream has renamed it to: a file has
+            one of them. Nothing else changes, neither what is kept nor what was learnt.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     known: str = "known_at"
     step: float | None = None
     varies: bool = False
+    also: tuple[str, ...] = field(default=(), metadata={"of the delivery": True})
 
 
 def _check_columns(what: str, columns: Sequence[Column], key: Sequence[str]) -> None:
@@ -45,6 +48,12 @@ def _check_columns(what: str, columns: Sequence[Column], key: Sequence[str]) -> 
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ValueError(f"{what} declares {', '.join(doubled)} more than once")
+    if words := [column.name for column in columns if isinstance(column.also, str)]:
+        raise ValueError(f"{what}: other headers are several words, as in also=('size_cm',): {', '.join(words)}")
+    headers = [header for column in columns for header in (column.name, *column.also)]
+    twice = sorted({header for header in headers if headers.count(header) > 1})
+    if twice:
+        raise ValueError(f"{what} declares the header {', '.join(twice)} for more than one column")
     missing = [name for name in key if name not in names]
     if not key or missing:
         raise ValueError(f"{what} needs a key made of its own columns; not among them: {missing or 'any key'}")

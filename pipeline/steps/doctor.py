@@ -191,7 +191,7 @@ def _recorded_days(
     lines = zip(rows["day"].to_pylist(), rows["model"].to_pylist(), strict=True)
     scored = sorted({day for day, model in lines if model == entry.model})
     for day in scored[: -_DAYS - 1 : -1]:
-        ledger = ScoreLedger.read(world.store, usecase.name, scores, Days(day, day))
+        ledger = ScoreLedger.read(world.store, usecase.name, scores, Days(day, day), width=usecase.kind.width)
         at = np.flatnonzero(ledger.models == entry.model)
         if not len(at):
             continue

@@ -45,6 +45,12 @@ class RawCells:
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
+def own_names(table: Table, headers: Sequence[str]) -> list[str]:
+    """The headers of a file, each by the name of the declared column that it stands for; others stay as they are."""
+    others = {header: column.name for column in table.columns for header in column.also}
+    return [others.get(header, header) for header in headers]
+
+
 def check_header(table: Table, names: Sequence[str], subject: Subject) -> None:
     """Refuse a header that is not the declared one; the order of columns does not matter."""
     way_out = "ask upstream what changed, then have it delivered again or change the declared columns"
@@ -63,7 +69,7 @@ def check_header(table: Table, names: Sequence[str], subject: Subject) -> None:
             "COLUMN_RENAMED",
             f"lacks the column {several(map(quoted, missing))} and has {several(map(quoted, unknown))}, which is not "
             f"declared: renamed?",
-            way_out,
+            f"{way_out}: a column that has another header now is Column('{missing[0]}', …, also=('{unknown[0]}',))",
         )
     if missing:
         raise subject.refused("COLUMN_MISSING", f"lacks the column {several(map(quoted, missing))}", way_out)

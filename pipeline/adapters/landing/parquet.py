@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.adapters.landing.cells import LONGEST_TEXT, RawCells, check_header
+from pipeline.adapters.landing.cells import LONGEST_TEXT, RawCells, check_header, own_names
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.tables import Column, Table, Type
 
@@ -25,28 +26,32 @@ def parse_parquet(table: Table, data: bytes, subject: Subject, limit: int) -> Ra
         raise subject.refused("TRUNCATED", f"is cut short: its Parquet directory is missing, after {len(data):,} bytes")
     try:
         schema = pq.read_schema(pa.BufferReader(data))
-        check_header(table, schema.names, subject)
+        names = own_names(table, schema.names)
+        check_header(table, names, subject)
+        header_of = dict(zip(names, schema.names, strict=True))
         for column in table.columns:
-            _check_type(column, schema.field(column.name).type, subject)
+            _check_type(column, schema.field(header_of[column.name]).type, subject)
         file = pq.ParquetFile(
             pa.BufferReader(data),
-            read_dictionary=[column.name for column in table.columns if column.type == "string"],
+            read_dictionary=[header_of[column.name] for column in table.columns if column.type == "string"],
             page_checksum_verification=True,
         )
-        return _read(table, file, subject, limit)
+        return _read(table, file, subject, limit, header_of)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise subject.refused("DAMAGED", f"is damaged: its Parquet data can't be read ({first})") from None
 
 
-def _read(table: Table, file: pq.ParquetFile, subject: Subject, limit: int) -> RawCells:
+def _read(table: Table, file: pq.ParquetFile, subject: Subject, limit: int, header_of: Mapping[str, str]) -> RawCells:
     meta = file.metadata
     declared = [column.name for column in table.columns]
     # The directory tells sizes before anything is unpacked. A column of equal values packs to almost nothing, so rows
     # are counted too: a cell takes at least two bytes in the text that the limit is thought for.
     unpacked = sum(meta.row_group(n).total_byte_size for n in range(meta.num_row_groups))
     _check_size(max(unpacked, 2 * meta.num_rows * len(declared)), limit, subject)
-    read = file.read(columns=declared, use_threads=False)
+    read = file.read(columns=[header_of[name] for name in declared], use_threads=False)
+    own = {header: name for name, header in header_of.items()}
+    read = read.rename_columns([own[header] for header in read.column_names])
     _check_size(sum(_text_bytes(read[name]) for name in declared), limit, subject)
     columns: dict[str, Any] = {}
     misfits: dict[str, dict[int, str]] = {}

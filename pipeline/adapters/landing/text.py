@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header
+from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header, own_names
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.tables import Column, Table
 
@@ -68,7 +68,8 @@ def _line_at(data: bytes, at: int) -> int:
 
 def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCells:
     """Comma-separated values with a header, quoted as in RFC 4180. Blank lines are no rows."""
-    names = _csv_header(table, data, subject)
+    headers = _csv_header(table, data, subject)
+    names = own_names(table, headers)
     check_header(table, names, subject)
     broken: dict[int, tuple[int, str]] = {}
 
@@ -76,6 +77,7 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
         broken[row.number - 1] = (row.actual_columns, f"{row.actual_columns} cells in place of {row.expected_columns}")
         return "skip"
 
+    header_of = dict(zip(names, headers, strict=True))
     declared = [column.name for column in table.columns]
     try:
         read = pacsv.read_csv(
@@ -83,8 +85,8 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
             read_options=pacsv.ReadOptions(use_threads=False, block_size=max(len(data) + 1, 1 << 16)),
             parse_options=pacsv.ParseOptions(newlines_in_values=b'"' in data, invalid_row_handler=note),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=declared,
+                column_types=dict.fromkeys(headers, pa.string()),
+                include_columns=[header_of[name] for name in declared],
                 null_values=[""],
                 strings_can_be_null=True,
             ),
@@ -95,7 +97,7 @@ def parse_csv(table: Table, data: bytes, subject: Subject, whole: bool) -> RawCe
     records = np.setdiff1d(np.arange(1, total + 1), np.fromiter(broken, np.int64, len(broken)))
     _check_last(total, broken, data, subject, whole, len(names))
     return RawCells(
-        columns={name: _one_chunk(read[name]) for name in declared},
+        columns={name: _one_chunk(read[header_of[name]]) for name in declared},
         records=records,
         total=total,
         locate=_csv_locator(data),
@@ -123,7 +125,7 @@ def _csv_header(table: Table, data: bytes, subject: Subject) -> list[str]:
         names = next(csv.reader([first], strict=True), [])
     except csv.Error as error:
         raise subject.refused("UNREADABLE_CSV", f"has a header that can't be read ({error})") from None
-    declared = {column.name for column in table.columns}
+    declared = {header for column in table.columns for header in (column.name, *column.also)}
     for sign, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         parts = {part.strip().strip('"') for part in first.split(sign)}
         if len(names) < len(declared) and len(parts) > 1 and len(parts & declared) > len(set(names) & declared):
@@ -175,6 +177,11 @@ def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Raw
         except (ValueError, RecursionError) as error:
             broken[len(lines)] = f"no JSON object of one line ({error})"
             continue
+        keys = own_names(table, list(row))
+        if len(set(keys)) < len(keys):
+            broken[len(lines)] = "no JSON object of one line (a column stands there under two names)"
+            continue
+        row = dict(zip(keys, row.values(), strict=True))
         names.update(dict.fromkeys(row))
         rows.append(row)
         records.append(len(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -78,6 +78,11 @@ class FreshEvidence:
     def kept(self) -> bytes:
         """The file of what can't be read again."""
         return self._recording.to_bytes()
+
+    @property
+    def slices(self) -> Collection[str]:
+        """The declared slice columns, and those that keys make."""
+        return self.units.slices.keys()
 
     @property
     def digest(self) -> str:

@@ -74,7 +74,10 @@ class DayJudge:
         window = evidence_days(self.day, usecase.evidence)
         sound = score_ledger.delivery_digests(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
-        self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
+        ledger = score_ledger.ScoreLedger.read(
+            world.store, usecase.name, self.version, window, sound, usecase.kind.width
+        )
+        self.ledger = ledger.with_slices(self.source.slices)
         self.block_losses_version = scored.block_losses_version
         year_delivery_digests = score_ledger.delivery_digests(
             usecase, self.versions, world, block_losses.look_back_days(self.day)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -175,6 +175,11 @@ class RecordedEvidence:
         self.entries = tuple(entries[: self.scored.epoch])
         self.counts = self._read.counts
         self._day = date.fromisoformat(self.scored.trained["scored"])
+
+    @property
+    def slices(self) -> Collection[str]:
+        """The slice columns then."""
+        return self._read.slices
 
     def definition(self, recipe: str) -> str:
         """Digest of the recipe's declaration then; of a recipe that was not declared then, none."""
