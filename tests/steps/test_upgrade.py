@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import sysconfig
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def build(home: Path) -> None:
     for day in NIGHTS:
         small.run_day(small.SMALL, day, world)
     (home / "registry").write_bytes(pickle.dumps(world.registry))
+
+
+def night(home: Path, day: str) -> None:
+    """One more night, with the libraries of whoever runs it."""
+    registry = pickle.loads((home / "registry").read_bytes())
+    world = dataclasses.replace(small.world_in(home, registry), versions=installed(), compute_digest=product())
+    small.run_day(small.SMALL, date.fromisoformat(day), world)
+    (home / "registry").write_bytes(pickle.dumps(registry))
 
 
 def command(home: Path, *words: str) -> None:
@@ -109,3 +118,13 @@ def test_a_home_survives_the_upgrade_of_scikit_learn(other: Path, tmp_path: Path
     assert recompute(small.SMALL, day.isoformat(), world).same
     assert f"scikit-learn {sklearn.__version__}" in registry.artifact("small", 3)[1]["made_with"]
     assert small.run_day(small.SMALL, small.days(10)[-1], world).outcome == "held"
+
+    # The upgrade was the mistake: the old environment rolls back past the successor, which holds no recipe there.
+    back = run(other, "command", tmp_path, "rollback", "small", "--to", "previous", "--why", "the upgrade")
+    assert back.returncode == 0, back.stdout + back.stderr
+    head = world.ledger.entries("small")[-1]
+    assert (head.action, head.version, head.held) == ("rollback", 2, "")
+    again = run(other, "night", tmp_path, small.days(11)[-1])
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert [line.outcome for line in world.ledger.outcomes("small")][-1] == "held"
+    assert world.ledger.entries("small")[-1] == head
