@@ -126,8 +126,8 @@ def _load(usecase: Usecase, entry: Entry, world: World) -> Any:
     data = champion_model.data(usecase, entry, world)
     if data is None:
         raise RefusedError(
-            f"its file is not in the file store, or not the one that was promoted; 'python -m pipeline rollback "
-            f'{usecase.name} --to {entry.version} --why "…"\' would fetch it from MLflow',
+            "its file is not in the file store, or not the one that was promoted; where MLflow has it, the next run or "
+            "rollback that needs it fetches it from there",
             "MISSING",
         )
     return world.models.open(data, champion_model.file_of(usecase.name, entry.sha256))
