@@ -58,13 +58,14 @@ The same without Airflow: `.venv/bin/python -m pipeline rollback <use case> --to
         ),
         "why": WHY,
         "hold_days": Param(
-            7,
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=0,
             maximum=365,
             title="Hold for (data days)",
             description="For how many data days the recipe that is rolled back may not be promoted, so that the night "
-            "doesn't bring it back. 0: not at all; the very model rolled back stays barred for good.",
+            "doesn't bring it back. Empty: 7, and none where the champion can't answer any more. 0: not at all; the "
+            "very model rolled back stays barred for good.",
         ),
     },
     **BY_HAND,

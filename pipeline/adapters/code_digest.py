@@ -12,6 +12,7 @@ import ast
 import functools
 import hashlib
 import inspect
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,6 +22,8 @@ from typing import Any
 
 #: Who computes a fit and its features, whatever the recipe imports.
 LIBRARIES = ("duckdb", "narwhals", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+#: Who writes a model's file, and may not read one that another version wrote.
+FORMAT = ("skops",)
 #: The product's own code that stands between the tables and a fit.
 OWN = ("adapters/engine.py", "core/windows.py", "steps/models/fitting.py", "steps/models/threads.py")
 
@@ -61,7 +64,12 @@ def product() -> str:
     """Digest of the product's own code that computes, and of the libraries under it."""
     root = Path(__file__).parents[1]
     parts = [ast.dump(_without_docstrings(ast.parse((root / name).read_bytes()))) for name in OWN]
-    return hashlib.sha256("\n".join([*parts, repr(_versions(LIBRARIES))]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*parts, repr(_versions(LIBRARIES + FORMAT))]).encode()).hexdigest()
+
+
+def installed() -> dict[str, str]:
+    """Library to the version that is installed here, of all that can decide whether a model opens and what it says."""
+    return {"python": platform.python_version(), **dict(_versions(LIBRARIES + FORMAT))}
 
 
 def _plain(value: Any) -> bool:

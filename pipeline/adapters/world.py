@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.code_digest import libraries, product, source
+from pipeline.adapters.code_digest import installed, libraries, product, source
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.ports import Progress, World
 from pipeline.core.usecase import Schedule, Usecase
@@ -156,8 +156,13 @@ def alone(usecase: str) -> Iterator[None]:
         yield
 
 
-def world(progress: Progress | None = None) -> World:
-    """Build the ports. Vendors are imported when a port is first used, not here where it can be helped."""
+def world(progress: Progress | None = None, reading: bool = False) -> World:
+    """Build the ports. Vendors are imported when a port is first used, not here where it can be helped.
+
+    Args:
+        progress: Shows how far long work has come; None: nothing is shown.
+        reading: Whether whoever asked will write nothing: then the ledger is opened so that it can't be written.
+    """
     from pipeline.adapters.checker.suites import GxChecker
     from pipeline.adapters.engine import DuckEngine
     from pipeline.adapters.files.bucket import BucketFiles
@@ -188,11 +193,12 @@ def world(progress: Progress | None = None) -> World:
             own=root / "mlflow",
             shown=os.environ.get("PIPELINE_MLFLOW_URL", ""),
         ),
-        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{root / 'store' / 'ledger.db'}"),
+        ledger=SqlLedger(os.environ.get("PIPELINE_LEDGER") or f"sqlite:///{root / 'store' / 'ledger.db'}", reading),
         checker=GxChecker(expectations()),
         progress=progress or silent,
         code=code(),
         compute_digest=product(),
         source_digest_of=source,
         library_digest_of=libraries,
+        versions=installed(),
     )

@@ -6,6 +6,8 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pipeline.core.errors import UsageError
+
 if TYPE_CHECKING:
     from pipeline.core.usecase import Usecase
 
@@ -52,6 +54,8 @@ def rollback(args: argparse.Namespace, usecase: Usecase) -> int:
     entry = step(usecase, ports, args.to, args.why, args.by, datetime.now(UTC), args.hold_days)
     entries = ports.ledger.entries(usecase.name)
     show(history_table([entry], entries))
+    if args.hold_days is None and not entry.held:
+        print(f"version {entry.replaced} can't answer any more, which is not its recipe's fault: no recipe is held")
     print(previous_told(entries))
     return 0
 
@@ -79,6 +83,10 @@ def reconcile(args: argparse.Namespace, usecase: Usecase) -> int:
         numbers = {"registered again": again, "left unused": unused}
         print("; ".join(f"{what}: {', '.join(map(str, which)) or 'none'}" for what, which in numbers.items()))
     moved = step(usecase.name, ports)
+    if not ports.ledger.entries(usecase.name):
+        raise UsageError(
+            f"{usecase.name} has no champion yet, so there is nothing that an alias could name", "NO_CHAMPION"
+        )
     for alias, (was, now) in moved.items():
         print(f"{alias}: version {was or 'none'} -> {now or 'none'}")
     if moved.get("previous", (None, 1))[1] is None:

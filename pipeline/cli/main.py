@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli.parser import parser
 from pipeline.cli.run import status_of
 from pipeline.core.errors import PipelineError, UsageError
-from pipeline.usecases import BROKEN, find
+from pipeline.usecases import ALL, BROKEN, find
 
 if TYPE_CHECKING:
     from pipeline.core.usecase import Usecase
@@ -28,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name != getattr(args, "usecase", None):  # that one ends the command with this very sentence
             print(f"BROKEN: {sentence}", file=sys.stderr)
     try:
-        usecase = _usecase(args.usecase) if "usecase" in args else None
+        named = getattr(args, "usecase", None)
+        usecase = _usecase(named) if named is not None else None
         if args.reads:
-            _has_home(args.usecase)
+            _has_home(named or next((one.name for one in ALL), "USE_CASE"))
         return int(args.act(args, usecase))
     except PipelineError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
@@ -61,8 +62,8 @@ def _has_home(usecase: str) -> None:
     empty = nothing_kept()
     if empty:
         raise UsageError(
-            f"{empty}; name the right home in PIPELINE_HOME, or run a first day there: "
-            f"'python -m pipeline run {usecase} --day …'",
+            f"{empty}; name the right home in PIPELINE_HOME, or run a first day there, as "
+            f"'python -m pipeline run {usecase} --day 2013-01-28' runs that data day",
             "HOME",
         )
 

@@ -8,9 +8,11 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from pipeline.cli import explain, ledger, replay, run
+from pipeline.cli import doctor, explain, ledger, replay, run
 from pipeline.cli.new_options import add_options
 from pipeline.usecases import ALL
+
+HOLD_HELP = "data days for which its recipe may not be promoted; default: 7, none where the champion can't answer"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--to", required=True, help="'previous', or a version's number")
     back.add_argument("--why", required=True, help="the reason, kept in the ledger")
     back.add_argument("--by", default=getpass.getuser(), help="who; default: you")
-    back.add_argument("--hold-days", type=int, default=7, help="data days for which its recipe may not be promoted")
+    back.add_argument("--hold-days", type=int, help=HOLD_HELP)
     end = command("lift", ledger.lift, "end a hold that a rollback has put on a recipe")
     end.add_argument("--recipe", required=True)
     end.add_argument("--why", required=True)
@@ -61,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     explain.add_recompute(
         command("recompute", explain.recompute, "reach a day's verdict again, to the same bytes"), _day
     )
+    text = (
+        "which kept models will not open with these libraries or this declaration, or answer otherwise; writes nothing"
+    )
+    look = commands.add_parser("doctor", help=text, description=text)
+    look.set_defaults(act=doctor.doctor, reads=True)
+    look.add_argument("usecase", nargs="?", help=f"{known}; default: all of them")
+    look.add_argument("--json", action="store_true", help="one JSON document (fields: docs/reference/json.md)")
     text = "write a use case from a history in one file, and deliver it day by day"
     new = commands.add_parser("new", help=text, description=text)
     new.set_defaults(act=_new, reads=False)
@@ -85,4 +94,7 @@ def _day(text: str) -> date:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"'{text}' names nobody; leave it out to mean all of them")
+    return names

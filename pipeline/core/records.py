@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 
@@ -89,6 +89,10 @@ class Candidate(Record):
         file: Name of the skops file in the file store.
         sha256: Digest of that file; checked before it is ever loaded.
         seconds: What the fit took, in seconds by the clock on the wall (timings of predictions are processor time).
+        made_with: Library to the version that it was fitted and written with, ``python`` among them; empty in notes
+            from before this was kept.
+        inputs: The inputs it was fitted on, in their order; empty as above.
+        predicts: What it was made to predict: the kind's name, the target, the classes; empty as above.
     """
 
     model: str
@@ -99,6 +103,16 @@ class Candidate(Record):
     file: str
     sha256: str
     seconds: float
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    predicts: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote, and notes from before they said what a model was made with."""
+        whole = {"made_with": {}, "inputs": (), "predicts": (), **data}
+        listed = {name: tuple(whole[name]) for name in ("inputs", "predicts")}
+        return super(Candidate, cls).from_dict({**whole, **listed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +153,7 @@ class Scored(Record):
         ledger: Version of the score ledger that holds the day.
         block_losses_version: Version of the table of block losses that holds the day.
         epoch: Epoch of the promotion ledger at that moment: whose scores stand beside the candidates'.
+        unable: Why the champion can't answer, as a clause that names it; empty where it did, or was not asked.
     """
 
     KEYS: ClassVar[Mapping[str, str]] = {"block_losses_version": "sums"}
@@ -147,6 +162,12 @@ class Scored(Record):
     ledger: int
     block_losses_version: int
     epoch: int
+    unable: str = ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote, and records from before a champion could be found unable."""
+        return super(Scored, cls).from_dict({"unable": "", **data})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.core.forms import PLAIN, Form, Written
@@ -33,6 +33,8 @@ class Column:
         written: How upstream writes its cells, where that is not as the type says: ``digits`` for a string that comes
             as numbers of any length, ``truth`` for an integer that comes as true and false, ``float`` for one that
             comes as whole floating numbers.
+        also: Other headers under which it may be delivered, such as the one that upstream has renamed it to: a file has
+            one of them. Nothing else changes, neither what is kept nor what was learnt.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     step: float | None = None
     varies: bool = False
     written: Written = "plain"
+    also: tuple[str, ...] = field(default=(), metadata={"of the delivery": True})
 
     def __post_init__(self) -> None:
         wanted = {"digits": "string", "truth": "integer", "float": "integer"}.get(self.written, self.type)
@@ -55,6 +58,12 @@ def _check_columns(what: str, columns: Sequence[Column], key: Sequence[str]) -> 
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ValueError(f"{what} declares {', '.join(doubled)} more than once")
+    if words := [column.name for column in columns if isinstance(column.also, str)]:
+        raise ValueError(f"{what}: other headers are several words, as in also=('size_cm',): {', '.join(words)}")
+    headers = [header for column in columns for header in (column.name, *column.also)]
+    twice = sorted({header for header in headers if headers.count(header) > 1})
+    if twice:
+        raise ValueError(f"{what} declares the header {', '.join(twice)} for more than one column")
     missing = [name for name in key if name not in names]
     if not key or missing:
         raise ValueError(f"{what} needs a key made of its own columns; not among them: {missing or 'any key'}")

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+#: How a reason begins that names a champion which can't answer any more; no other reason begins so.
+UNABLE = "champion version "
+
 
 class Outcome(StrEnum):
     """The three answers. UNKNOWN (too few rows, a NaN, an absent slice, an empty suite) ships nothing."""

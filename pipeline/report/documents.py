@@ -6,6 +6,7 @@ The fields are described in ``docs/reference/json.md``; a field is never taken a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.core.headlines import day_headline, refusal_why, why_in_one_line
@@ -32,6 +33,15 @@ def history_document(usecase: str, entries: Sequence[Entry]) -> dict[str, Any]:
         "previous_told": previous_told(entries),
         "entries": [{**entry.to_dict(), "headline": ledger_headline(entry, recipes)} for entry in entries],
     }
+
+
+def doctor_document(examined: Sequence[Any]) -> dict[str, Any]:
+    """What the doctor found about each use case.
+
+    Args:
+        examined: :class:`~pipeline.steps.doctor.Examination` values.
+    """
+    return {"usecases": [{**asdict(one), "sound": one.sound} for one in examined]}
 
 
 def explained_document(

@@ -10,7 +10,7 @@ from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
-from pipeline.steps.recompute import newest_verdict
+from pipeline.steps.recompute import newest_verdict, no_such_verdict
 from pipeline.steps.register import verdict_file
 from pipeline.steps.validate import read_report
 
@@ -61,6 +61,8 @@ def explain(usecase: Usecase, day: str, world: World, digest: str = "") -> Expla
     if not wanted_digest:
         report, findings, gone = _refused(line, world)
         return Explained(line, report=report, findings=findings, gone=gone)
+    if digest and digest != known and not world.files.exists(verdict_file(usecase.name, day, digest)):
+        raise no_such_verdict(usecase, day, digest, known)
     try:
         verdict = Verdict.from_dict(
             json.loads(world.files.get(verdict_file(usecase.name, day, wanted_digest), wanted_digest))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from pipeline.core.errors import ConflictError
 from pipeline.core.headlines import day_headline
-from pipeline.core.headlines.days import JUDGED_ONLY
+from pipeline.core.headlines.days import ASKED, JUDGED_ONLY
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import current_champion, may_promote, promotion
 from pipeline.core.records import Candidate, DayOutcome, Judged, Registered
@@ -88,7 +88,7 @@ def wait(usecase: Usecase, registered: Registered, world: World) -> DayOutcome:
     """The winner waits for a person: the day's line says so until somebody answers."""
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    return write_day_outcome(usecase, registered, world, verdict, "waiting", f"a person decides: {judged.reason}")
+    return write_day_outcome(usecase, registered, world, verdict, "waiting", f"{ASKED}{judged.reason}")
 
 
 def needs_approval(usecase: Usecase, registered: Registered) -> bool:

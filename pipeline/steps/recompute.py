@@ -95,6 +95,15 @@ def _without_verdict(usecase: Usecase, day: str, line: DayOutcome | None) -> Usa
     return UsageError(f"{usecase.name} {day}{': ' if why.startswith('no ') else ' '}{why}", "NO_VERDICT")
 
 
+def no_such_verdict(usecase: Usecase, day: str, digest: str, known: str) -> UsageError:
+    """The error of a digest that names no verdict of the day, which is mistyped sooner than lost."""
+    newest = f"its newest is {known}" if known else "no verdict is named for this day"
+    return UsageError(
+        f"{usecase.name} {day} has no verdict '{digest}': a digest is given in full, all 64 characters; {newest}",
+        "NO_VERDICT",
+    )
+
+
 def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Recomputed:
     """Judge a day again from what is kept, and compare to the byte. Nothing is written, no model is read.
 
@@ -111,6 +120,9 @@ def recompute(usecase: Usecase, day: str, world: World, digest: str = "") -> Rec
     wanted_digest = digest or known
     if not wanted_digest:
         raise _without_verdict(usecase, day, line)
+
+    if digest and not world.files.exists(verdict_file(usecase.name, day, digest)) and digest != known:
+        raise no_such_verdict(usecase, day, digest, known)
 
     def end(
         verdict: Verdict | None = None, differs: Sequence[str] = (), missing: str = "", code: str = ""

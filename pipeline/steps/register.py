@@ -18,6 +18,7 @@ from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.core.windows import Days, scored_day
 from pipeline.report.verdict.note import run_note, title, version_note
+from pipeline.steps.models.versions import listed
 from pipeline.steps.reconcile import other_model, reconcile
 from pipeline.steps.validate import pages
 
@@ -78,6 +79,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
             "data_day": judged.day,
             "reason": judged.reason,
             "digests": f"verdict {judged.verdict[:12]}, code {world.code[:12]}; whole in the run and the ledger",
+            "made_with": listed(winner.made_with),
             "question": usecase.question,
             "note": version_note(verdict),
         }

@@ -13,8 +13,9 @@ from pipeline.core.evidence.paired_days import AGES
 from pipeline.core.ports import Rows, Units, World
 from pipeline.core.records import Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
+from pipeline.core.verdict import UNABLE
 from pipeline.core.windows import Days
-from pipeline.steps.models import champion_model
+from pipeline.steps.models import able, champion_model
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.predictions import answered, predictions
 from pipeline.steps.models.run_training import candidate_by_identity
@@ -31,11 +32,13 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     where labels take days and the day whose labels are known by now was not delivered, or was refused.
 
     A champion that was trained on the scored day or later (a past day that is run again) is not scored; the gates
-    then know too little, and nothing can be promoted on it.
+    then know too little, and nothing can be promoted on it. A champion that can't answer any more (a library was
+    upgraded, an input left the declaration) is not scored either: what is handed on says why.
 
     Raises:
-        RefusedError: The day has no unit, or the champion answers with something that is not a prediction. A
-            candidate's answers that are none are written as NaN: the gates stop it, and nobody else.
+        RefusedError: The day has no unit, or the champion answers with something that is not a prediction, to some
+            units, or to all of them as its own recipe's fresh fit does. A candidate's answers that are none are
+            written as NaN: the gates stop it, and nobody else.
         AssertionError: A contestant was trained on the scored day or later. Training never does that, so it is a fault
             of the product and not of the data; nothing is written.
     """
@@ -49,21 +52,20 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     if not len(units):
         raise RefusedError(f"{usecase.name}: {day} has no unit to score; see its validation", "EMPTY")
     units = with_new_keys(usecase, units, day, versions, without, world.store)
-    scorings = []
+    scorings: list[score_ledger.Scoring] = []
+    unable: able.Unable | None = None
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
-            model = champion_model.load(usecase, head, world)
-            predicted = predictions(usecase.kind, model, units.inputs, f"version {head.version}")
-            unsound = int(np.count_nonzero(~answered(predicted)))
-            if unsound:
-                raise RefusedError(
-                    f"{usecase.name}: the champion, version {head.version}, answers {unsound} of {len(units)} units "
-                    f"of {day} with something that is no prediction; nothing was written. Roll it back if it serves "
-                    "so",
-                    "UNSOUND",
+            predicted = able.ask(usecase, head, world, units.inputs, predictions)
+            if isinstance(predicted, able.Unable):
+                unable = predicted
+            else:
+                if not answered(predicted).all():
+                    raise _unsound(usecase, head, day, int(np.count_nonzero(~answered(predicted))), len(units))
+                through = date.fromisoformat(head.trained_through)
+                scorings.append(
+                    score_ledger.Scoring(score_ledger.CHAMPION, head.model, head.recipe, through, predicted)
                 )
-            through = date.fromisoformat(head.trained_through)
-            scorings.append(score_ledger.Scoring(score_ledger.CHAMPION, head.model, head.recipe, through, predicted))
         done()
         for candidate in trained.models:
             model = world.models.load(candidate.file, candidate.sha256)
@@ -74,6 +76,11 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
                 score_ledger.Scoring(candidate.recipe, candidate.model, candidate.recipe, through, predicted, declared)
             )
             done()
+        if head is not None and unable is not None and not unable.certain:
+            # Where its own recipe's fresh fit fails as it does, the day or the recipe is to blame, and not the model.
+            fresh = [one for one in scorings if one.recipe == head.recipe]
+            if not all(answered(one.predictions).all() for one in fresh) or not fresh:
+                raise _unsound(usecase, head, day, len(units), len(units), unable.why)
         older = _older(usecase, trained, world, units)
         done()
     if not scorings:
@@ -94,7 +101,25 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         score_ledger.rows_of(day, usecase.kind, units, data, scorings),
         score_ledger.merge_kept_rows,
     )
-    return Scored(trained=trained.to_dict(), ledger=ledger, block_losses_version=added, epoch=_epoch(head))
+    if unable is not None:
+        log.warning("%s: %s", usecase.name, unable.why)
+    return Scored(
+        trained=trained.to_dict(),
+        ledger=ledger,
+        block_losses_version=added,
+        epoch=_epoch(head),
+        unable="" if unable is None else UNABLE + unable.why.removeprefix("version "),
+    )
+
+
+def _unsound(usecase: Usecase, head: Entry, day: date, bad: int, units: int, why: str = "") -> RefusedError:
+    because = f" ({why})" if why else ""
+    return RefusedError(
+        f"{usecase.name}: the champion, version {head.version}, answers {bad} of {units} units of {day} with something "
+        f"that is no prediction{because}; nothing was written. If it serves so, 'python -m pipeline history "
+        f"{usecase.name}' says which version a rollback can go to",
+        "UNSOUND",
+    )
 
 
 def _nobody_scored(usecase: Usecase, trained: Trained, world: World, head: Entry | None) -> Scored:

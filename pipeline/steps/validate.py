@@ -286,7 +286,9 @@ def _put(files: Files, name: str, data: bytes) -> None:
 def _plain(value: Any) -> Any:
     """A declaration as plain values, so that a changed one has another digest."""
     if is_dataclass(value) and not isinstance(value, type):
-        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+        # How a column is called in the files changes nothing of what is asked about it.
+        said = [field.name for field in fields(value) if not field.metadata.get("of the delivery")]
+        return [type(value).__name__, *(_plain(getattr(value, name)) for name in said)]
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, str | int | bool) or value is None:

@@ -369,3 +369,34 @@ def test_after_a_rollback_it_is_said_whom_previous_names(command: World, capsys:
 def test_the_modules_of_the_command_line_stay_small() -> None:
     sizes = {file.name: len(file.read_text().splitlines()) for file in Path(cli.__file__).parent.glob("*.py")}
     assert max(sizes.values()) < 200, sizes
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["reconcile", "flight_delay"], "has no champion yet"),
+        (["lift", "flight_delay", "--recipe", "linear_60", "--why", "x"], "there is no champion yet"),
+        (["rollback", "flight_delay", "--to", "previous", "--why", "x"], "there is no champion yet"),
+        (["explain", "flight_delay", "2013-01-01"], "was never run"),
+        (["explain", "flight_delay", "2013-01-01", "--digest", "abc"], "has no verdict 'abc'"),
+        (["recompute", "flight_delay", "2013-01-01"], "was never run"),
+        (["recompute", "flight_delay", "2013-01-01", "--digest", "abc"], "has no verdict 'abc'"),
+        (["run", "flight_delay", "--day", "2013-01-28", "--recipes", "nobody"], "has no recipe 'nobody'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_command_that_matches_nothing_claims_no_success(
+    words: list[str], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "store").mkdir()
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert cli.main(words) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_list_of_no_recipes_is_not_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "flight_delay", "--day", "2013-01-28", "--recipes", ","])
+    assert ended.value.code == 2
+    assert "names nobody" in capsys.readouterr().err

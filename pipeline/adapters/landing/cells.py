@@ -45,6 +45,12 @@ class RawCells:
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
+def own_names(table: Table, headers: Sequence[str]) -> list[str]:
+    """The headers of a file, each by the name of the declared column that it stands for; others stay as they are."""
+    others = {header: column.name for column in table.columns for header in column.also}
+    return [others.get(header, header) for header in headers]
+
+
 def check_header(
     table: Table, names: Sequence[str], subject: Subject, kinds: Mapping[str, str] | None = None
 ) -> dict[str, str]:
@@ -63,7 +69,8 @@ def check_header(
     most = max(MOST_COLUMNS, 2 * len(declared))
     if len(names) > most:
         raise subject.refused("TOO_MANY_COLUMNS", f"has {len(names):,} columns and at most {most} are read")
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    own = own_names(table, names)
+    doubled = sorted({name for name in own if own.count(name) > 1})
     if doubled:
         raise subject.refused(
             "COLUMN_DOUBLED", f"has the column {several(map(quoted, doubled))} more than once", _WAY_OUT
@@ -76,7 +83,8 @@ def check_header(
     faults = []
     if missing and unknown:
         told = f"lacks the column {_all(missing)} and has {_all(unknown)}, which is not declared: renamed?"
-        faults.append(("COLUMN_RENAMED", told))
+        renamed = f"Column('{missing[0]}', …, also=('{unknown[0]}',))"
+        faults.append(("COLUMN_RENAMED", f"{told} (a column that has another header now is {renamed})"))
     elif missing:
         faults.append(("COLUMN_MISSING", f"lacks the column {_all(missing)}"))
     elif unknown:
@@ -105,8 +113,9 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def delivered_as(table: Table, names: Sequence[str]) -> dict[str, str]:
-    """Declared column to its name in the file, of those that are there; the form may call them otherwise."""
-    known = {delivered: name for delivered, name in table.form.names if delivered in names}
+    """Declared column to its name in the file, of those that are there; form and column may know it by another."""
+    others = {header: column.name for column in table.columns for header in column.also}
+    known = {delivered: name for delivered, name in (*others.items(), *table.form.names) if delivered in names}
     declared = {column.name for column in table.columns}
     found: dict[str, str] = {}
     for name in names:

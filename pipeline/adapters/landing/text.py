@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from pipeline.adapters.landing.arrow_types import without_absent
-from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header, delivered_as
+from pipeline.adapters.landing.cells import LONGEST_TEXT, Locate, RawCells, check_header, delivered_as, own_names
 from pipeline.adapters.landing.refusals import Subject, quoted
 from pipeline.core.facts import MOST_EXACT
 from pipeline.core.forms import PLAIN, Form
@@ -156,7 +156,8 @@ def _csv_header(table: Table, data: bytes, subject: Subject) -> tuple[list[str],
         names = next(csv.reader([first], strict=True, delimiter=form.delimiter), [])
     except csv.Error as error:
         raise subject.refused("UNREADABLE_CSV", f"has a header that can't be read ({error})") from None
-    declared = {column.name for column in table.columns} | {delivered for delivered, _ in form.names}
+    declared = {header for column in table.columns for header in (column.name, *column.also)}
+    declared |= {delivered for delivered, _ in form.names}
     wanted = _SEPARATORS[form.delimiter]
     for sign, word in _SEPARATORS.items():
         parts = {part.strip().strip('"') for part in first.split(sign)}
@@ -213,6 +214,11 @@ def parse_jsonl(table: Table, data: bytes, subject: Subject, whole: bool) -> Raw
         except (ValueError, RecursionError) as error:
             broken[len(lines)] = f"no JSON object of one line ({error})"
             continue
+        keys = own_names(table, list(row))
+        if len(set(keys)) < len(keys):
+            broken[len(lines)] = "no JSON object of one line (a column stands there under two names)"
+            continue
+        row = dict(zip(keys, row.values(), strict=True))
         names.update(dict.fromkeys(row))
         rows.append(row)
         records.append(len(lines))

@@ -14,7 +14,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
@@ -73,6 +75,14 @@ def opened(address: sa.URL) -> sa.Engine:
     elif backend == "postgresql":
         sa.event.listen(engine, "begin", _on_postgres_begin)
     return engine
+
+
+def only_read(address: sa.URL) -> sa.URL:
+    """The address of a SQLite file that is opened so that nothing can be written to it; others are as they are."""
+    if address.get_backend_name() != "sqlite" or not address.database:
+        return address
+    file = quote(str(Path(address.database).resolve()))
+    return address.set(database=f"file:{file}", query={"mode": "ro", "uri": "true"})
 
 
 @contextmanager

@@ -22,6 +22,8 @@ _KINDS: tuple[tuple[str, type[PipelineError], str, str], ...] = (
         "does not let this user do that ({}); let its owner call prepare(url, writer) of "
         "pipeline.adapters.ledger.schema for this user, or correct PIPELINE_LEDGER",
     ),
+    # A server that is too busy to look at a password in time has not refused it.
+    ("authentication due to timeout|authentication timeout|timeout expired", UnavailableError, "LEDGER", _AGAIN),
     # A session that was ended since it held a transaction too long. A standby, which may be about to become the first.
     ("^25P03 |^25006 ", UnavailableError, "LEDGER", _AGAIN),
     (

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pipeline.adapters.ledger.connecting import opened, transaction
+from pipeline.adapters.ledger.connecting import only_read, opened, transaction
 from pipeline.adapters.ledger.errors import address_of, secrets_of, shown, translate, unreachable
 from pipeline.adapters.ledger.schema import ensure
 from pipeline.adapters.ledger.tables import OUTCOMES, PROMOTIONS, TURNS
@@ -30,8 +30,12 @@ from pipeline.core.records import DayOutcome, Entry
 class SqlLedger:
     """The ledger behind an SQLAlchemy address such as ``sqlite:////data/ledger.db`` or ``postgresql+psycopg://…``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reading: bool = False) -> None:
         """Connect to nothing yet.
+
+        Args:
+            url: The address.
+            reading: Whether nothing is to be written, not even a file that is missing.
 
         Raises:
             UsageError: That is no such address, or its database's driver is not installed.
@@ -40,8 +44,8 @@ class SqlLedger:
         self._where, self._secrets = shown(address), secrets_of(address)
         sqlite = address.get_backend_name() == "sqlite"
         self._file = Path(address.database) if sqlite and address.database else None
-        self._engine = opened(address)
-        self._ready = False
+        self._engine = opened(only_read(address) if reading else address)
+        self._ready = reading  # what is not there is not made
 
     def entries(self, usecase: str) -> Sequence[Entry]:
         """All lines, oldest first.

@@ -78,6 +78,10 @@ def _ask(data: bytes, inputs: Any) -> None:
     from pipeline.adapters.models.opening import opened
 
     model = opened(data, "a model")
+    # A champion may have been fitted on other inputs than are declared by now.
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None and {*names} < {*inputs.columns}:
+        inputs = inputs[list(names)]
     (getattr(model, "predict_proba", None) or model.predict)(inputs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from pipeline.core.errors import RefusedError
+from pipeline.core.errors import PipelineError, RefusedError, UnavailableError
 
 #: Types beyond those that skops trusts by itself. Held in code: a file's own list is whoever wrote the file's.
 #: Compiled code follows a tree's numbers as indices without looking whether they lie inside: so a file is opened only
@@ -24,6 +24,7 @@ def opened(data: bytes, what: str) -> Any:
 
     Raises:
         RefusedError: As :meth:`SkopsModels.load`.
+        UnavailableError: There is no memory, or no file handle, left to open it with: that says nothing of the model.
     """
     import skops.io
     from sklearn.exceptions import InconsistentVersionWarning
@@ -34,15 +35,26 @@ def opened(data: bytes, what: str) -> Any:
         warnings.simplefilter("error", InconsistentVersionWarning)
         try:
             return skops.io.loads(data, trusted=sorted(TRUSTED))
+        except InconsistentVersionWarning as other:
+            now, then = other.current_sklearn_version, other.original_sklearn_version
+            raise RefusedError(
+                f"the model file '{what}' can't be opened with scikit-learn {now}, it was made with {then}",
+                "UNREADABLE",
+            ) from other
         except Exception as error:
             raise _unreadable(what, error) from error
 
 
-def _unreadable(name: str, error: Exception) -> RefusedError:
-    return RefusedError(
-        f"the model file '{name}' can't be read ({type(error).__name__}: {error}); retrain it, or roll back to another",
-        "UNREADABLE",
-    )
+def _unreadable(name: str, error: Exception) -> PipelineError:
+    """The error of bytes that are what was promoted, and make no model here; what to do, whoever asked for it says."""
+    if isinstance(error, MemoryError | OSError):
+        return UnavailableError(
+            f"the model file '{name}' can't be opened now ({type(error).__name__}: {' '.join(str(error).split())}); "
+            f"make room and try again",
+            "MEMORY",
+        )
+    why = " ".join(str(error).split())
+    return RefusedError(f"the model file '{name}' can't be opened here ({type(error).__name__}: {why})", "UNREADABLE")
 
 
 def check_types(data: bytes, what: str) -> None:

@@ -14,6 +14,15 @@ T = TypeVar("T")
 _ATTEMPTS, _PATIENCE = 3, 20.0
 #: SQLite's words for a writer who is not done yet, and PostgreSQL's for two that waited for each other.
 _LOCKED = re.compile(r"database (?:table )?is locked|deadlock detected|could not serialize access")
+#: What a server says whose own database is not there now, has no connection left, or gave up waiting for a lock.
+_PASSING = re.compile(
+    r"too many (?:clients|connections)|remaining connection slots|no more connections allowed|QueuePool limit"
+    r"|the database system is (?:starting up|shutting down|in recovery|not yet accepting)|not currently accepting"
+    r"|server closed the connection|connection (?:was |is )?(?:reset|closed|refused|timed out|already closed)"
+    r"|could not connect to server|terminating connection|lock timeout|statement timeout|lock wait timeout"
+    r"|SSL SYSCALL|(?:lost connection to|gone away|could not receive data from server)",
+    re.IGNORECASE,
+)
 _DENIED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
@@ -61,6 +70,11 @@ def translate(uri: str, what: str, error: Exception) -> PipelineError:
             f"waits; try again when they have ended: nothing is lost",
             "BUSY",
         )
+    if code and _PASSING.search(whole):
+        return UnavailableError(
+            f"the database behind MLflow at {uri} does not answer now, so I could not {what}; see that it runs and has "
+            f"connections left, and try again: nothing is lost ({text})"
+        )
     known = _of_database(uri, what, error, whole) or _of_server(uri, what, error, whole, code)
     if known is not None:
         return known
@@ -98,6 +112,9 @@ def _of_server(uri: str, what: str, error: Exception, whole: str, code: str) -> 
             f"MLflow at {uri} does not answer, so I could not {what}; start it, or correct "
             f"MLFLOW_TRACKING_URI, and try again: nothing is lost ({_why(whole)})"
         )
+    if code == "INTERNAL_ERROR" and uri.startswith("http") and not re.search(r"\b404\b", whole):
+        # As a 500 in plain text: a fault of the server's, which may be over the next time it is asked.
+        return UnavailableError(f"MLflow at {uri} failed, so I could not {what}; try again ({text})")
     if code in {"TEMPORARILY_UNAVAILABLE", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
         return UnavailableError(f"MLflow at {uri} is busy, so I could not {what}; try again ({text})", "BUSY")
     return None

@@ -75,7 +75,7 @@ class Gate(Protocol):
 
     @property
     def stage(self) -> Stage:
-        """What must be made for it: it is asked of a candidate that passed every earlier stage, and an audit of all."""
+        """What must be made for it. It is asked of a candidate that passed every earlier stage; an audit, of all."""
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
         """At least one finding that can stop the candidate; further ones may only inform."""

@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 
 from pipeline.core.headlines.refusals import failure_headline, refusal_headline
-from pipeline.core.headlines.shortening import LONGEST_WHY, clip, first_clause, first_that_fits
+from pipeline.core.headlines.shortening import LONGEST_WHY, clip, first_clause, first_that_fits, unable_champion
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, stopping
 from pipeline.core.words import change, count, percent
 
 #: How the reason of a day begins that was judged without leave to promote.
 JUDGED_ONLY = "judged only, as asked: "
+#: How the reason of a day begins whose winner a person must approve.
+ASKED = "a person decides: "
 #: The gates whose finding says by how much the candidate's loss differs from the champion's, the better one first.
 _COMPARING = ("better", "not worse")
 _MORE_DAYS = re.compile(r"about ([\d,]+) more days?\b")
@@ -32,6 +34,7 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
         return refusal_headline(reason, findings)
     if outcome == "failed":
         return failure_headline(reason)
+    unable = unable_champion(reason.removeprefix(JUDGED_ONLY).removeprefix(ASKED))
     judged_only = reason.startswith(JUDGED_ONLY)
     lead = {"waiting": "waiting for approval: "}.get(outcome, f"{outcome}: ")
     if judged_only:
@@ -41,11 +44,15 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
     if verdict is None:
         first_part = first_clause(reason.removeprefix(JUDGED_ONLY))
         return first_that_fits(lead, [first_part, clip(first_part, 80), "explain says why"])
+    if unable and outcome != "declined":
+        return first_that_fits(lead, _succession_forms(verdict, unable, judged_only))
     return first_that_fits(lead, _forms(outcome, reason, verdict, judged_only))
 
 
 def verdict_headline(verdict: Verdict) -> str:
     """What was decided, before anybody has done anything about it."""
+    if unable := unable_champion(verdict.reason):
+        return first_that_fits(f"{verdict.decision.capitalize()}: ", _succession_forms(verdict, unable, True))
     if verdict.decision == "hold":
         return first_that_fits("Hold: ", _hold_forms(verdict))
     if verdict.decision == "start":
@@ -66,6 +73,16 @@ def why_in_one_line(verdict: Verdict) -> str:
     if question and len(sentence) <= LONGEST_WHY:
         return sentence
     return clip(f"{first.name}: {answer.lower()}; {first_clause(first.text)}", LONGEST_WHY) or _NOBODY
+
+
+def _succession_forms(verdict: Verdict, unable: str, judged_only: bool) -> list[str]:
+    """Who takes the place of a champion that can't answer any more, and why that one can't."""
+    challenger = verdict.challenger
+    if challenger is None or verdict.decision == "hold":
+        return [unable, clip(unable, 80), "the champion can't answer any more"]
+    who, _ = _sides(challenger, verdict.champion)
+    takes = f"{who} {'would take its place' if judged_only else 'takes its place'}"
+    return [f"{unable}; {takes}", f"{clip(unable, 60)}; {takes}", f"the champion can't answer; {takes}", takes]
 
 
 def _forms(outcome: str, reason: str, verdict: Verdict, judged_only: bool) -> list[str]:

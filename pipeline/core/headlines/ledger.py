@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.core.headlines.shortening import first_that_fits
+from pipeline.core.headlines.shortening import first_that_fits, unable_champion
 from pipeline.core.records import Entry
 
 _SHOWN = "its loss is shown to be "
@@ -34,6 +34,11 @@ def entry_headline(entry: Entry, replaced: str = "") -> str:
         case _:
             who = f"a fresh {recipe}" if replaced == recipe else recipe
             plain = f"{who} in place of {before}"
+            if unable := unable_champion(entry.why):
+                # That it could not answer is the whole reason; who takes over stands beside it.
+                return first_that_fits(
+                    "promoted: ", [f"{plain}; {unable}", f"{who}; {unable}", f"{plain}, which can't answer", plain]
+                )
             gain = entry.why.partition(_SHOWN)[2].partition(" than ")[0]
             # What is sure may be less than what is likely: a bound that is no gain would read as a loss.
             forms = [f"{plain}; its loss is {gain}"] if gain.endswith("lower") else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pipeline.core.verdict import UNABLE
+
 #: The longest headline, in characters.
 LONGEST_HEADLINE = 100
 #: The longest reason of one line, in characters.
@@ -52,6 +54,11 @@ def clip(text: str, most: int) -> str:
     while (left := _DANGLING.sub("", clipped)) != clipped:
         clipped = _ended(left)
     return f"{clipped} …" if clipped else ""
+
+
+def unable_champion(reason: str) -> str:
+    """Why the champion can't answer any more, where a reason says that it can't; else empty."""
+    return reason.partition("; ")[0].removeprefix("champion ") if reason.startswith(UNABLE) else ""
 
 
 def first_clause(text: str) -> str:

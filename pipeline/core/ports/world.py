@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.ports.protocols import (
@@ -48,6 +48,8 @@ class World:
             stand; tells a recipe that was changed from the one that earned the evidence.
         library_digest_of: A function to the digest of the versions of the libraries that it imports: part of a model's
             identity, but the evidence that a recipe has earned outlives an upgrade.
+        versions: Library to the version that is installed here, ``python`` among them: kept with every model that is
+            made, so that whoever can't open it later knows what could.
     """
 
     landing: Landing
@@ -63,3 +65,4 @@ class World:
     compute_digest: str = ""
     source_digest_of: Callable[[Callable[..., Any]], str] = lambda _: ""
     library_digest_of: Callable[[Callable[..., Any]], str] = lambda _: ""
+    versions: Mapping[str, str] = field(default_factory=dict)

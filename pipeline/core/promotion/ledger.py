@@ -88,6 +88,20 @@ def target(entries: Sequence[Entry], to: str) -> Entry:
     return line
 
 
+def earlier_champions(entries: Sequence[Entry]) -> list[Entry]:
+    """Every other version than the present champion's that was champion, by its newest line, the newest first."""
+    head = current_champion(entries)
+    newest = {entry.version: entry for entry in entries if entry.action != "lift"}
+    others = [entry for entry in newest.values() if head is None or entry.version != head.version]
+    return sorted(others, key=lambda entry: -entry.epoch)
+
+
+def rolled_back(entries: Sequence[Entry]) -> set[int]:
+    """The versions whose model was rolled back and is not champion again."""
+    models = _rolled_back(entries)
+    return {entry.version for entry in entries if entry.model in models}
+
+
 def digests_by_version(entries: Sequence[Entry]) -> dict[int, str]:
     """Version to the SHA-256 of the model that served under that number, as the newest line about it says."""
     return {entry.version: entry.sha256 for entry in entries}

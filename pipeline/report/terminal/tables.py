@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pipeline.core.headlines import day_headline, entry_headline, narrow
 from pipeline.core.records import DayOutcome, Entry
-from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.verdict import UNABLE, Finding, Outcome
 
 #: How a day or a step in the ledger is shown: a sign, so that colour is never the only carrier, and a colour.
 LOOKS = {
@@ -203,9 +203,13 @@ def _came(entry: Entry) -> str:
 
 
 def _why(entry: Entry, recipes: Mapping[int, str]) -> str:
-    """The headline; of what a person did also their own words in full, which stand nowhere else, and the hold."""
+    """The headline; of what a person did also their own words in full, which stand nowhere else, and the hold.
+
+    Where a champion could not answer any more, also the whole reason: nobody was shown to be better then.
+    """
     headline = ledger_headline(entry, recipes)
-    words = entry.action in ("rollback", "lift") and entry.why not in headline
+    told = entry.action in ("rollback", "lift") or entry.why.startswith(UNABLE)
+    words = told and entry.why not in headline
     parts = [headline.partition(": ")[2] or headline, f"reason: {entry.why}" if words else ""]
     if entry.held and entry.action != "lift":
         parts.append(f"{entry.held} may not be promoted through {entry.held_until}")

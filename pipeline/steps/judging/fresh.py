@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -21,10 +21,10 @@ from pipeline.core.usecase import Usecase
 from pipeline.steps.judging.measurements import Measurer, days_read
 from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
-from pipeline.steps.models import champion_model
+from pipeline.steps.models import able, champion_model
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import BrokenError
-from pipeline.steps.models.predictions import answered, predictions
+from pipeline.steps.models.predictions import answered, no_predictions, predictions
 from pipeline.steps.models.run_training import RunTraining
 from pipeline.steps.models.threads import one_thread
 from pipeline.steps.tables import score_ledger
@@ -80,6 +80,11 @@ class FreshEvidence:
         return self._recording.to_bytes()
 
     @property
+    def slices(self) -> Collection[str]:
+        """The declared slice columns, and those that keys make."""
+        return self.units.slices.keys()
+
+    @property
     def digest(self) -> str:
         """SHA-256 of :meth:`kept`."""
         return hashlib.sha256(self.kept()).hexdigest()
@@ -91,9 +96,20 @@ class FreshEvidence:
     @cached_property
     def _champion(self) -> Any:
         assert self.head is not None  # noqa: S101 - nobody is judged before the first champion
-        model = champion_model.load(self.usecase, self.head, self.world)
+        model = None
+        if not self._recording.scored["unable"]:  # it is asked nothing then, and stands for nobody
+            loaded = champion_model.load(self.usecase, self.head, self.world)
+            model = able.for_inputs(self.usecase, self.head, loaded, self.world)
         one_thread()
         return model
+
+    @property
+    def _champion_predictions(self) -> Floats:
+        """What the champion says of the scored day; NaN where it can't answer any more."""
+        kind, units = self.usecase.kind, len(self.units)
+        if self._champion is None:
+            return no_predictions(kind, units)
+        return kind.predict(self._champion, self.units.inputs)
 
     @cached_property
     def _measuring(self) -> Measurer:
@@ -114,15 +130,13 @@ class FreshEvidence:
         holdout = HoldoutDay(
             labels=units.labels,
             blocks=units.blocks,
-            champion=usecase.kind.predict(self._champion, units.inputs),
+            champion=self._champion_predictions,
             candidate=predictions(usecase.kind, self._model(candidate), units.inputs, candidate.recipe),
             slices=units.slices,
         )
         by_name = np.argsort(units.keys, kind="stable")
-        for side, who, model in (
-            ("champion", score_ledger.CHAMPION, head.model),
-            ("candidate", candidate.recipe, candidate.model),
-        ):
+        sides = [("champion", score_ledger.CHAMPION, head.model), ("candidate", candidate.recipe, candidate.model)]
+        for side, who, model in sides[1:] if self._champion is None else sides:
             rows, predicted = ScoredRows.of(ledger, self.day, who, model), getattr(holdout, side)
             if rows is None or not same(rows.predictions, predicted[by_name]):
                 self._recording.predicted.setdefault(candidate.recipe, {})[side] = packed(predicted)

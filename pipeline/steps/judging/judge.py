@@ -11,9 +11,10 @@ import numpy as np
 
 from pipeline.core.evidence.assembly import Contest
 from pipeline.core.evidence.candidate import Evidence, Stage
-from pipeline.core.gates import question, run_gates
+from pipeline.core.gates import Better, question, run_gates
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision as decisions
+from pipeline.core.promotion.succession import succeed
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict, joint
@@ -36,6 +37,7 @@ class DayJudge:
         usecase, trained, world, head, source: As they were given.
         day: The scored day.
         version: Version of the score ledger that is read.
+        unable: Why the champion can't answer any more; empty where it can.
         versions: Table's name to its pinned version.
         ledger: The score ledger's rows of the days of evidence whose data is still as it was.
         block_losses_version: Version of the table of block losses that is read.
@@ -66,13 +68,16 @@ class DayJudge:
         self.usecase, self.trained, self.world, self.head = usecase, trained, world, head
         self.source: EvidenceSource = source or FreshEvidence(usecase, trained, scored, world, head)
         self.day = date.fromisoformat(trained.scored)
-        self.version = scored.ledger
+        self.version, self.unable = scored.ledger, scored.unable
         self.versions: Mapping[str, int] = trained.validated["snapshot"]["versions"]
         without = {date.fromisoformat(day) for day in trained.validated["without"]}
         window = evidence_days(self.day, usecase.evidence)
         sound = score_ledger.delivery_digests(usecase, self.versions, world, window)
         sound = {day: data for day, data in sound.items() if day not in without}
-        self.ledger = score_ledger.ScoreLedger.read(world.store, usecase.name, self.version, window, sound)
+        ledger = score_ledger.ScoreLedger.read(
+            world.store, usecase.name, self.version, window, sound, usecase.kind.width
+        )
+        self.ledger = ledger.with_slices(self.source.slices)
         self.block_losses_version = scored.block_losses_version
         year_delivery_digests = score_ledger.delivery_digests(
             usecase, self.versions, world, block_losses.look_back_days(self.day)
@@ -91,25 +96,11 @@ class DayJudge:
         head = self.head
         if head is None or date.fromisoformat(head.trained_through) >= self.day:
             return {}
-        usecase, fits = self.usecase, {candidate.recipe: candidate for candidate in self.contenders}
-        scores = LedgerScores(
-            ledger=self.ledger,
-            losses=self.block_losses,
-            champion=head,
-            entries=self.source.entries,
-            baseline=usecase.baseline.name,
-            label_delay=usecase.label_delay,
-            definition=self.source.definition,
-            holdout_of=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
-        )
-        contest = Contest(
-            kind=usecase.kind,
-            champion=f"version {head.version}",
-            champion_recipe=head.recipe,
-            recipes=tuple(recipe.name for recipe in usecase.recipes),
-            baseline=usecase.baseline.name,
-            window=usecase.evidence,
-        )
+        fits = {candidate.recipe: candidate for candidate in self.contenders}
+        if self.unable:
+            successor = fits.get(head.recipe)
+            return {} if successor is None else {head.recipe: self._judge_successor(successor, head)}
+        scores, contest = self._scores(head), self._contest(head)
         barred = decisions.barred_on(self.source.entries, date.fromisoformat(self.trained.day))
         findings: dict[str, tuple[Finding, ...]] = {}
         passed: list[str] = []
@@ -123,6 +114,59 @@ class DayJudge:
                 if may_ship and joint(findings[recipe]) is Outcome.PASS:
                     passed.append(recipe)
                 done()
+        return findings
+
+    def _scores(self, head: Entry) -> LedgerScores:
+        fits = {candidate.recipe: candidate for candidate in self.contenders}
+        return LedgerScores(
+            ledger=self.ledger,
+            losses=self.block_losses,
+            champion=head,
+            entries=self.source.entries,
+            baseline=self.usecase.baseline.name,
+            label_delay=self.usecase.label_delay,
+            definition=self.source.definition,
+            holdout_of=lambda recipe: self.source.holdout(fits[recipe], self.ledger),
+        )
+
+    def _contest(self, head: Entry) -> Contest:
+        return Contest(
+            kind=self.usecase.kind,
+            champion=f"version {head.version}",
+            champion_recipe=head.recipe,
+            recipes=tuple(recipe.name for recipe in self.usecase.recipes),
+            baseline=self.usecase.baseline.name,
+            window=self.usecase.evidence,
+        )
+
+    def _judge_successor(self, candidate: Candidate, head: Entry) -> tuple[Finding, ...]:
+        """What is known of the fresh fit of a champion's recipe where the champion itself can't answer.
+
+        It is judged beside what the champion answered while it could. Only what the candidate is found to be by itself
+        can stop it: an answer is required if it stays the same where nobody knows the champion.
+        """
+        recipe, scores, contest = candidate.recipe, self._scores(head), self._contest(head)
+        day = date.fromisoformat(self.trained.day)
+        alone = replace(
+            Evidence(contest.kind, contest.champion, recipe, window=contest.window),
+            plain=scores.fresh(recipe, contest.baseline),
+            holdout=scores.holdout(recipe),
+        )
+        beside = replace(alone, paired=scores.paired(recipe))
+        findings: tuple[Finding, ...] = ()
+        for stage in (Stage.SCORES, Stage.AUDIT):
+            # Nobody asks it to be better than whom it succeeds.
+            gates = [gate for gate in self.usecase.gates if gate.stage is stage and gate.name != Better.name]
+            alone, beside = (self.source.measured(stage, evidence, candidate) for evidence in (alone, beside))
+            own = {(f.name, f.about): f.outcome for f in run_gates(gates, alone) if f.required}
+            found = [
+                finding
+                if own.get((finding.name, finding.about)) is finding.outcome
+                else replace(finding, required=False)
+                for finding in run_gates(gates, beside)
+            ]
+            findings += apply_waivers(found, self.usecase.waivers, day, recipe)
+        self.evidence[recipe] = beside
         return findings
 
     def _judge(self, candidate: Candidate, evidence: Evidence) -> tuple[Finding, ...]:
@@ -160,26 +204,43 @@ class DayJudge:
         unsound = self._unsound()
         # A baseline that can't answer must not start; where there is a champion, the gates stop whoever can't.
         able = [c for c in self.trained.models if self.head is not None or c.recipe not in unsound]
-        decision = decisions.choose(
-            usecase.name,
-            day,
-            self.head,
-            able,
-            findings,
-            decisions.barred_on(self.source.entries, day),
-            baseline=usecase.baseline.name,
-            newest=self.source.newest,
-            skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
-        )
+        barred = decisions.barred_on(self.source.entries, day)
+        daily = self.ledger.daily_losses(usecase.kind)
+        today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
+        if self.head is not None and self.unable:
+            decision = succeed(
+                self.unable,
+                day,
+                self.head,
+                self.trained.models,
+                findings.get(self.head.recipe, ()),
+                barred,
+                baseline=usecase.baseline.name,
+                losses=today,
+                silent=unsound,
+                skipped=self.trained.skipped,
+                newest=self.source.newest,
+            )
+        else:
+            decision = decisions.choose(
+                usecase.name,
+                day,
+                self.head,
+                able,
+                findings,
+                barred,
+                baseline=usecase.baseline.name,
+                newest=self.source.newest,
+                skipped={**dict.fromkeys(unsound, "it answers some units with no prediction"), **self.trained.skipped},
+            )
         broken = sorted({*self.trained.broken, *unsound})
         reason = decision.reason + (f"; broken, see the page: {', '.join(broken)}" if broken else "")
         chosen = next((c for c in self.trained.models if c.recipe == decision.recipe), None)
-        if chosen is not None and decision.decision == "promote":
+        # Who succeeds a champion that can't answer ships as it was scored: nothing tells what its refit would change.
+        if chosen is not None and decision.decision == "promote" and not self.unable:
             scored_day = self.evidence[chosen.recipe].holdout
             chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, scored_day)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
-        daily = self.ledger.daily_losses(usecase.kind)
-        today = {who: days[str(self.day)] for who, days in daily.items() if str(self.day) in days}
         head = self.head
         return Verdict(
             usecase=usecase.name,

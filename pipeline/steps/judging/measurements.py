@@ -59,7 +59,7 @@ class Measurer:
             training: The day's candidates, and what they learnt from.
             recent: The units of the days that :func:`days_read` names.
             head: Who is champion.
-            model: The champion.
+            model: The champion; None where it can't answer any more.
             day: The data day.
             candidates: Those that are judged.
         """
@@ -98,6 +98,8 @@ class Measurer:
 
     @cached_property
     def _champion_answers(self) -> tuple[tuple[float, ...], ...]:
+        if self.champion is None:
+            return tuple((math.nan,) * case.predictions for case in self.usecase.golden)
         return self._golden_answers(f"version {self.head.version}", self.champion)
 
     def _golden_answers(self, who: str, model: Any) -> tuple[tuple[float, ...], ...]:

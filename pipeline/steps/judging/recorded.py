@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -24,6 +24,7 @@ from pipeline.core.kinds import Floats
 from pipeline.core.records import Candidate, Entry, Scored
 from pipeline.core.usecase import Usecase
 from pipeline.steps.judging.source import Refit
+from pipeline.steps.models.predictions import no_predictions
 from pipeline.steps.tables.score_ledger import CHAMPION, ScoreLedger
 
 FORMAT = 1
@@ -175,6 +176,11 @@ class RecordedEvidence:
         self.counts = self._read.counts
         self._day = date.fromisoformat(self.scored.trained["scored"])
 
+    @property
+    def slices(self) -> Collection[str]:
+        """The slice columns then."""
+        return self._read.slices
+
     def definition(self, recipe: str) -> str:
         """Digest of the recipe's declaration then; of a recipe that was not declared then, none."""
         return self._read.definitions.get(recipe, "")
@@ -186,13 +192,16 @@ class RecordedEvidence:
             RefusedError: The ledger has not the rows.
         """
         order = unpacked(self._read.order)
-        champion_rows = self._scored_rows(ledger, CHAMPION, self.entries[-1].model, len(order))
+        if self.scored.unable:
+            champion = no_predictions(self.usecase.kind, len(order))
+        else:
+            champion = self._scored_rows(ledger, CHAMPION, self.entries[-1].model, len(order)).predictions[order]
         candidate_rows = self._scored_rows(ledger, candidate.recipe, candidate.model, len(order))
         overrides = {side: unpacked(values) for side, values in self._read.predicted.get(candidate.recipe, {}).items()}
         return HoldoutDay(
             labels=candidate_rows.labels[order],
             blocks=candidate_rows.blocks[order],
-            champion=overrides.get("champion", champion_rows.predictions[order]),
+            champion=overrides.get("champion", champion),
             candidate=overrides.get("candidate", candidate_rows.predictions[order]),
             slices={name: candidate_rows.slices[name][order] for name in self._read.slices},
         )

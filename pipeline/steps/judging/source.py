@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -52,6 +52,10 @@ class EvidenceSource(Protocol):
     @property
     def counts(self) -> Mapping[str, int]:
         """Units of the scored day, labelled, unlabelled by reason."""
+
+    @property
+    def slices(self) -> Collection[str]:
+        """The slice columns that were declared when the day was judged."""
 
     def definition(self, recipe: str) -> str:
         """Digest of a recipe's declaration; see :func:`~pipeline.steps.models.definition.definition`."""

@@ -26,7 +26,7 @@ def predictions(kind: Kind, model: Any, inputs: Any, who: str) -> Floats:
         who: The candidate's name, for the log.
     """
     one_thread()
-    nothing = np.full((len(inputs), kind.width) if kind.width else len(inputs), np.nan)
+    nothing = no_predictions(kind, len(inputs))
     try:
         predicted = np.asarray(kind.predict(model, inputs), dtype=np.float64)
     except MemoryError:  # says nothing about the candidate
@@ -43,6 +43,24 @@ def predictions(kind: Kind, model: Any, inputs: Any, who: str) -> Floats:
             "%s answers %d of %d units with no prediction", who, len(predicted) - int(valid.sum()), len(predicted)
         )
     return np.where(valid[:, None] if kind.width else valid, predicted, np.nan)
+
+
+def no_predictions(kind: Kind, rows: int) -> Floats:
+    """What stands for the predictions of so many rows where there are none: NaN."""
+    return np.full((rows, kind.width) if kind.width else rows, np.nan)
+
+
+def why_none(kind: Kind, model: Any, inputs: Any) -> str:
+    """Why a model has no prediction for any row, as what stands behind its name: it is asked once more."""
+    try:
+        predicted = np.asarray(kind.predict(model, inputs), dtype=np.float64)
+    except MemoryError:  # says nothing about the model
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a recipe's own code raises
+        return f"fails at every unit ({type(error).__name__}: {' '.join(str(error).split())[:120]})"
+    if predicted.shape != no_predictions(kind, len(inputs)).shape:
+        return f"answers {len(inputs)} units with an array of shape {predicted.shape}"
+    return f"answers {len(inputs)} of {len(inputs)} units with something that is no prediction"
 
 
 def answered(predicted: Floats) -> Bools:

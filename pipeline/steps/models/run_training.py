@@ -28,6 +28,11 @@ def _note(usecase: str, model: str) -> str:
     return f"models/{usecase}/{model}.json"
 
 
+def asked_of(usecase: Usecase) -> tuple[str, ...]:
+    """What the use case's models predict, as a note keeps it: the kind's name, the target, the classes in order."""
+    return (type(usecase.kind).__name__, usecase.kind.target, *usecase.kind.classes)
+
+
 class RunTraining:
     """The training data of one run, read once and cut to each recipe's window; and what is fitted on it.
 
@@ -166,4 +171,7 @@ class RunTraining:
             file=file,
             sha256=sha256,
             seconds=round(seconds, 3),
+            made_with=dict(self.world.versions),
+            inputs=self.usecase.inputs,
+            predicts=asked_of(self.usecase),
         )

@@ -5,8 +5,8 @@ Its columns, which of its rows count as evidence, and its pairing live here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -161,6 +161,16 @@ def _predictions(rows: Rows) -> Floats:
     return np.array(rows["prediction"].to_pylist(), dtype=np.float64)
 
 
+def _of_width(rows: Rows, width: int) -> Rows:
+    """The rows whose prediction is one number (0), or a row of so many."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_list(rows["prediction"].type):
+        return rows if not width else rows.slice(0, 0)
+    return rows.filter(pc.equal(pc.list_value_length(rows["prediction"]), width))
+
+
 def _floats(rows: Rows, column: str) -> Floats:
     return np.asarray(rows[column].to_numpy(zero_copy_only=False), dtype=np.float64)
 
@@ -190,7 +200,13 @@ class ScoreLedger:
 
     @classmethod
     def read(
-        cls, store: Any, usecase: str, version: int, days: Days, sound: Mapping[date, str] | None = None
+        cls,
+        store: Any,
+        usecase: str,
+        version: int,
+        days: Days,
+        sound: Mapping[date, str] | None = None,
+        width: int | None = None,
     ) -> ScoreLedger:
         """Read the rows of ``days`` as of ``version``.
 
@@ -201,6 +217,8 @@ class ScoreLedger:
             days: The days wanted.
             sound: Day to the digest of its data now. Rows scored on other data (it was corrected since), and days that
                 are not named (they were refused since), are left out. None: all rows.
+            width: Numbers in a row of predictions, as :attr:`Kind.width`. Rows of another width are from before a class
+                was added to the declaration or taken out of it, and are left out. None: all rows.
         """
         if version == NOTHING:
             return cls.empty()
@@ -212,6 +230,8 @@ class ScoreLedger:
             pairs = list(zip(rows["day"].to_pylist(), rows["data"].to_pylist(), strict=True))
             rows = rows.filter(pa.array([sound.get(day) == data for day, data in pairs], pa.bool_()))
             corrected = {day for day, _ in pairs if day in sound} - set(rows["day"].to_pylist())
+        if width is not None:
+            rows = _of_width(rows, width)
         sliced = [name for name in rows.column_names if name.startswith("slice:")]
         return cls(
             days=np.asarray(rows["day"].to_pylist(), dtype="datetime64[D]"),
@@ -231,6 +251,10 @@ class ScoreLedger:
         """No rows at all."""
         days, words, floats = np.empty(0, "datetime64[D]"), np.empty(0, np.str_), np.empty(0)
         return cls(days, words, words, words, words, words, floats, floats, {})
+
+    def with_slices(self, names: Collection[str]) -> ScoreLedger:
+        """The same rows in these slices alone: what is no longer declared a slice stops nobody."""
+        return replace(self, slices={name: values for name, values in self.slices.items() if name in names})
 
     def _index(self, mask: NDArray[np.bool_]) -> dict[tuple[np.datetime64, str], int]:
         return {(self.days[i], str(self.units[i])): int(i) for i in np.flatnonzero(mask & np.isfinite(self.labels))}
