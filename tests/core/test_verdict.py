@@ -144,7 +144,13 @@ def test_a_field_with_a_better_name_keeps_the_key_under_which_it_was_always_kept
     del kept["sums"]  # as before there were such sums
     assert Verdict.from_dict(kept).block_losses_version == -1
     scored = Scored({}, ledger=1, block_losses_version=2, epoch=3)
-    assert list(scored.to_dict().items()) == [("trained", {}), ("ledger", 1), ("sums", 2), ("epoch", 3)]
+    assert list(scored.to_dict().items()) == [
+        ("trained", {}),
+        ("ledger", 1),
+        ("sums", 2),
+        ("epoch", 3),
+        ("unable", ""),
+    ]
     assert Scored.from_dict(scored.to_dict()) == scored
     with pytest.raises(ValueError, match="wants the fields"):
         Scored.from_dict({"trained": {}, "ledger": 1, "block_losses_version": 2, "epoch": 3})

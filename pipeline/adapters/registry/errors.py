@@ -70,7 +70,8 @@ def translate(uri: str, what: str, error: Exception) -> PipelineError:
             f"waits; try again when they have ended: nothing is lost",
             "BUSY",
         )
-    if code and _PASSING.search(whole):
+    # Where the client itself could not connect it is the server that is down, and not what lies behind it.
+    if code and _PASSING.search(whole) and not whole.startswith("API request to "):
         return UnavailableError(
             f"the database behind MLflow at {uri} does not answer now, so I could not {what}; see that it runs and has "
             f"connections left, and try again: nothing is lost ({text})"

@@ -29,6 +29,8 @@ _ALONE: Mapping[str, float] = {
     "slices": 2.5,
     "single values": 2.0,
     "associations": 2.0,
+    "relations": 1.5,
+    "blanks": 1.5,
 }
 #: An alarm is over once the measure is within this part of the narrow limit.
 _MENDED = 0.5
