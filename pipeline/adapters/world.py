@@ -58,6 +58,11 @@ def store() -> Path | Bucket:
     return Bucket(address)
 
 
+def nothing_delivered() -> str:
+    """That the folder of the deliveries is not there, as a clause; empty where it is."""
+    return "" if landing().is_dir() else f"there is no folder of deliveries at {landing()}"
+
+
 def nothing_kept() -> str:
     """Why there is nothing to read in the home, as a clause; empty where there is, or where it is kept elsewhere.
 

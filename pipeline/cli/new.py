@@ -93,7 +93,12 @@ def told(made: Made, again: str = "") -> Group:
         f"  {command} history {made.name}",
         f"  {command} replay {made.name} --from {made.soonest} --to {made.last}    # what the gates would have done",
     ]
-    lines.append("  make start    # its DAG, under Airflow; from now on upstream delivers a file a day")
+    calendar = "PIPELINE_FIRST_DAY= PIPELINE_LAST_DAY= "  # the demo's home has days of its own, and no night after them
+    lines += [
+        f"  {calendar}make start    # Airflow: switch '{made.name}' on there;",
+        "      from now on upstream delivers a file a day. The flights' use cases have no new days: switch theirs off,",
+        "      or take them out of NAMES.",
+    ]
     return Group(assumptions_view(made.notes), Text("\n".join(lines)))
 
 

@@ -54,7 +54,7 @@ def run_day(
 
 def run(args: argparse.Namespace, usecase: Usecase) -> int:
     """Run one day or several, oldest first, and end in a table."""
-    from pipeline.adapters.world import alone, world
+    from pipeline.adapters.world import alone, nothing_delivered, nothing_kept, world
     from pipeline.report.progress import bars
     from pipeline.report.terminal.tables import days_table, show
 
@@ -68,6 +68,8 @@ def run(args: argparse.Namespace, usecase: Usecase) -> int:
     last = args.day or args.last
     if last < first:
         raise UsageError(f"--to {last} lies before --from {first}")
+    if (missing := nothing_delivered()) and (nothing := nothing_kept()):
+        raise UsageError(f"{nothing}, and {missing}; name the right home in PIPELINE_HOME, or deliver there", "HOME")
     outcomes: list[DayOutcome] = []
     status = 0
     with bars() as progress, alone(usecase.name):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.core.usecase import Usecase
 
+#: What the declarations are written with; a Python without it is not the project's.
+_NEEDED = ("narwhals", "numpy", "pandas", "pyarrow", "scipy", "sklearn")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +43,11 @@ def load(names: Iterable[str], package: str = "pipeline.usecases") -> tuple[tupl
 
 
 def _sentence(name: str, error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _NEEDED:
+        return (
+            f"use case '{name}' can't be loaded: this Python ({sys.executable}) has no '{error.name}', which the "
+            "project needs; run it with .venv/bin/python in the project's folder, which 'make environment' makes"
+        )
     return (
         f"use case '{name}' can't be loaded: {type(error).__name__}: {' '.join(str(error).split())} ({_place(error)}); "
         f"mend its declaration, or take its name out of NAMES in pipeline/usecases/__init__.py; the others go on"

@@ -311,6 +311,7 @@ READING = [
     ["rollback", "small", "--to", "previous", "--why", "x"],
     ["lift", "small", "--recipe", "forest", "--why", "x"],
     ["reconcile", "small"],
+    ["run", "small", "--day", "2020-01-03"],
 ]
 
 

@@ -53,6 +53,16 @@ SLIPS = {
 }
 
 
+def test_a_python_without_the_libraries_is_told_so_and_no_declaration_is_blamed(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "narwhals.selectors", None)
+    _, broken = declared(package, other="import narwhals.selectors")
+    assert "has no 'narwhals.selectors', which the project needs" in broken["other"]
+    assert ".venv/bin/python" in broken["other"]
+    assert "mend its declaration" not in broken["other"]
+
+
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_broken_declaration_is_named_with_its_place_and_the_others_load(package: Path, slip: str) -> None:
     body, what, where = SLIPS[slip]
