@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 #: The longest reason, in characters, that a decision gives.
-_LONGEST_REASON = 2000
+_LONGEST_REASON = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _hold(
         return Decision("hold", Outcome.UNKNOWN, f"{nearest} came nearest, but no gate answered", nearest)
     verb = "was refused" if outcome is Outcome.FAIL else "is not known to be good enough"
     why = first_of(nearest)
-    first = shorten(why, _LONGEST_REASON)
+    first = shorten(why, _LONGEST_REASON // 2 + 50)
     rest = f"; and {len(stopped) - 1} more" if len(stopped) > 1 else ""
     # Where one thing stops them all, such as too few days, nobody came nearest.
     if outcome is Outcome.UNKNOWN and len(contest) > 1 and {first_of(c.recipe) for c in contest} == {why}:

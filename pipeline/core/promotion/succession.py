@@ -16,7 +16,7 @@ from pipeline.core.verdict import Finding, Outcome, stopping
 from pipeline.core.words import first_few, shorten
 
 #: The longest reason, in characters: it names what changed, and who takes over on what grounds.
-_LONGEST_REASON = 2000
+_LONGEST_REASON = 500
 
 
 def succeed(
