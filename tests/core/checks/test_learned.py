@@ -15,7 +15,7 @@ from pipeline.core.checks.learned.associations import associations
 from pipeline.core.checks.learned.families import limits, without_lone
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, MOST_IN_SLICES, ROWS
-from pipeline.core.checks.learned.question import check_usual, sentence
+from pipeline.core.checks.learned.question import _Limits, check_usual, sentence
 from pipeline.core.checks.learned.resent import kept, remembered_of, resent_measures
 from pipeline.core.checks.learned.slices import TIME_OF_DAY
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, surprises
@@ -506,3 +506,61 @@ def test_the_rank_correlation_is_spearmans_over_the_rows_that_have_both() -> Non
     both = np.isfinite(one) & np.isfinite(other)
     found = dict(associations({"a": one, "b": other}, []))
     assert found["tied|a|b"] == (pytest.approx(stats.spearmanr(one[both], other[both]).statistic, abs=0.02), both.sum())
+
+
+def odd_one(measure: str, value: float, usual: float, size: float) -> Surprise:
+    return Surprise(measure, value, usual, size, 30)
+
+
+def test_a_weekday_of_which_too_few_are_known_is_refused_by_no_single_surprise() -> None:
+    huge = odd_one("tied|a|b", 0.0, 0.9, 90.0)
+    assert _Limits("associations", [2.0] * 30, seen=2).rings(huge, 0)
+    assert not _Limits("associations", [2.0] * 30, seen=1).rings(huge, 0)
+    assert _Limits("associations", [2.0] * 30, seen=1).rings(huge, 1), "a second odd day is refused all the same"
+
+
+def test_a_value_that_some_rows_have_for_the_first_time_is_odd_and_refused_if_it_lasts() -> None:
+    limit = _Limits("single values", [2.0] * 30, seen=4)
+    some, every = (odd_one("single|cloud|zero", share, 0.0, 90.0) for share in (0.4, 0.95))
+    assert not limit.rings(some, 0)
+    assert limit.rings(some, 1)
+    assert limit.rings(every, 0)
+    assert limit.rings(odd_one("single|cloud|zero", 0.4, 0.1, 90.0), 0)
+
+
+def test_more_rows_must_stray_twice_as_far_as_fewer() -> None:
+    limit = _Limits("volume", [2.0] * 30, seen=4)
+    assert limit.rings(odd_one(ROWS, 50.0, 100.0, -1.5 * limit.narrow), -1)
+    assert not limit.rings(odd_one(ROWS, 200.0, 100.0, 1.5 * limit.narrow), 1)
+    assert limit.rings(odd_one(ROWS, 400.0, 100.0, 2.5 * limit.narrow), 1)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_what_a_closed_sunday_never_measures_is_not_expected_of_one(measured: bool) -> None:
+    rng = np.random.default_rng(2)
+
+    def of(day: date) -> dict[str, tuple[float, int]]:
+        there = measured or day.weekday() != 6
+        some = {"hints|hour|doors": (0.7 + 0.01 * float(rng.normal()), 300)} if there else {}
+        return {ROWS: (300.0, 300), **some}
+
+    days = [FIRST + timedelta(n) for n in range(41)]
+    sunday = FIRST + timedelta(41)
+    assert sunday.weekday() == 6
+    found = surprises(sunday, {ROWS: (300.0, 300), "hints|hour|doors": (0.0, 300)}, {day: of(day) for day in days})
+    assert any(one.measure == "hints|hour|doors" for one in found) == measured
+
+
+def test_a_weekday_is_compared_with_weekdays_however_unlike_they_are_to_sundays() -> None:
+    rng = np.random.default_rng(2)
+
+    def of(day: date) -> dict[str, tuple[float, int]]:
+        share = (0.02 if day.weekday() > 4 else 0.2) + 0.004 * float(rng.normal())
+        return {ROWS: (2000.0, 2000), "share|hour=18": (share, 2000)}
+
+    days = [FIRST + timedelta(n) for n in range(42)]
+    monday = FIRST + timedelta(42)
+    now = {ROWS: (2000.0, 2000), "share|hour=18": (0.05, 2000)}
+    (one,) = [found for found in surprises(monday, now, {day: of(day) for day in days}) if "hour" in found.measure]
+    assert one.usual == pytest.approx(0.2, abs=0.02)
+    assert one.size < -10
