@@ -18,7 +18,7 @@ from pipeline.adapters.engine import DuckEngine
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.adapters.models.skops_models import SkopsModels
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import RedDayError, UsageError
 from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates import BeatsBaseline, Better, Sound
 from pipeline.core.kinds import Binary, Multiclass, Regression
@@ -216,8 +216,14 @@ class MemoryRegistry:
             self.alias[alias] = version
 
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
+        if version > len(self.versions):
+            raise UsageError(f"{usecase} has no version {version}", "MISSING")
         _, _, data, tags = self.versions[version - 1]
         return data, tags
+
+    def restore(self, usecase: str, version: int, model: bytes) -> None:
+        key, sha256, _, tags = self.versions[version - 1]
+        self.versions[version - 1] = key, sha256, model, tags
 
 
 def world_in(home: Path, registry: Any = None, checker: Any = None, where: Where | None = None) -> World:
@@ -264,6 +270,14 @@ def steps_of(usecase: Usecase, day: date, world: World, recipes: Sequence[str] =
 def run_day(usecase: Usecase, day: date, world: World, recipes: Sequence[str] = ()) -> Any:
     """The daily run in one go."""
     return loop.run_day(run_of(usecase, day, world, recipes))
+
+
+def night(usecase: Usecase, day: date, world: World) -> Any:
+    """The daily run of a night that may be red for its champion: all its work is done then, too."""
+    try:
+        return run_day(usecase, day, world)
+    except RedDayError as red:
+        return red.line
 
 
 def regression() -> Usecase:

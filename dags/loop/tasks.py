@@ -105,6 +105,7 @@ def tell(usecase: Usecase, made: Record | None) -> None:
         note_fields = {
             name: getattr(made, name) for name in ("day", "outcome", "headline", "recipe", "champion", "reason")
         }
+        note_fields["notices"] = [*made.alarms, *(f"mended by itself: {repair}" for repair in made.repairs)]
         context["ti"].xcom_push(key=TOLD, value={**note_fields, "page": page})
 
 

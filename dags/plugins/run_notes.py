@@ -34,7 +34,9 @@ def note_of(told: dict[str, Any]) -> str:
     page = str(told.get("page") or "")
     if page.startswith(("http://", "https://")):
         head += f" · [what was decided, and why]({page})"
-    reason = " ".join(str(told.get("reason", "")).split())
+    # What is wrong with the champion, or was mended, comes before why nobody took its place.
+    notices = [" ".join(str(notice).split()) for notice in told.get("notices") or ()]
+    reason = "; ".join([*notices, " ".join(str(told.get("reason", "")).split())])
     room = LIMIT - len(head) - 2
     return f"{head}\n\n{reason if len(reason) <= room else reason[: room - 1] + '…'}"[:LIMIT]
 

@@ -75,6 +75,7 @@ def reconcile(args: argparse.Namespace, usecase: Usecase) -> int:
     from pipeline.adapters.world import world
     from pipeline.core.promotion.ledger import previous_told
     from pipeline.steps.reconcile import reconcile as step
+    from pipeline.steps.reconcile import restore_files
     from pipeline.steps.register_again import register_again
 
     ports = world()
@@ -87,10 +88,13 @@ def reconcile(args: argparse.Namespace, usecase: Usecase) -> int:
         raise UsageError(
             f"{usecase.name} has no champion yet, so there is nothing that an alias could name", "NO_CHAMPION"
         )
+    restored = restore_files(usecase, ports)
+    for version in restored:
+        print(f"version {version}: the promoted file is in MLflow again")
     for alias, (was, now) in moved.items():
         print(f"{alias}: version {was or 'none'} -> {now or 'none'}")
     if moved.get("previous", (None, 1))[1] is None:
         print(previous_told(ports.ledger.entries(usecase.name)))
-    if not moved:
+    if not moved and not restored:
         print("the aliases are what the promotion ledger says")
     return 0

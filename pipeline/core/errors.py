@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.core.records import DayOutcome
     from pipeline.core.verdict import Finding
 
 
@@ -44,6 +45,18 @@ class RefusedError(PipelineError):
         super().__init__(message, code)
         self.findings = tuple(findings)
         self.report = report
+
+
+class RedDayError(RefusedError):
+    """A judged day on which something is wrong with the champion itself: all is written down, and somebody must look.
+
+    Attributes:
+        line: The day's line, as it stands in the ledger.
+    """
+
+    def __init__(self, message: str, line: DayOutcome) -> None:
+        super().__init__(message, "RED_DAY")
+        self.line = line
 
 
 SLOW = "SLOW"

@@ -154,6 +154,7 @@ class Scored(Record):
         block_losses_version: Version of the table of block losses that holds the day.
         epoch: Epoch of the promotion ledger at that moment: whose scores stand beside the candidates'.
         unable: Why the champion can't answer, as a clause that names it; empty where it did, or was not asked.
+        repairs: What was mended by itself on the way, as sentences.
     """
 
     KEYS: ClassVar[Mapping[str, str]] = {"block_losses_version": "sums"}
@@ -163,11 +164,13 @@ class Scored(Record):
     block_losses_version: int
     epoch: int
     unable: str = ""
+    repairs: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read back what :meth:`to_dict` wrote, and records from before a champion could be found unable."""
-        return super(Scored, cls).from_dict({"unable": "", **data})
+        whole = {"unable": "", **data}
+        return super(Scored, cls).from_dict({**whole, "repairs": tuple(whole.get("repairs", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class Judged(Record):
         epoch: The champion's epoch it was judged against.
         candidate: The challenger's :class:`Candidate` as a dict, or None.
         allowed: Whether this run may promote at all (a manual run may be asked to judge only).
+        repairs: As in :class:`Scored`.
     """
 
     usecase: str
@@ -192,6 +196,12 @@ class Judged(Record):
     epoch: int
     candidate: Mapping[str, Any] | None
     allowed: bool = True
+    repairs: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote, and records from before repairs were told."""
+        return super(Judged, cls).from_dict({**data, "repairs": tuple(data.get("repairs", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +212,18 @@ class Registered(Record):
         judged: As :meth:`Judged.to_dict`.
         run: The registry's run that a person opens.
         version: The winner's version, or None where nothing won.
+        repairs: What was mended by itself since the data was read, as sentences.
     """
 
     judged: Mapping[str, Any]
     run: str
     version: int | None
+    repairs: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` wrote, and records from before repairs were told."""
+        return super(Registered, cls).from_dict({**data, "repairs": tuple(data.get("repairs", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +279,8 @@ class DayOutcome(Record):
         verdict: Digest of the verdict that the day ended with; empty where it has none, or in older lines.
         report: Of a refused day: name of its validation report in the file store; empty where it has none.
         headline: The outcome in one short line, made from the verdict or the findings; empty in older lines.
+        alarms: What is wrong with the champion itself, as sentences: they make the run red, whatever the outcome.
+        repairs: What was mended by itself on that day, as sentences.
     """
 
     usecase: str
@@ -275,8 +294,12 @@ class DayOutcome(Record):
     verdict: str = ""
     report: str = ""
     headline: str = ""
+    alarms: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what :meth:`to_dict` wrote, and lines from before a verdict, a report or a headline was in them."""
-        return super(DayOutcome, cls).from_dict({"verdict": "", "report": "", "headline": "", **data})
+        """Read back what :meth:`to_dict` wrote, and lines of earlier versions, which had fewer fields."""
+        whole = {"verdict": "", "report": "", "headline": "", "alarms": (), "repairs": (), **data}
+        listed = {name: tuple(whole[name]) for name in ("alarms", "repairs")}
+        return super(DayOutcome, cls).from_dict({**whole, **listed})

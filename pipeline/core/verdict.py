@@ -192,6 +192,7 @@ class Verdict:
         code: Digest of the product's source that judged; empty in verdicts from before it was told.
         measured: Digest of the file beside the verdict with what was measured that day; empty in older verdicts.
         asked: Gate to what it asks, in plain words.
+        alarms: What is wrong with the champion itself, whoever won; usually none.
     """
 
     #: Field to its key in the dict, where that is not its name: the key is older, and what was written is read on.
@@ -218,6 +219,7 @@ class Verdict:
     code: str = ""
     measured: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
+    alarms: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
@@ -243,6 +245,8 @@ class Verdict:
             "code": self.code,
             "measured": self.measured,
             "asked": dict(self.asked),
+            # Left out where there is none, as from verdicts of before there were any: those keep their digests.
+            **({"alarms": [finding.to_dict() for finding in self.alarms]} if self.alarms else {}),
         }
 
     @classmethod
@@ -262,6 +266,7 @@ class Verdict:
                 "findings": findings,
                 "losses": losses,
                 "intervals": intervals,
+                "alarms": tuple(map(Finding.from_dict, data.get("alarms", ()))),
             },
         )
 

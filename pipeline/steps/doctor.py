@@ -6,32 +6,18 @@ after a change of the declaration, before anybody depends on it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-import numpy as np
-
 from pipeline.core.errors import PipelineError, RefusedError
-from pipeline.core.kinds import Floats
-from pipeline.core.ports import Units, World
+from pipeline.core.ports import World
 from pipeline.core.promotion.ledger import current_champion, earlier_champions, previous, rolled_back
-from pipeline.core.records import Entry, Scored
+from pipeline.core.records import Entry
 from pipeline.core.usecase import Usecase
-from pipeline.core.windows import Days
-from pipeline.steps.judging.recorded import recorded_file
+from pipeline.steps.judging.asked_again import compared, recorded_days
 from pipeline.steps.models import able, champion_model
 from pipeline.steps.models.versions import other_versions
-from pipeline.steps.register import read_verdict
-from pipeline.steps.tables import block_losses, score_ledger
-from pipeline.steps.tables.score_ledger import ScoreLedger
-
-#: The largest difference of a prediction, relative to its size where that is above 1, that still counts as the same.
-SAME = 1e-6
-#: So many of the newest days on which a model was scored are looked for one whose data is kept as it was.
-_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +131,7 @@ def _examined(usecase: Usecase, entry: Entry, role: str, entries: Sequence[Entry
         model = able.opened(usecase, entry, world, _load)
         if isinstance(model, able.Unable):
             return end(False, _without_version(model.why, entry))
-        past = next(_recorded_days(usecase, entry, entries, world), None)
+        past = next(recorded_days(usecase, entry, entries, world), None)
         if past is None:
             missing = able.missing_inputs(usecase, entry, model, world)
             found = f"opens; wants inputs that are not declared: {', '.join(missing)}" if missing else "opens"
@@ -156,61 +142,9 @@ def _examined(usecase: Usecase, entry: Entry, role: str, entries: Sequence[Entry
         return end(False, str(error))
     if isinstance(said, able.Unable):
         return end(False, _without_version(said.why, entry))
-    return end(*_compared(day, units, then_said, said))
+    return end(*compared(day, units, then_said, said))
 
 
 def _without_version(why: str, entry: Entry) -> str:
     """The version has a column of its own."""
     return why.removeprefix(f"version {entry.version} ")
-
-
-def _compared(day: date, units: Units, then: Mapping[str, Any], now: Floats) -> tuple[bool, str]:
-    """Whether a model answers as it did, and in words by how much it doesn't."""
-    known = np.array([str(key) in then for key in units.keys], dtype=np.bool_)
-    if not known.any() or len(then) != len(units):
-        return False, f"predicts otherwise: the units of {day} are others than were scored then"
-    before = np.array([then[str(key)] for key in units.keys[known]], dtype=np.float64)
-    differs = np.abs(now[known] - before) / np.maximum(1.0, np.abs(before))
-    by_unit = differs if differs.ndim == 1 else differs.max(axis=1)
-    most, others = float(np.max(by_unit)), int(np.count_nonzero(~(by_unit <= SAME)))
-    if others:
-        return False, f"predicts otherwise: {others} of {len(by_unit)} units of {day}, by up to {most:.2g}"
-    how = "to the bit" if most == 0 else f"within {most:.1g}"
-    return True, f"opens, and says the same of {len(by_unit)} units of {day} ({how})"
-
-
-def _recorded_days(
-    usecase: Usecase, entry: Entry, entries: Sequence[Entry], world: World
-) -> Iterator[tuple[date, Units, Mapping[str, Any]]]:
-    """The newest days on which the model was scored, with their units made anew and what it said of each then."""
-    table = block_losses.table(usecase.name)
-    version, scores = world.store.version(table), world.store.version(score_ledger.table(usecase.name))
-    if version is None or scores is None:
-        return
-    rows = world.store.read(table, version, None, ["day", "model"])
-    lines = zip(rows["day"].to_pylist(), rows["model"].to_pylist(), strict=True)
-    scored = sorted({day for day, model in lines if model == entry.model})
-    for day in scored[: -_DAYS - 1 : -1]:
-        ledger = ScoreLedger.read(world.store, usecase.name, scores, Days(day, day), width=usecase.kind.width)
-        at = np.flatnonzero(ledger.models == entry.model)
-        if not len(at):
-            continue
-        try:
-            units = _units_then(usecase, day, entries, world)
-        except (PipelineError, ValueError, KeyError):  # the verdict or the tables of that day are kept no longer
-            continue
-        yield day, units, {str(ledger.units[row]): ledger.predictions[row] for row in at}
-
-
-def _units_then(usecase: Usecase, day: date, entries: Sequence[Entry], world: World) -> Units:
-    """The units of a scored day from the very tables that were read then, as the use case makes them now."""
-    lines = [line for line in world.ledger.outcomes(usecase.name) if line.verdict and line.day >= day.isoformat()]
-    for line in lines:
-        verdict = read_verdict(usecase.name, line.day, line.verdict, world)
-        recorded = json.loads(world.files.get(recorded_file(usecase.name, line.day, verdict.measured)))
-        trained = Scored.from_dict(recorded["scored"]).trained
-        if trained["scored"] == day.isoformat():
-            validated = trained["validated"]
-            without = {date.fromisoformat(refused) for refused in validated["without"]}
-            return world.engine.units(usecase, validated["snapshot"]["versions"], Days(day, day), without)
-    raise KeyError(day)

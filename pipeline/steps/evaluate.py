@@ -35,7 +35,7 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     settled = champion_model.already_promoted_today(usecase, entries, trained, world)
     if settled is not None:
         verdict = read_verdict(usecase.name, settled.day, settled.verdict, world)
-        return _judged(verdict, trained, allowed, world)
+        return _judged(verdict, trained, allowed, scored, world)
     head = decision.current_champion(entries)
     if (0 if head is None else head.epoch) != scored.epoch:
         raise ConflictError(
@@ -52,10 +52,10 @@ def evaluate(usecase: Usecase, scored: Scored, world: World, allowed: bool = Tru
     shown = verdict_file(usecase.name, verdict.day, verdict.digest, "html")
     if not world.files.exists(shown):  # the same verdict again, perhaps by a later version that draws it otherwise
         world.files.put(shown, day_judge.page(verdict))
-    return _judged(verdict, trained, allowed, world)
+    return _judged(verdict, trained, allowed, scored, world)
 
 
-def _judged(verdict: Verdict, trained: Trained, allowed: bool, world: World) -> Judged:
+def _judged(verdict: Verdict, trained: Trained, allowed: bool, scored: Scored, world: World) -> Judged:
     winner = None
     if verdict.challenger is not None and verdict.decision != "hold":
         models = {candidate.model: candidate for candidate in trained.models}
@@ -71,4 +71,5 @@ def _judged(verdict: Verdict, trained: Trained, allowed: bool, world: World) -> 
         epoch=verdict.epoch,
         candidate=None if winner is None else winner.to_dict(),
         allowed=allowed,
+        repairs=scored.repairs,
     )

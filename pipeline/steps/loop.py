@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.core.errors import PipelineError, RefusedError, UsageError
+from pipeline.core.errors import PipelineError, RedDayError, RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.records import DayOutcome, Judged, Record, Registered, Scored, Snapshot, Trained, Validated
 from pipeline.core.usecase import Usecase
@@ -158,7 +158,7 @@ def run_day(run: Run) -> DayOutcome:
         except Exception as error:
             record_failure(step, run, error, comes_again=False)
             if isinstance(error, PipelineError):
-                error.ends_day = _refusal(step, error) is not None
+                error.ends_day = isinstance(error, RedDayError) or _refusal(step, error) is not None
             raise
     return DayOutcome.from_dict(step_result)
 
@@ -168,7 +168,7 @@ def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool)
 
     A refusal of the day's data is its outcome; so is a delivery that nobody waits for any longer. Any other error that
     ends the day makes it failed, wherever it happened. Nothing is written of what is tried again, nor of a request
-    that could not be met, since that was no day to be judged.
+    that could not be met, since that was no day to be judged. A red day has its line already.
 
     Args:
         step: Where it failed.
@@ -180,6 +180,8 @@ def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool)
 
     if isinstance(error, UsageError):
         return None
+    if isinstance(error, RedDayError):
+        return error.line
     passing = isinstance(error, PipelineError) and error.retry
     refused = _refusal(step, error)
     if passing and comes_again:

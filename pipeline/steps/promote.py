@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pipeline.core.errors import ConflictError
+from pipeline.core.errors import ConflictError, RedDayError
 from pipeline.core.headlines import day_headline
 from pipeline.core.headlines.days import ASKED, JUDGED_ONLY
 from pipeline.core.ports import World
@@ -35,6 +35,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
     Raises:
         ConflictError: The verdict was judged against a champion that is no longer champion, or a later day was judged;
             the champion stays, and the day's line says so.
+        RedDayError: All is done, and the champion is far worse than it ever was: somebody must look.
         RefusedError: With code ``DRIFT``: the registry knows a champion that the ledger does not.
         UnavailableError: The registry is not there. Where the ledger's line is written by then, the champion has
             changed; a second try brings the aliases and the day's line after it.
@@ -43,7 +44,7 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     if registered.version is None or judged.candidate is None:
         reason = judged.reason if judged.allowed else f"{JUDGED_ONLY}{judged.reason}"
-        return write_day_outcome(usecase, registered, world, verdict, "held", reason)
+        return _seen(write_day_outcome(usecase, registered, world, verdict, "held", reason))
     entries = world.ledger.entries(usecase.name)
     head = current_champion(entries)
     if head is None or head.verdict != judged.verdict:
@@ -68,20 +69,21 @@ def promote(usecase: Usecase, registered: Registered, world: World, at: datetime
     reconcile(usecase.name, world)
     world.registry.set_alias(usecase.name, "candidate", None)
     outcome = "started" if judged.decision == "start" else "promoted"
-    return write_day_outcome(usecase, registered, world, verdict, outcome, judged.reason)
+    return _seen(write_day_outcome(usecase, registered, world, verdict, outcome, judged.reason))
 
 
 def decline(usecase: Usecase, registered: Registered, world: World, why: str, by: str) -> DayOutcome:
     """A person said no, or nobody answered in time: the champion serves on, and the day says so.
 
     Raises:
+        RedDayError: As :func:`promote`.
         UnavailableError: The registry is not there. Before the day's line is written: it keeps its alias ``candidate``;
             after it: the run keeps the title of a winner that waits. A second try mends both.
     """
     judged = Judged.from_dict(registered.judged)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
     world.registry.set_alias(usecase.name, "candidate", None)
-    return write_day_outcome(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why)
+    return _seen(write_day_outcome(usecase, registered, world, verdict, "declined", f"{why} ({by})" if by else why))
 
 
 def wait(usecase: Usecase, registered: Registered, world: World) -> DayOutcome:
@@ -110,6 +112,13 @@ def approval_form(registered: Registered, world: World) -> tuple[str, str]:
     lines = [verdict.reason, "", *(f"- {one.name}: {one.outcome}  {one.sentence}" for one in findings if one.listed)]
     subject = f"{judged.usecase} {judged.day}: shall {challenger} {registered.version} replace {champion_is}?"
     return subject, "\n".join(lines)
+
+
+def _seen(line: DayOutcome) -> DayOutcome:
+    """The line, unless something is wrong with the champion itself: then the run ends red, with all its work done."""
+    if line.alarms:
+        raise RedDayError(f"{line.usecase} {line.day} ({line.outcome}): {'; '.join(line.alarms)}", line)
+    return line
 
 
 def write_day_outcome(
@@ -143,6 +152,8 @@ def write_day_outcome(
         run=registered.run,
         verdict=verdict.digest,
         headline=day_headline(outcome, reason, verdict),
+        alarms=tuple(f"{alarm.about}: {alarm.sentence}" for alarm in verdict.alarms),
+        repairs=registered.repairs,
     )
     world.ledger.conclude(line)
     if registered.run:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.ports import World
 from pipeline.core.promotion.decision import current_champion, previous
 from pipeline.core.promotion.ledger import digests_by_version
 from pipeline.core.records import Entry
+from pipeline.core.usecase import Usecase
+from pipeline.steps.models import champion_model
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,80 @@ def other_model(usecase: str, number: int, registered: str, promoted: str) -> Re
         f"reconcile {usecase} --register-again', which gives the promoted models their numbers back",
         "DRIFT",
     )
+
+
+def refuse_swapped_file(usecase: str, world: World) -> None:
+    """Hash the champion's file in the registry: whoever loads ``@champion`` gets that file.
+
+    A version that the registry has no longer, or whose file is gone, is nobody's to load; that is told, and stops
+    nothing.
+
+    Raises:
+        RefusedError: With code ``DRIFT``: the file is not the one that was promoted.
+    """
+    head = current_champion(world.ledger.entries(usecase))
+    if head is None:
+        return
+    try:
+        data, _ = world.registry.artifact(usecase, head.version)
+    except (RefusedError, UsageError) as gone:
+        if gone.code != "MISSING":
+            raise
+        log.error("%s: nobody can load the champion from MLflow: %s", usecase, gone)
+        return
+    found = hashlib.sha256(data).hexdigest()
+    if found != head.sha256:
+        raise RefusedError(
+            f"{usecase}: the file of version {head.version}, the champion, in MLflow is not the one that was promoted: "
+            f"it is {found[:12]}, in the promotion ledger {head.sha256[:12]}, and whoever loads @champion gets it. "
+            f"Find out who changed it; 'python -m pipeline reconcile {usecase}' puts the promoted file back",
+            "DRIFT",
+        )
+
+
+def restore_files(usecase: Usecase, world: World) -> list[int]:
+    """Put the promoted files back where the registry's files of champion and previous are others.
+
+    Returns:
+        The versions whose file was put back.
+
+    Raises:
+        RefusedError: ``MISSING``: the file store has not the promoted file either.
+    """
+    entries = world.ledger.entries(usecase.name)
+    restored = []
+    for entry in (current_champion(entries), previous(entries)):
+        if entry is None:
+            continue
+        try:
+            found, _ = world.registry.artifact(usecase.name, entry.version)
+        except (RefusedError, UsageError) as gone:
+            if gone.code != "MISSING":
+                raise
+            found = b""
+        if hashlib.sha256(found).hexdigest() == entry.sha256:
+            continue
+        data = champion_model.data(usecase, entry, world)
+        if data is None:
+            raise RefusedError(
+                f"the file of version {entry.version} of {usecase.name} is gone from the file store, too; restore it "
+                f"from a backup first",
+                "MISSING",
+            )
+        world.registry.restore(usecase.name, entry.version, data)
+        restored.append(entry.version)
+    return restored
+
+
+def moved_back(usecase: str, moved: Mapping[str, tuple[int | None, int | None]]) -> Iterator[str]:
+    """What people should know of aliases that had to be moved, as sentences."""
+    for alias, (was, now) in moved.items():
+        stood = "was missing in MLflow" if was is None else f"stood on version {was} in MLflow"
+        names = "nobody" if now is None else f"version {now}"
+        yield (
+            f"the alias {alias} of {usecase} {stood} and was moved back to {names}, as the promotion ledger says: "
+            f"somebody moved it by hand, or an earlier run was stopped before it had"
+        )
 
 
 def _wanted(entries: Sequence[Entry]) -> dict[str, int | None]:

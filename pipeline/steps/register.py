@@ -7,19 +7,20 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.ports import Data, Page, World
-from pipeline.core.promotion.ledger import digests_by_version
+from pipeline.core.promotion.ledger import current_champion, digests_by_version
 from pipeline.core.records import Candidate, Judged, Registered, digest
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Verdict
 from pipeline.core.windows import Days, scored_day
 from pipeline.report.verdict.note import run_note, title, version_note
 from pipeline.steps.models.versions import listed
-from pipeline.steps.reconcile import other_model, reconcile
+from pipeline.steps.reconcile import moved_back, other_model, reconcile, refuse_swapped_file
 from pipeline.steps.validate import pages
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,22 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         The verdict with the registry's run, and the winner's version where something won.
 
     Raises:
-        RefusedError: With code ``DRIFT``: the registry and the promotion ledger are not about the same models; with
-            ``TAMPERED`` or ``MISSING``: the winner's file is not what was fitted.
+        RefusedError: With code ``DRIFT``: the registry and the promotion ledger are not about the same models, or the
+            champion's file in the registry is another one; with ``TAMPERED`` or ``MISSING``: the winner's file is not
+            what was fitted.
         UnavailableError: The registry, or the file store, is not there. All that was done is found by a second try.
     """
-    reconcile(usecase.name, world)
+    moved = reconcile(usecase.name, world)
+    head = current_champion(world.ledger.entries(usecase.name))
+    # Of the day that made the champion, a try that was stopped before it moved the aliases is gone on with here.
+    goes_on = head is not None and head.day == judged.day
+    repairs = () if goes_on else tuple(moved_back(usecase.name, moved))
+    refuse_swapped_file(usecase.name, world)
     verdict = read_verdict(usecase.name, judged.day, judged.verdict, world)
-    run = world.registry.record(usecase.name, page_of(usecase, verdict, judged, world, links))
+    page = page_of(usecase, verdict, judged, world, links)
+    if told := (*judged.repairs, *repairs):
+        page = replace(page, tags={**page.tags, "repairs": "; ".join(told)})
+    run = world.registry.record(usecase.name, page)
     world.registry.chart(usecase.name, verdict.loss_name, loss_curves(usecase, verdict, world))
     version = None
     if judged.allowed and judged.decision != "hold" and judged.candidate is not None:
@@ -91,7 +101,7 @@ def register(usecase: Usecase, judged: Judged, world: World, links: Mapping[str,
         if promoted != winner.sha256:
             raise other_model(usecase.name, version, winner.sha256, promoted)
         world.registry.set_alias(usecase.name, "candidate", version)
-    return Registered(judged=judged.to_dict(), run=run, version=version)
+    return Registered(judged=judged.to_dict(), run=run, version=version, repairs=(*judged.repairs, *repairs))
 
 
 def loss_curves(usecase: Usecase, verdict: Verdict, world: World) -> dict[str, dict[date, float]]:
@@ -207,6 +217,7 @@ def page_of(usecase: Usecase, verdict: Verdict, judged: Judged, world: World, li
         "code": world.code,
         "question": usecase.question,
         "note": run_note(verdict, links),
+        **({"alarms": "; ".join(alarm.sentence for alarm in verdict.alarms)} if verdict.alarms else {}),
         **{f"link.{what}": where for what, where in links.items()},
     }
     metrics = {f"{name}.{who}": loss for who, loss in verdict.losses.items()}

@@ -54,8 +54,10 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
     units = with_new_keys(usecase, units, day, versions, without, world.store)
     scorings: list[score_ledger.Scoring] = []
     unable: able.Unable | None = None
+    healed = ""
     with world.progress("score", len(trained.models) + 2) as done:
         if head is not None and date.fromisoformat(head.trained_through) < day:
+            healed = champion_model.heal(usecase, head, world)
             predicted = able.ask(usecase, head, world, units.inputs, predictions)
             if isinstance(predicted, able.Unable):
                 unable = predicted
@@ -109,6 +111,7 @@ def score(usecase: Usecase, trained: Trained, world: World) -> Scored:
         block_losses_version=added,
         epoch=_epoch(head),
         unable="" if unable is None else UNABLE + unable.why.removeprefix("version "),
+        repairs=(healed,) if healed else (),
     )
 
 

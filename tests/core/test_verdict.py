@@ -150,6 +150,7 @@ def test_a_field_with_a_better_name_keeps_the_key_under_which_it_was_always_kept
         ("sums", 2),
         ("epoch", 3),
         ("unable", ""),
+        ("repairs", []),
     ]
     assert Scored.from_dict(scored.to_dict()) == scored
     with pytest.raises(ValueError, match="wants the fields"):

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-from pipeline.core.errors import RefusedError, UnavailableError
+from pipeline.core.errors import RedDayError, RefusedError, UnavailableError
 from pipeline.core.kinds import Binary
 from pipeline.core.records import DayOutcome, Entry, Judged, Registered, Scored, Snapshot, Trained, Validated
 from pipeline.core.tables import Column, Feed
@@ -145,10 +145,13 @@ def _outcome(registered, outcome: str, reason: str, world) -> DayOutcome:
 
 def promote(usecase, registered, world, at, by="the gates"):
     judged = registered.judged
-    _obey("promote", judged["day"])
+    red = _obey("promote", judged["day"]) == "red"
     assert at.tzinfo is not None
     if registered.version is None:
-        return _outcome(registered, "held", judged["reason"], world)
+        held = _outcome(registered, "held", judged["reason"], world)
+        if red:
+            raise RedDayError("the champion is off", replace(held, alarms=("version 1: it is off",), repairs=("x",)))
+        return held
     line = Entry(
         **{"usecase": usecase.name, "epoch": judged["epoch"] + 1, "action": "promote", "version": registered.version},
         **{"model": "m", "recipe": "linear", "trained_through": "", "sha256": "", "replaced": None},

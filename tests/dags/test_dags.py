@@ -473,6 +473,20 @@ def test_a_refusal_of_a_later_step_is_not_taken_for_the_days_data(loops, stubs):
     assert stubs.diary()[-1].startswith("failed 2013-01-03 score failed: ")
 
 
+def test_a_red_day_keeps_how_it_ended_and_its_note_says_what_is_wrong_first(loops, stubs, notes):
+    """The work is done and written down; the run is red, so that somebody looks."""
+    stubs.order("evaluate", "2013-01-03", "hold")
+    stubs.order("promote", "2013-01-03", "red")
+    run = loops["stub_auto"].test(logical_date=None, run_conf={"day": "2013-01-03"})
+    assert (str(run.state), states(run)["promote"], states(run)[SHOWS]) == ("failed", "failed", "upstream_failed")
+    assert stubs.diary()[-1] == "held 2013-01-03 because of 2013-01-03"  # and no "failed" after it
+    told = left(run, "promote", "told")
+    assert told["outcome"] == "held"
+    assert notes.note_of(told).partition("\n\n")[2] == (
+        "version 1: it is off; mended by itself: x; because of 2013-01-03"
+    )
+
+
 @pytest.mark.parametrize("fault", ["unavailable", "bug"])
 def test_a_day_that_is_given_up_is_written_down_and_one_that_is_tried_again_is_not(loops, stubs, fault):
     stubs.order("train", "2013-01-03", fault)

@@ -23,8 +23,8 @@ WRITES = {
     "registry": ("record", "register", "set_alias", "rename", "chart"),
     "ledger": ("append", "conclude"),
 }
-#: Written only after a rollback, or by hand after a deletion, and not by the loop; test_registry.py repeats it.
-AFTER_A_ROLLBACK = {"registry": {"annotate_version", "use_up"}}
+#: Written only after a rollback, or by hand after a deletion or a swap, not by the loop; test_registry.py repeats it.
+AFTER_A_ROLLBACK = {"registry": {"annotate_version", "use_up", "restore"}}
 READS = {
     "store": {"version", "read", "marks"},
     "files": {"get", "exists"},

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.cli.ledger import reconcile as cli
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.ports import World
 from pipeline.steps.models.champion_model import file_of
-from pipeline.steps.reconcile import reconcile
+from pipeline.steps.reconcile import reconcile, restore_files
+from pipeline.steps.register import run_key
 from pipeline.steps.register_again import register_again
 from pipeline.steps.rollback import rollback
 from tests import small
@@ -168,3 +172,71 @@ def test_a_version_that_cant_say_it_was_rolled_back_stops_no_rollback(promoted: 
     silent = Refusing(promoted.registry, UnavailableError("MLflow does not answer"))
     with pytest.raises(UnavailableError, match="does not answer"):
         reconcile("small", dataclasses.replace(promoted, registry=silent))
+
+
+def test_an_alias_moved_by_hand_is_moved_back_and_people_see_it(promoted: World) -> None:
+    from io import StringIO
+
+    from pipeline.report.terminal.explanation import verdict_explained
+    from pipeline.report.terminal.tables import show
+    from pipeline.steps.explain import explain
+
+    day = small.days(9)[8]
+    promoted.registry.set_alias("small", "champion", 1)
+    line = small.run_day(small.SMALL, day, promoted)
+    (repair,) = line.repairs
+    assert repair.startswith("the alias champion of small stood on version 1 in MLflow and was moved back to version 2")
+    assert promoted.ledger.outcomes("small")[-1].repairs == (repair,)
+    page = promoted.registry.runs[run_key("small", day.isoformat())]  # type: ignore[attr-defined]
+    assert page.tags["repairs"] == repair
+    explained, text = explain(small.SMALL, day.isoformat(), promoted), StringIO()
+    assert explained.verdict is not None
+    show(verdict_explained(explained.verdict, explained.line), text)
+    assert "mended by itself: the alias champion of small" in " ".join(text.getvalue().split())
+    assert small.run_day(small.SMALL, small.days(10)[9], promoted).repairs == ()
+
+
+def test_a_file_that_was_lost_is_fetched_anew_and_people_see_it(promoted: World, tmp_path: Path) -> None:
+    (head,) = promoted.ledger.entries("small")[-1:]
+    file = tmp_path / "store" / "files" / file_of("small", head.sha256)
+    file.unlink()
+    (repair,) = small.run_day(small.SMALL, small.days(9)[8], promoted).repairs
+    assert (
+        repair == f"the file of version 2 ({file_of('small', head.sha256)}) was gone, and was fetched anew from MLflow"
+    )
+    file.chmod(0o600)
+    file.write_bytes(b"something else")
+    (repair,) = small.run_day(small.SMALL, small.days(10)[9], promoted).repairs
+    assert "was not what was promoted, and was fetched anew from MLflow" in repair
+
+
+def test_a_swapped_file_of_the_champion_in_the_registry_is_red_and_put_back_by_hand(
+    promoted: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size, under the same number, with the same tags: whoever loads ``@champion`` gets it."""
+    right, _ = promoted.registry.artifact("small", 2)
+    wrong = bytes([right[0] ^ 1]) + right[1:]
+    promoted.registry.restore("small", 2, wrong)
+    before = (copy.deepcopy(promoted.registry.versions), list(promoted.ledger.entries("small")))  # type: ignore[attr-defined]
+    with pytest.raises(RefusedError, match="the file of version 2, the champion, in MLflow is not the one") as drift:
+        small.run_day(small.SMALL, small.days(9)[8], promoted)
+    assert drift.value.code == "DRIFT"
+    assert not drift.value.ends_day
+    assert (promoted.registry.versions, list(promoted.ledger.entries("small"))) == before  # type: ignore[attr-defined]
+    line = promoted.ledger.outcomes("small")[-1]
+    assert (line.day, line.outcome) == (small.days(9)[8].isoformat(), "failed")
+    # The advice of the sentence.
+    assert "'python -m pipeline reconcile small' puts the promoted file back" in str(drift.value)
+    monkeypatch.setattr("pipeline.adapters.world.world", lambda *_: promoted)
+    assert cli(argparse.Namespace(register_again=False), small.SMALL) == 0
+    assert capsys.readouterr().out == "version 2: the promoted file is in MLflow again\n"
+    assert promoted.registry.artifact("small", 2)[0] == right
+    assert small.run_day(small.SMALL, small.days(9)[8], promoted).outcome != "failed"
+
+
+def test_a_file_that_is_lost_everywhere_can_not_be_put_back(promoted: World, tmp_path: Path) -> None:
+    (head,) = promoted.ledger.entries("small")[-1:]
+    promoted.registry.restore("small", 2, b"other")
+    (tmp_path / "store" / "files" / file_of("small", head.sha256)).unlink()
+    with pytest.raises(RefusedError, match="the file of version 2 of small is gone from the file store, too"):
+        restore_files(small.SMALL, promoted)

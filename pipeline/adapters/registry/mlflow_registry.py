@@ -163,6 +163,11 @@ class MlflowRegistry:
         """The skops file of a version and the version's tags; the caller checks the bytes against the ledger."""
         return self._attempt(f"fetch version {version} of {usecase}", lambda: self._versions.artifact(usecase, version))
 
+    def restore(self, usecase: str, version: int, model: bytes) -> None:
+        """Put a version's skops file back in place of what lies there."""
+        what = f"put the file of version {version} of {usecase} back"
+        self._attempt(what, lambda: self._versions.restore(usecase, version, model))
+
     def _attempt(self, what: str, action: Callable[[], T]) -> T:
         return attempt(hidden(self._uri), self._pause, what, action)
 

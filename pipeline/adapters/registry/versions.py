@@ -145,6 +145,17 @@ class Versions:
             data = Path(repository.download_artifacts(MODEL_FILE, folder)).read_bytes()
         return data, dict(model_version.tags)
 
+    def restore(self, usecase: str, version: int, data: bytes) -> None:
+        """Write the skops file over what lies in its place."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        model_version = self._client.get_model_version(usecase, str(version))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, MODEL_FILE)
+            file.write_bytes(data)
+            place = self.place(model_version)
+            get_artifact_repository(place, tracking_uri=self._client.tracking_uri).log_artifact(str(file))
+
     def place(self, found: ModelVersion) -> str:
         """Where the version's files lie."""
         uri = str(self._client.get_model_version_download_uri(found.name, found.version))

@@ -46,6 +46,8 @@ def day_headline(outcome: str, reason: str, verdict: Verdict | None = None, find
         return first_that_fits(lead, [first_part, clip(first_part, 80), "explain says why"])
     if unable and outcome != "declined":
         return first_that_fits(lead, _succession_forms(verdict, unable, judged_only))
+    if verdict.alarms and outcome not in ("promoted", "started"):
+        return first_that_fits(lead, _alarm_forms(verdict.alarms[0]))
     return first_that_fits(lead, _forms(outcome, reason, verdict, judged_only))
 
 
@@ -73,6 +75,13 @@ def why_in_one_line(verdict: Verdict) -> str:
     if question and len(sentence) <= LONGEST_WHY:
         return sentence
     return clip(f"{first.name}: {answer.lower()}; {first_clause(first.text)}", LONGEST_WHY) or _NOBODY
+
+
+def _alarm_forms(alarm: Finding) -> list[str]:
+    """What is wrong with the champion, and what is to blame for it where that was found."""
+    lost = first_clause(alarm.text)
+    blamed = [clause.partition(":")[0] for clause in alarm.change.split("; ") if "is to blame" in clause]
+    return [*(f"{lost}; {cause}" for cause in blamed), lost, "the champion is far worse than it ever was"]
 
 
 def _succession_forms(verdict: Verdict, unable: str, judged_only: bool) -> list[str]:

@@ -185,6 +185,9 @@ class Registry(Protocol):
     def artifact(self, usecase: str, version: int) -> tuple[bytes, Mapping[str, str]]:
         """The skops file of a version and the version's tags."""
 
+    def restore(self, usecase: str, version: int, model: bytes) -> None:
+        """Put a version's skops file back in place of what lies there."""
+
 
 class PromotionLedger(Protocol):
     """The promotion ledger: append-only, one winner per epoch. The truth of who is champion."""

@@ -77,6 +77,12 @@ def _head(verdict: Verdict, line: DayOutcome | None) -> Iterator[RenderableType]
     yield _layer("in full", f"{verdict.decision} ({verdict.outcome}): {verdict.reason}")
     if line is not None and (line.outcome[:4] != verdict.decision[:4] and line.reason != verdict.reason):
         yield _layer("the day ended", f"{line.outcome}: {line.reason}")
+    for alarm in verdict.alarms:
+        yield Text(f"✕ {alarm.about}: {alarm.text}", "bold red", overflow="fold")
+        for cause in alarm.change.split("; ") if alarm.change else ():
+            yield Text(f"  {cause}", overflow="fold")
+    for repair in () if line is None else line.repairs:
+        yield Text(f"mended by itself: {repair}", "yellow", overflow="fold")
 
 
 def explained_headline(verdict: Verdict, line: DayOutcome | None) -> str:

@@ -31,6 +31,8 @@ def run_note(verdict: Verdict, links: Mapping[str, str] = _NONE) -> str:
         _plain(verdict.reason),
         "",
     ]
+    for alarm in verdict.alarms:
+        lines += [f"**{SIGNS[alarm.outcome]} {_plain(alarm.about)}**: {_plain(alarm.sentence)}", ""]
     if links:
         lines += [" · ".join(f"[{_plain(name)}]({_address(to)})" for name, to in links.items()), ""]
     lines += ["The whole story: **verdict.html** among the artifacts.", ""]

@@ -67,6 +67,7 @@ def verdict_page(
         usecase.question,
         links,
         **_banner(verdict),
+        alarms=verdict.alarms,
         cards=_cards(verdict, usecase, recipe),
         loss_name=verdict.loss_name,
         subject=recipe,

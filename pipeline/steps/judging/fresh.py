@@ -18,6 +18,7 @@ from pipeline.core.kinds import Floats
 from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Entry, Scored, Trained, Validated
 from pipeline.core.usecase import Usecase
+from pipeline.steps.judging.cause import causes
 from pipeline.steps.judging.measurements import Measurer, days_read
 from pipeline.steps.judging.recorded import Recording, ScoredRows, packed, same
 from pipeline.steps.judging.source import Refit
@@ -64,13 +65,14 @@ class FreshEvidence:
             **dict(sorted(words.items())),
         }
         self._recording = Recording(
-            scored=scored.to_dict(),
+            scored=replace(scored, repairs=()).to_dict(),  # who mended what is no evidence
             code=world.code,
             newest=None if self.newest is None else self.newest.isoformat(),
             definitions={name: definition(usecase, name, world) for name in names},
             counts=dict(self.counts),
             order=packed(np.argsort(np.argsort(self.units.keys, kind="stable"), kind="stable")),
             slices=list(self.units.slices),
+            causes=[],
         )
         self._fresh: tuple[str, Any] = ("", None)
         self._resampled_fits: dict[str, Floats] = {}
@@ -157,6 +159,13 @@ class FreshEvidence:
         for name, value in measurements.items():
             self._recording.part(candidate.recipe, name, value)
         return replace(evidence, **measurements)
+
+    def causes(self, losses: Mapping[str, float], usual: float) -> Sequence[str]:
+        """Why the champion lost far more than it usually does, looked for now."""
+        assert self.head is not None  # noqa: S101
+        found = causes(self.usecase, self.trained, self.world, self.head, self.units, losses, usual)
+        self._recording.causes = found
+        return found
 
     def refit(self, winner: Candidate) -> Refit | str:
         """The winner fitted once more, or why there is no such fit."""

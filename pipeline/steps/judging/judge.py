@@ -14,6 +14,7 @@ from pipeline.core.evidence.candidate import Evidence, Stage
 from pipeline.core.gates import Better, question, run_gates
 from pipeline.core.ports import World
 from pipeline.core.promotion import decision as decisions
+from pipeline.core.promotion.red import red_day
 from pipeline.core.promotion.succession import succeed
 from pipeline.core.records import Candidate, Entry, Scored, Trained
 from pipeline.core.usecase import Usecase
@@ -241,7 +242,7 @@ class DayJudge:
             scored_day = self.evidence[chosen.recipe].holdout
             chosen, ships = choose_shipped_fit(self.usecase, self.source, chosen, scored_day)
             findings[chosen.recipe] = (*findings[chosen.recipe], ships)
-        head = self.head
+        head, alarms = self.head, self._alarms(daily, today)
         return Verdict(
             usecase=usecase.name,
             day=self.trained.day,
@@ -264,6 +265,18 @@ class DayJudge:
             code=self.source.code,
             measured=self.source.digest,
             asked={gate.name: question(gate) for gate in usecase.gates},
+            alarms=alarms,
+        )
+
+    def _alarms(self, daily: Mapping[str, Mapping[str, float]], today: Mapping[str, float]) -> tuple[Finding, ...]:
+        """What is wrong with the champion itself, and why, as far as that can be told."""
+        found = red_day(str(self.day), daily, score_ledger.CHAMPION, self.usecase.baseline.name)
+        if self.head is None or found is None or found.outcome is not Outcome.FAIL:
+            return ()
+        past = [loss for day, loss in daily[score_ledger.CHAMPION].items() if day < str(self.day)]
+        causes = self.source.causes(today, float(np.median(past)))
+        return (
+            () if causes is None else (replace(found, change="; ".join(causes), about=f"version {self.head.version}"),)
         )
 
     def _unsound(self) -> set[str]:

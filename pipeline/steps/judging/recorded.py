@@ -62,6 +62,7 @@ class Recording:
         resampled_fits: Recipe to the predictions of its resampled refit.
         measured: Recipe to what was measured, by part; None where it could not be.
         refit: Recipe to its refit, or the reason why there is none.
+        causes: Why the champion lost far more than it usually does, as clauses; None in files of before that was asked.
     """
 
     scored: Mapping[str, Any]
@@ -75,6 +76,7 @@ class Recording:
     resampled_fits: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     refit: dict[str, Any] = field(default_factory=dict)
+    causes: list[str] | None = None
 
     def to_bytes(self) -> bytes:
         """The file. Keys stay in the order in which they were made: some sentences follow it."""
@@ -227,6 +229,10 @@ class RecordedEvidence:
         saved = self._read.measured.get(candidate.recipe, {})
         parts = {name: kind for name, kind in MEASUREMENTS.items() if name in read and saved.get(name) is not None}
         return replace(evidence, **{name: kind.from_dict(saved[name]) for name, kind in parts.items()})
+
+    def causes(self, losses: Mapping[str, float], usual: float) -> Sequence[str] | None:
+        """What was found then; None where nobody asked."""
+        return self._read.causes
 
     def refit(self, winner: Candidate) -> Refit | str:
         """The winner's refit then, or why there was none."""

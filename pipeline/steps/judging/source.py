@@ -69,5 +69,13 @@ class EvidenceSource(Protocol):
     def measured(self, stage: Stage, evidence: Evidence, candidate: Candidate) -> Evidence:
         """The evidence with all that gates of this stage read beside scores."""
 
+    def causes(self, losses: Mapping[str, float], usual: float) -> Sequence[str] | None:
+        """Why the champion lost far more than it usually does, as clauses; None where nobody asked that then.
+
+        Args:
+            losses: Contestant to its mean loss on the scored day.
+            usual: What the champion usually loses.
+        """
+
     def refit(self, winner: Candidate) -> Refit | str:
         """The winner fitted once more with the scored day learnt from, or why there is no such fit."""

@@ -85,6 +85,25 @@ def load(usecase: Usecase, entry: Entry, world: World) -> Any:
     return world.models.load(fresh, entry.sha256)
 
 
+def heal(usecase: Usecase, entry: Entry, world: World) -> str:
+    """Fetch a lost or damaged file of a ledger line anew from the registry, and say so; empty where it is whole.
+
+    Raises:
+        RefusedError, UnavailableError: As :func:`load`, where the registry has not the promoted file either.
+    """
+    if data(usecase, entry, world) is not None:
+        return ""
+    name = file_of(usecase.name, entry.sha256)
+    what = "was not what was promoted" if world.files.exists(name) else "was gone"
+    try:
+        load(usecase, entry, world)
+    except RefusedError as error:
+        if error.code in _LOST:
+            raise
+        # The bytes are the right ones; that this environment can't open them is told elsewhere.
+    return f"the file of version {entry.version} ({name}) {what}, and was fetched anew from MLflow"
+
+
 def data(usecase: Usecase, entry: Entry, world: World) -> bytes | None:
     """The bytes of a ledger line's model, once :func:`load` has found them; None where the file store has them not."""
     name = file_of(usecase.name, entry.sha256)

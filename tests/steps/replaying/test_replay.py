@@ -59,7 +59,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
             patch.setattr(timing, "SINGLE", 2)
             patch.setattr(timing, "BATCH", 2)
             for day in small.days(DAYS)[2:]:
-                small.run_day(USECASE, day, world)
+                small.night(USECASE, day, world)
         replay(USECASE, Days(START, LAST), world, workers=1)
         (folder / "registry").write_bytes(pickle.dumps(world.registry))
 
