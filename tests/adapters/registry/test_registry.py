@@ -225,6 +225,15 @@ def test_the_file_that_comes_back_is_the_file_that_went_in(registry, usecase, mo
     assert (tags["sha256"], tags["recipe"], tags["retrain.key"]) == (sha256, "boosted_60", "v")
 
 
+def test_a_file_that_was_swapped_is_put_back_in_its_place(registry, usecase, model):
+    run = registry.record(usecase, page(usecase))
+    number = registry.register(usecase, "v", run, *model, {})
+    registry.restore(usecase, number, b"something else")
+    assert registry.artifact(usecase, number)[0] == b"something else"
+    registry.restore(usecase, number, model[0])
+    assert registry.artifact(usecase, number)[0] == model[0]
+
+
 def test_registering_again_is_the_same_version_and_another_key_another(registry, usecase, model):
     run = registry.record(usecase, page(usecase))
     numbers = [registry.register(usecase, key, run, *model, {}) for key in ("a", "a", "b", "a")]
@@ -438,6 +447,8 @@ def test_server_and_file_see_the_same_runs_and_files(server, usecase, model):
     number = directly.register(usecase, "v", run, *model, {})
     assert over_http.register(usecase, "v", run, *model, {}) == number
     assert over_http.artifact(usecase, number)[0] == model[0]
+    over_http.restore(usecase, number, b"other")
+    assert directly.artifact(usecase, number)[0] == b"other"
 
 
 def test_whatever_goes_wrong_is_an_error_of_ours(registry, usecase):
