@@ -18,6 +18,7 @@ from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.question import Learned, Odd, check_usual
+from pipeline.core.checks.old_content import old_content
 from pipeline.core.checks.profiles import (
     FeedProfile,
     KeyHistory,
@@ -32,7 +33,7 @@ from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome
 
-RULES = 4
+RULES = 5
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 GROWN, ENOUGH_GROWN = 21, 14
@@ -123,6 +124,7 @@ def check_day(
         )
         check = ReferenceCheck(reference, day, columns, units)
         findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
+        findings.append(old_content(name, day, contents[name], [then for then, _ in served]))
         findings += check.compared_with_previous(previous.get(name), served)
         findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
         findings += [
