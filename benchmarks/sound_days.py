@@ -6,6 +6,8 @@ with default limits, without any suite. Then each fault, begun on two days: foun
     python -m benchmarks sound_days                       # everything, a quarter of an hour
     python -m benchmarks sound_days --worlds grocer,calls
     python -m benchmarks sound_days --sound               # the sound days only
+    python -m benchmarks sound_days --starts 5            # stores begun on five days, in several seasons
+    python -m benchmarks sound_days --within 10           # each fault for ten days: found when, and does it flicker
 
 The limits were fixed while looking at ``TUNED``; what the others then showed for the first time, and what was mended
 after it, stands in docs/explanation/limits.md.
@@ -20,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -60,14 +62,20 @@ class World:
     faults: Mapping[str, Callable[[Any, date, date], Day]]
 
 
-def world(name: str) -> World:
-    """The business of that name."""
+#: Of the year of flights, from where stores are begun: the first has the whole of it.
+FLIGHT_STARTS = (date(2013, 1, 1), date(2013, 3, 4), date(2013, 5, 16), date(2013, 7, 10), date(2013, 9, 2))
+
+
+def world(name: str, start: int = 0) -> World:
+    """The business of that name, in a store that was begun on the so manyeth of its days of beginning."""
     if name == "flights":
         faults = {**flights.FAULTS, **further.FAULTS}
-        return World(name, ALL[0], flights.clean, date(2013, 1, 1), 364, faults)
+        first = FLIGHT_STARTS[start % len(FLIGHT_STARTS)]
+        return World(name, ALL[0], flights.clean, first, (date(2013, 12, 31) - first).days, faults)
     module = worlds.of(name)
     business = module.BUSINESS
-    return World(name, _usecase(name, business.tables), business.day, business.starts[0], DAYS, module.FAULTS)
+    first = business.starts[start % len(business.starts)]
+    return World(name, _usecase(name, business.tables), business.day, first, DAYS, module.FAULTS)
 
 
 def _usecase(name: str, tables: Sequence[Table]) -> Usecase:
@@ -144,18 +152,40 @@ def sound(one: World, begins: Sequence[date]) -> tuple[int, int, Counter[str], d
     return refused, one.days, by, states
 
 
-def found(one: World, states: Mapping[date, Past]) -> dict[str, list[str]]:
-    """Fault to what found it within two days, for each day it begins on; empty where nothing did."""
-    results: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class Tried:
+    """A fault, begun on one day.
+
+    Attributes:
+        day: On its how manyeth day it was found first; 0: on none.
+        by: What found it.
+        silent: On how many of the later days it was accepted again.
+        later: How many later days there were.
+    """
+
+    day: int = 0
+    by: str = ""
+    silent: int = 0
+    later: int = 0
+
+
+def found(one: World, states: Mapping[date, Past], within: int = 2) -> dict[str, list[Tried]]:
+    """Fault to how it was found, for each day it begins on; with more than two days it goes on once it is found."""
+    results: dict[str, list[Tried]] = {}
     for name, plant in one.faults.items():
         for first, before in states.items():
-            past, names = copy(before), []
-            for day in (first, first + timedelta(1)):
+            past, tried = copy(before), Tried()
+            for n in range(1, within + 1):
+                day = first + timedelta(n - 1)
                 tables = dict(one.day(day))
                 names = past.refuses(day, {**tables, **plant(dict(tables), day, first)})
-                if names:
+                if tried.day:
+                    tried = replace(tried, silent=tried.silent + (not names), later=tried.later + 1)
+                elif names:
+                    tried = Tried(n, names[0])
+                if tried.day and within <= 2:
                     break
-            results.setdefault(name, []).append(names[0] if names else "")
+            results.setdefault(name, []).append(tried)
     return results
 
 
@@ -172,28 +202,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks sound_days", description=__doc__.split("\n")[0])
     parser.add_argument("--worlds", default=",".join(("flights", *worlds.NAMES)), help="names divided by commas")
     parser.add_argument("--sound", action="store_true", help="no faults")
+    parser.add_argument("--starts", type=int, default=1, help="on how many days stores are begun")
+    parser.add_argument("--within", type=int, default=2, help="for how many days each fault goes on")
     wanted = parser.parse_args([] if arguments is None else arguments)
-    sums: dict[str, list[int]] = {"tuned": [0] * 4, "others": [0] * 4}
+    sums = {"tuned": _Sum(), "others": _Sum()}
     for name in wanted.worlds.split(","):
-        one, start = world(name), time.perf_counter()
-        begins = [one.first + timedelta(n) for n in BEGINS]
-        refused, days, by, states = sound(one, begins)
-        results = {} if wanted.sound else found(one, states)
-        hits = [bool(what) for whats in results.values() for what in whats]
-        print(
-            f"{name}: {refused} of {days} sound days refused; {sum(hits)} of {len(hits)} faults found within two days"
-        )
-        print(
-            f"  ({time.perf_counter() - start:.0f} s)" + "".join(f"\n  {n} × {what}" for what, n in by.most_common(5))
-        )
-        for fault, whats in results.items():
-            print(f"    {fault:<44} {' | '.join(what or '-' for what in whats)}", flush=True)
-        group = sums["tuned" if name in TUNED else "others"]
-        for place, n in enumerate((refused, days, sum(hits), len(hits))):
-            group[place] += n
-    for group_name, (refused, days, hits_in_all, tried) in sums.items():
-        print(f"{group_name}: refused {interval(refused, days)}; found {interval(hits_in_all, tried)}")
+        for start in range(wanted.starts):
+            one, began = world(name, start), time.perf_counter()
+            begins = [one.first + timedelta(n) for n in BEGINS]
+            refused, days, by, states = sound(one, begins)
+            results = {} if wanted.sound else found(one, states, wanted.within)
+            mine = _Sum(refused, days, [tried for each in results.values() for tried in each])
+            print(f"{name}, begun on {one.first}: {mine.said(wanted.within)}")
+            seconds = f"  ({time.perf_counter() - began:.0f} s)"
+            print(seconds + "".join(f"\n  {n} × {what}" for what, n in by.most_common(5)))
+            for fault, each in results.items():
+                print(f"    {fault:<44} {' | '.join(_said(tried) for tried in each)}", flush=True)
+            sums["tuned" if name in TUNED else "others"].add(mine)
+    for group_name, group in sums.items():
+        print(f"{group_name}: {group.said(wanted.within)}")
     return 0
+
+
+def _said(tried: Tried) -> str:
+    if not tried.day:
+        return "-"
+    flickers = f", accepted again on {tried.silent} of {tried.later}" if tried.silent else ""
+    return f"{tried.by} (day {tried.day}{flickers})"
+
+
+@dataclass
+class _Sum:
+    """Sound days and faults, counted."""
+
+    refused: int = 0
+    days: int = 0
+    tried: list[Tried] = field(default_factory=list)
+
+    def add(self, other: _Sum) -> None:
+        self.refused, self.days = self.refused + other.refused, self.days + other.days
+        self.tried = [*self.tried, *other.tried]
+
+    def said(self, within: int) -> str:
+        """Both shares with their intervals, and what flickers."""
+        parts = [f"refused {interval(self.refused, self.days)}"]
+        for days in sorted({1, 2, within}) if self.tried else ():
+            hits = sum(0 < tried.day <= days for tried in self.tried)
+            parts.append(f"found within {days} {'day' if days == 1 else 'days'} {interval(hits, len(self.tried))}")
+        again, later = (sum(getattr(tried, what) for tried in self.tried) for what in ("silent", "later"))
+        if later:
+            parts.append(f"accepted again on {interval(again, later)} of the days after")
+        return "; ".join(parts)
 
 
 if __name__ == "__main__":
