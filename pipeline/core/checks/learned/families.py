@@ -21,6 +21,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "associations": ("tied", "hints"),
     "tails": ("tail",),
     "said before": ("resent",),
+    "sequences": ("still", "step"),
     "rewritten content": ("changed", "gone"),
 }
 """Family to the kinds of measures in it."""

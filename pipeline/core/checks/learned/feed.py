@@ -19,6 +19,7 @@ from pipeline.core.checks.learned.measures import (
     SLICE_ROWS,
     Measured,
 )
+from pipeline.core.checks.learned.sequences import sequence_measures
 from pipeline.core.checks.learned.slices import (
     CLOCKS,
     TIME_OF_DAY,
@@ -79,6 +80,7 @@ def feed_measures(
     found.update(pairs([c.name for c in numbers][:MOST_COMPARED], columns))
     found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers[:MOST_IN_SLICES], columns))
     found.update(_associated(feed, columns, numbers, slices, lists))
+    found.update(sequence_measures(feed, columns, numbers))
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
         for word, n in zip(words, counts.tolist(), strict=True):

@@ -185,6 +185,7 @@ _SHARES: Mapping[str, Callable[[Sequence[str]], str]] = {
     "explains": lambda rest: f"'{rest[0]}' explains the ranks of '{rest[1]}'",
     "hints": lambda rest: f"'{rest[0]}' tells what '{rest[1]}' is",
     "worth": lambda rest: f"'{rest[0].replace('=', chr(39) + ' is ', 1)}",
+    "still": lambda rest: f"'{rest[0]}' is what the row before of the same said",
     "resent": lambda rest: f"{rest[0]} are those of an earlier day",
     "changed": lambda rest: f"'{rest[0]}' says something else of the same key than before",
 }
@@ -195,6 +196,7 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
     "against": lambda rest: f"the mean rank of '{rest[0]}' (-0.5: below all others, 0.5: above all)",
     "tied": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
     "tail": lambda rest: f"the {rest[1]} end of '{rest[0]}'",
+    "step": lambda rest: f"the logarithm of the steps of '{rest[0]}' from row to row, against those over two rows,",
     "order": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
     "apart": lambda rest: f"'{rest[1]}' less '{rest[0]}' (median)",
     "ratio": lambda rest: f"the logarithm of '{rest[1]}' over '{rest[0]}' (median)",

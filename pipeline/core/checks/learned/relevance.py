@@ -33,6 +33,8 @@ _HOLDS, _LOOSENED = 0.9, 0.05
 _LOST, _HINTED, _LEAST_LOST, _MOVED, _CAME = 0.5, 0.1, 0.05, 0.12, 0.2
 #: How large a part of the rows must say what they said on one earlier day, beyond what is usual.
 _RESENT = 0.05
+#: By how much, as a logarithm, the steps from row to row must have grown or shrunk against those over two rows.
+_STEPS = 0.1
 #: By how much the share of one of few values must have moved.
 _WORTH = 0.03
 #: How far beyond all tails of the past a tail must lie, as a share of what lay between them.
@@ -148,7 +150,8 @@ def too_small(
     listed = np.array(["." in name for name in table.names])
     came = (np.abs(now) > np.abs(usual) + _CAME) & ~listed
     small |= (kinds == "tied") & ~((lost & (moved > _MOVED)) | came)
-    small |= (kinds == "resent") & (~more | (moved < _RESENT))
+    small |= np.isin(kinds, ("resent", "still")) & (~more | (moved < _RESENT))
+    small |= (kinds == "step") & (moved < _STEPS)
     small |= (kinds == "worth") & (moved * table.reach < _WORTH)
     # Of the ends of a column only what lies far beyond all that was seen.
     small |= (kinds == "tail") & ~_beyond(table, now)

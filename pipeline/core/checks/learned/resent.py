@@ -6,12 +6,12 @@ and what came of it where it is called the same.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.core.checks.learned.measures import SLICE_ROWS, Measured
+from pipeline.core.checks.learned.measures import MOST_COMPARED, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.row_digests import digests_of
 from pipeline.core.facts import Columns, missing
 from pipeline.core.tables import Feed
 
@@ -29,14 +29,17 @@ def remembered_of(feed: Feed, columns: Columns, late: Sequence[str] = ()) -> dic
     outcomes = [c for c in there if c.outcome and c.type != "timestamp"]
     names = [c for c in there if c.type == "string" and not c.outcome]
     found: dict[str, tuple[int, ...]] = {}
+    same = [columns[c.name] for c in names]
+    if feed.time is not None:
+        moments = columns[feed.time]
+        same.append((moments - moments.astype("datetime64[D]")).astype(np.int64))
     if len(numbers) >= 2:
         found["all numbers"] = _digests([columns[c.name] for c in numbers], [])
     if outcomes:
-        same = [columns[c.name] for c in names]
-        if feed.time is not None:
-            moments = columns[feed.time]
-            same.append((moments - moments.astype("datetime64[D]")).astype(np.int64))
         found["outcomes of the same"] = _digests([columns[c.name] for c in outcomes], same)
+    # A part of what a station sends may be a day old, or be sent again with the rest of the row made anew.
+    for column in numbers[:MOST_COMPARED] if same else ():
+        found[f"{column.name} of the same"] = _digests([columns[column.name]], same)
     return found
 
 
@@ -45,10 +48,8 @@ def _digests(values: Sequence[np.ndarray], same: Sequence[np.ndarray]) -> tuple[
     for column in values:
         # A row of nothing but zeros and blanks is like many others.
         told |= ~missing(column) & (column != 0 if column.dtype.kind == "f" else True)
-    rows = zip(*(column[told].tolist() for column in (*values, *same)), strict=True)
-    return tuple(
-        sorted(int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=6).digest(), "big") for row in rows)
-    )
+    digests = digests_of([column[told] for column in (*values, *same)])
+    return tuple(np.sort(digests >> np.uint64(16)).tolist())
 
 
 def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:

@@ -18,6 +18,7 @@ SHARES = (
     "hints",
     "worth",
     "resent",
+    "still",
 )
 """The kinds that are shares, from 0 to 1."""
 

@@ -1,0 +1,62 @@
+"""What each thing says one row after the other: a sensor that is stuck, means in place of readings.
+
+The distribution of such a column may be as ever, and so may its relation to all others: only the order tells. The thing
+is named by whichever column of words has the most words and still some rows for each; its rows are taken by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.checks.learned.measures import MOST_COMPARED, SLICE_ROWS, Measured
+from pipeline.core.facts import Columns, missing
+from pipeline.core.tables import Column, Feed
+
+#: So many rows a thing must have on average.
+_ROWS_EACH = 4
+
+
+def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -> Measured:
+    """Of each number, in what share of the rows it is that of the row before, and how large its steps are.
+
+    Steps are the median distance of two rows in a row, over that of a row and the next but one: 1 where order means
+    nothing, 0.7 for a random walk, 0.5 for a straight line; means in place of readings are nearer to that. (Both are of
+    the same place, so seasons and storms move them alike: von Neumann, Annals of Mathematical Statistics 12, 1941.)
+    """
+    thing = _thing(feed, columns)
+    if thing is None or feed.time is None:
+        return
+    order = np.lexsort((columns[feed.time], thing))
+    thing = thing[order]
+    follows = np.flatnonzero(thing[1:] == thing[:-1])
+    next_but_one = np.flatnonzero(thing[2:] == thing[:-2])
+    for column in numbers[:MOST_COMPARED]:
+        values = columns[column.name][order].astype(np.float64)
+        step = np.abs(values[follows + 1] - values[follows])
+        step = step[np.isfinite(step)]
+        if len(step) < SLICE_ROWS:
+            continue
+        yield f"still|{column.name}", (float(np.mean(step == 0)), len(step))
+        two = np.abs(values[next_but_one + 2] - values[next_but_one])
+        two = two[np.isfinite(two)]
+        if len(two) >= SLICE_ROWS and np.median(two) > 0 and np.median(step) > 0:
+            yield f"step|{column.name}", (float(np.log(np.median(step) / np.median(two))), len(step))
+
+
+def _thing(feed: Feed, columns: Columns) -> NDArray[np.int64] | None:
+    """A number for each row's thing; None where no column of words has things of several rows."""
+    best: NDArray[np.int64] | None = None
+    most = 1
+    for column in feed.columns:
+        if column.type != "string" or column.outcome:
+            continue
+        there = ~missing(columns[column.name])
+        names, codes = np.unique(columns[column.name][there].astype(np.str_), return_inverse=True)
+        if most < len(names) and _ROWS_EACH * len(names) <= there.sum():
+            best = np.full(len(there), -1, dtype=np.int64)
+            best[there], most = codes, len(names)
+            best[~there] = len(names) + np.arange(int((~there).sum()))  # each unnamed row is a thing of its own
+    return best
