@@ -22,6 +22,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "tails": ("tail",),
     "said before": ("resent",),
     "sequences": ("still", "step"),
+    "slow shifts": ("slow",),
     "rewritten content": ("changed", "gone"),
 }
 """Family to the kinds of measures in it."""

@@ -14,6 +14,7 @@ from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, SELDOM, Measures
+from pipeline.core.checks.learned.slow import slow_shifts
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding
@@ -41,7 +42,14 @@ _MORE = 2.0
 #: From what share of the rows on a value that was never there before is no first time, but all there is.
 _ALL_BUT = 0.9
 #: Whatever the season or the market does to a whole column is business as usual up to the wide limit.
-_LOOSE: Mapping[str, float] = {"outcomes": 1.0, "levels": 1.2, "single values": 1.4, "associations": 1.0, "tails": 1.0}
+_LOOSE: Mapping[str, float] = {
+    "outcomes": 1.0,
+    "levels": 1.2,
+    "single values": 1.4,
+    "associations": 1.0,
+    "tails": 1.0,
+    "slow shifts": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,10 @@ def check_usual(
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
     found = [one for one in surprises(day, now, past, provisional, odd_before) if one.measure not in over]
+    found += slow_shifts(day, now, past)
     if len(past) < NEEDED:
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
-    asked = {family_of(measure) for measure in now}
+    asked = {family_of(measure) for measure in (*now, *(one.measure for one in found))}
     findings: list[Finding] = []
     largest: dict[str, float] = {}
     odd: dict[str, int] = {}

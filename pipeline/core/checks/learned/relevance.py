@@ -163,10 +163,10 @@ def too_small(
     small |= (kinds == "apart") & ~(spread <= _HOLDS_WITHIN * table.spans)
     small |= (kinds == "ratio") & ((moved < _RATIO) | (spread > _HOLDS_WITHIN))
     small |= (kinds == "order") & (moved < _LOOSENED)
-    return np.asarray(small | _loose(table), dtype=np.bool_)
+    return np.asarray(small | loose(table), dtype=np.bool_)
 
 
-def _loose(table: Table) -> NDArray[np.bool_]:
+def loose(table: Table) -> NDArray[np.bool_]:
     """Relations of columns that have not held: strangers drift apart and together as they like."""
     held = {
         name.split("|", 1)[1]: float(np.nanmedian(np.abs(table.values[:-1, n]))) >= _HOLDS
