@@ -9,12 +9,12 @@ direction: one odd day is ordinary life, a second one is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, SELDOM, Measures
-from pipeline.core.checks.learned.slow import slow_shifts
+from pipeline.core.checks.learned.slow import SLOW, slow_shifts
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding
@@ -167,6 +167,8 @@ def _direction(one: Surprise) -> int:
 def sentence(one: Surprise) -> str:
     """``'delay' is zero in 41.0%, where 3.0% is usual``: what a measure is and what was expected."""
     kind, *rest = one.measure.split("|")
+    if kind == SLOW:
+        return f"slowly, day by day, {sentence(replace(one, measure=one.measure.removeprefix(f'{SLOW}|')))}"
     over = {BY_ROWS: " (by rows)", BY_UNITS: " (by the units that look it up)"}.get(rest[-1], "")
     rest = rest[:-1] if over else rest
     where = f" where {rest[-1].replace('=', ' is ', 1)}" if "=" in rest[-1] and kind not in ("share", "worth") else ""
