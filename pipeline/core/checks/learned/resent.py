@@ -7,7 +7,8 @@ and what came of it where it is called the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 
@@ -61,6 +62,12 @@ def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:
                 worst, n = max(worst, share), max(n, compared)
         if n:
             yield f"resent|{what}", (worst, n)
+
+
+def most_like(now: Sequence[int], past: Iterable[tuple[date, Sequence[int]]]) -> date | None:
+    """The remembered day that has the largest share of a day's rows; None where none has any."""
+    shares = [(share, day) for day, before in past for share, n in [_share(now, before)] if n >= SLICE_ROWS and share]
+    return max(shares)[1] if shares else None
 
 
 def kept(digests: Sequence[int]) -> tuple[int, ...]:
