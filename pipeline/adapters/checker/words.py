@@ -75,6 +75,9 @@ def advice(expectation: Mapping[str, Any], table: str, file: str, words: Mapping
     """What to ask about a broken expectation, and the line that accepts what came instead, as a clause."""
     subject = subject_of(expectation)
     ask = f"ask whoever delivers '{table}' " + (f"what changed in '{subject}'" if subject else "whether it is whole")
+    accept = (expectation.get("meta") or {}).get("accept")
+    if accept:
+        return f"{ask}; to accept it, {accept} ({file})"
     if not words:
         return f"{ask}; if it is right as it came, change that expectation in {file}"
     line = "".join(f"{json.dumps(_plain_word(word), ensure_ascii=False)}, " for word in list(words)[:_LISTED]).strip()
