@@ -1,8 +1,8 @@
 """Does what ``new`` promises hold: on what share of the next sixty days do its suite and its checks ring?
 
-Each business (``benchmarks.worlds``) and the flights, begun on several dates: 120 days of the units' table are a history
-in one file, from which ``new`` makes a use case. What it promises stands against the sixty days that follow, all of
-them sound, judged with the suite, the excuses and the learned limits that were made.
+Each business (``benchmarks.worlds``) and the flights, begun on several dates: 120 days of the units' table are a
+history in one file, from which ``new`` makes a use case. What it promises stands against the sixty days that follow,
+all of them sound, judged with the suite, the excuses and the learned limits that were made.
 
     python -m benchmarks promises                                    # everything, three quarters of an hour
     python -m benchmarks promises --worlds web,energy --starts 2
@@ -13,13 +13,12 @@ The rules were fixed while looking at ``TUNED``; the others were run once, after
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,13 +28,24 @@ import pyarrow.parquet as pq
 
 from benchmarks import worlds
 from benchmarks.sound_days import TUNED, Past, World, interval, world
-from pipeline import usecases
 from pipeline.adapters.checker.suites import GxChecker
+from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Outcome
+from pipeline.onboarding.declaring.choices import choose
+from pipeline.onboarding.declaring.daily_checks import excuses_of
+from pipeline.onboarding.declaring.promise import Promise, promise_of
+from pipeline.onboarding.declaring.suites import Suite, suite_of, text_of
+from pipeline.onboarding.history.assemble import assemble
+from pipeline.onboarding.history.columns import columns_of
+from pipeline.onboarding.history.reading import opened
 from pipeline.onboarding.history.request import Request
-from pipeline.onboarding.new import Made, Places, make
+from pipeline.onboarding.history.target import target_of
+from pipeline.onboarding.new import write_files
+from pipeline.onboarding.notes import Note
+from pipeline.onboarding.placing.plan import Plan
 from pipeline.onboarding.trial import loaded
 
+NAME = "the_case"
 #: Days of a history, those that follow, and accepted days before these that limits are learned from.
 HISTORY, FOLLOWING, LEARNED = 120, 60, 70
 #: What is predicted.
@@ -84,20 +94,19 @@ def case(one: World, first: date) -> Case:
     feed = one.usecase.feeds[0]
     days = [first + timedelta(n) for n in range(HISTORY + FOLLOWING)]
     rows = {day: table for day in days if len(table := one.day(day)[feed.name])}
+    later = {day: table for day, table in rows.items() if day >= days[HISTORY]}
     with tempfile.TemporaryDirectory(prefix="promises-") as home:
-        made, places = _made(one, [table for day, table in rows.items() if day < days[HISTORY]], Path(home))
-        later = {day: table for day, table in rows.items() if day >= days[HISTORY]}
-        found = GxChecker(places.expectations).check_days(made.name, made.name, later)
-        broken = {day: [f for f in findings if f.outcome is not Outcome.PASS] for day, findings in found.items()}
-        by = {day: [finding.name for finding in findings if finding.required] for day, findings in broken.items()}
-        with loaded(made.name, made.folder) as usecase:
-            past = Past(usecase)
-            for day in days[HISTORY - LEARNED :]:
-                names = past.refuses(day, {made.name: rows[day]}) if day in rows else []
-                if day in later:
-                    by[day] += names
-    promise = made.promise
-    assert promise is not None
+        usecase, suite, promise = _made(one, [table for day, table in rows.items() if day not in later], Path(home))
+        place = Path(home) / NAME / f"{NAME}.json"
+        place.write_text(text_of(NAME, suite.expectations), encoding="utf-8")
+        found = GxChecker(Path(home)).check_days(NAME, NAME, later)
+    broken = {day: [f for f in findings if f.outcome is not Outcome.PASS] for day, findings in found.items()}
+    by = {day: [finding.name for finding in findings if finding.required] for day, findings in broken.items()}
+    past = Past(usecase)
+    for day in days[HISTORY - LEARNED :]:
+        names = past.refuses(day, {NAME: rows[day]}) if day in rows else []
+        if day in later:
+            by[day] += names
     return Case(
         *(one.name, first, promise.asked, promise.rang, promise.low, promise.high),
         seen=sum(bool(names) for names in by.values()),
@@ -107,17 +116,25 @@ def case(one: World, first: date) -> Case:
     )
 
 
-def _made(one: World, tables: Sequence[pa.Table], home: Path) -> tuple[Made, Places]:
+def _made(one: World, tables: Sequence[pa.Table], home: Path) -> tuple[Usecase, Suite, Promise]:
+    """What ``new`` declares of a history, without its fits: no check looks at a model."""
     feed = one.usecase.feeds[0]
     file = home / "history.parquet"
     pq.write_table(pa.concat_tables(tables), file)
-    catalogue = home / "usecases"
-    catalogue.mkdir()
-    shutil.copy(Path(usecases.__file__), catalogue / "__init__.py")
-    places = Places(catalogue, home / "expectations", home / "landing", home / "replaced")
     unit = tuple(name for name in feed.key if name != feed.day)
-    request = Request("the_case", file, TARGETS[one.name], feed.day, unit, label_delay=0)
-    return make(request, places, ()), places
+    request, notes = Request(NAME, file, TARGETS[one.name], feed.day, unit, label_delay=0), list[Note]()
+    source = opened(request)
+    history = assemble(request, source.table, notes)
+    target = target_of(request, history, notes)
+    columns = columns_of(history, target, notes)
+    choices = choose(request, history, target, columns, notes, source.row_bytes)
+    folder = home / "made"
+    write_files(folder, Plan(request, history, target, columns, choices, ()), [])
+    with loaded(NAME, folder) as usecase:
+        checked = excuses_of(usecase, history, notes)
+    suite = suite_of(NAME, history, target, columns, home, notes)
+    promise = promise_of({*suite.asked} & {*checked.asked}, suite.rang, checked.rang)
+    return replace(usecase, excuses=checked.excuses), suite, promise
 
 
 def _sums(title: str, cases: Sequence[Case]) -> None:

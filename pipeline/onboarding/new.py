@@ -136,7 +136,7 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
     with tempfile.TemporaryDirectory(prefix="new-") as made:
         work, folder = Path(made) / "suites", Path(made) / request.name
         work.mkdir()
-        _written(folder, plan, [])
+        write_files(folder, plan, [])
         with trial.loaded(request.name, folder) as usecase:
             tried = trial.try_out(usecase, history, notes)
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
@@ -150,7 +150,7 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
         promise = _promised(suite, checked, notes)
         done()
-        _written(folder, plan, drafts)
+        write_files(folder, plan, drafts)
         with trial.loaded(request.name, folder):
             pass  # What refuses nonsense at import has nothing to refuse.
         near = _near(history, choices.at_least, target.delay)
@@ -182,7 +182,8 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
     )
 
 
-def _written(folder: Path, plan: Plan, drafts: list[golden.Case]) -> None:
+def write_files(folder: Path, plan: Plan, drafts: list[golden.Case]) -> None:
+    """Write the use case's package: declaration, features, recipes, and the drafts of golden cases."""
     write(folder / "features.py", features(plan))
     write(folder / "recipes.py", recipes(plan))
     write(folder / "golden.json", golden.text_of(drafts))

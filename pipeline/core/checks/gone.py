@@ -8,11 +8,13 @@ from statistics import median
 
 from pipeline.core.checks.learned.measures import MANY_WORDS
 from pipeline.core.checks.profiles import FeedProfile
-from pipeline.core.checks.wording import TableFindings
+from pipeline.core.checks.wording import ENOUGH, TableFindings
 from pipeline.core.verdict import Finding, Part
 
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
 # ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
+#: On how many accepted days back a value must have come each day to be missed.
+_RECENT = 14
 #: How many rows a day a value must have had at least to be missed.
 _USUAL = 5
 #: What part of a day's rows a value must be to be missed.
@@ -29,8 +31,7 @@ ATTRIBUTE = 0.8
 def check_gone(
     about: TableFindings,
     now: FeedProfile,
-    recent: Sequence[FeedProfile],
-    last: date,
+    past: Mapping[date, FeedProfile],
     late: Sequence[str] = (),
     closed: Collection[tuple[str, str]] = (),
 ) -> Finding:
@@ -41,11 +42,12 @@ def check_gone(
     Args:
         about: Makes the finding.
         now: The day.
-        recent: The last accepted days before it, oldest first, at least one.
-        last: The newest of these.
+        past: The accepted days before it, oldest first, at least one.
         late: Columns that may be blank as yet.
         closed: Column and word of what has rightly come to an end.
     """
+    history, last = list(past.values()), max(past)
+    recent = history[-_RECENT:]
     lost: list[tuple[str, str, int]] = []
     came_daily = 0
     for column in now.values:
@@ -53,7 +55,8 @@ def check_gone(
         if sum(len(counts) == 1 for counts in recent_counts) > ATTRIBUTE * len(recent_counts):
             continue  # an attribute of the day, which another day may not have
         many = median(len(counts) for counts in recent_counts) > MANY_WORDS
-        least = _PART_LIVING if many or _lives(recent_counts) else _PART
+        lives = many or _lives(recent_counts) or _lived([profile.values.get(column, {}) for profile in history])
+        least = _PART_LIVING if lives else _PART
         for value in set.intersection(*(set(counts) for counts in recent_counts)):
             usual = min(counts[value] for counts in recent_counts)
             part = median(
@@ -113,3 +116,25 @@ def _lives(counts: Sequence[Mapping[str, int]]) -> bool:
     daily_at_last = set.intersection(*(set(day) for day in counts[-third:]))
     ever_at_first, ever_at_last = set().union(*counts[:third]), set().union(*counts[-third:])
     return bool(daily_at_first - ever_at_last or daily_at_last - ever_at_first)
+
+
+def _lived(counts: Sequence[Mapping[str, int]]) -> bool:
+    """Whether a value came each day of a week and then not once for a week and ever after, or the other way round.
+
+    Over all the days that are remembered: a code that is new each month stands still for weeks.
+    """
+    days = len(counts)
+    if days < 2 * ENOUGH:
+        return False
+    at: dict[str, list[int]] = {}
+    for place, day in enumerate(counts):
+        for value in day:
+            at.setdefault(value, []).append(place)
+    return any(
+        len(places) >= ENOUGH
+        and (
+            (days - 1 - places[-1] >= ENOUGH and places[-1] - places[-ENOUGH] == ENOUGH - 1)
+            or (places[0] >= ENOUGH and places[ENOUGH - 1] - places[0] == ENOUGH - 1)
+        )
+        for places in at.values()
+    )

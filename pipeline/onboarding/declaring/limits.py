@@ -31,8 +31,9 @@ RECENT_WEEKS = 8
 _SOON = 365
 #: On what part of the days a column must run against a wall, and on how many, and not once beyond it.
 _AT_WALL, _DAYS_AT_WALL = 0.2, 5
-#: How many times what a column spans its limits lie beyond it, for a row and for the middle of a day.
-_ROW_BEYOND, _MIDDLE_BEYOND = 2.0, 1.0
+#: How many times what a column has spanned in all days its limits lie beyond the last weeks, for a row and for the
+#: middle of a day: a history of some months shows a part of what a year does.
+_ROW_BEYOND, _MIDDLE_BEYOND = 3.0, 2.0
 #: What part of its own size a column may move by, however little it spans: no unit is so near another.
 _OF_SIZE = 0.5
 #: What part of the fewest rows, and of the fewest filled cells, a day must have at least.
@@ -74,7 +75,7 @@ def expectations(history: History, target: Target, columns: Columns, part: NDArr
         if field.role in ("day", "time"):
             continue
         if field.role == "target":
-            made += _target(target, cells, places, days, since)
+            made += _target(target, cells, ever[field.name].combine_chunks(), places, days, since)
             continue
         # What comes with the label is not there when the day's own file is asked.
         made += [] if field.role == "leak" and target.delay else _present(field, cells, places, since)
@@ -82,7 +83,7 @@ def expectations(history: History, target: Target, columns: Columns, part: NDArr
             # A word of last year is none that is new.
             made += _text(field, ever[field.name].combine_chunks(), f"{first} to {days[-1]}")
         elif field.type in ("integer", "number") and field.role not in ("identifier", "unit"):
-            made += _numbers(field, cells, places, days, since)
+            made += _numbers(field, cells, ever[field.name].combine_chunks(), places, days, since)
     return made
 
 
@@ -104,11 +105,13 @@ def _size(sizes: _Array, days: NDArray[Any], since: str) -> list[Expectation]:
     return [_expect("expect_table_row_count_to_be_between", {"min_value": least}, why)]
 
 
-def _target(target: Target, cells: pa.Array, places: NDArray[Any], days: NDArray[Any], since: str) -> list[Expectation]:
+def _target(
+    target: Target, cells: pa.Array, ever: pa.Array, places: NDArray[Any], days: NDArray[Any], since: str
+) -> list[Expectation]:
     name = target.column
     # A day whose labels are not there yet has none; that is no fault of its file, and leaves no middle to look at.
     if target.kind == "regression":
-        made = _numbers(Field(name, "number", "target", True), cells, places, days, since)
+        made = _numbers(Field(name, "number", "target", True), cells, ever, places, days, since)
         return made[:1] if target.delay else made
     kwargs: dict[str, Any] = {"column": name, "value_set": list(target.classes)}
     why = "Another value is no outcome that the model was taught."
@@ -152,13 +155,16 @@ def _shape(word: str) -> str:
     )
 
 
-def _numbers(field: Field, cells: pa.Array, places: NDArray[Any], days: NDArray[Any], since: str) -> list[Expectation]:
-    values = np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
+def _numbers(
+    field: Field, cells: pa.Array, ever: pa.Array, places: NDArray[Any], days: NDArray[Any], since: str
+) -> list[Expectation]:
+    values = _floats(cells)
     there = values[np.isfinite(values)]
     if len(there) < 20 or not there.min() < there.max():
         return []
     blank = _blank(field)
-    low, high = (float(end) for end in np.quantile(there, (0.01, 0.99)))
+    all_days = _floats(ever)
+    low, high = (float(end) for end in np.quantile(all_days[np.isfinite(all_days)], (0.01, 0.99)))
     span = max(high - low, _OF_SIZE * max(abs(low), abs(high))) or float(there.max() - there.min())
     ends: Mapping[str, Callable[[_Array], Any]] = {"least": np.min, "middle": np.median, "greatest": np.max}
     by_day = {what: (_each_day(values, places, how), days) for what, how in ends.items()}
@@ -187,6 +193,10 @@ def _numbers(field: Field, cells: pa.Array, places: NDArray[Any], days: NDArray[
         why = f"Its median was {at.min():g} to {at.max():g} a day, {since}; another unit would move it far."
         made.append(_expect("expect_column_median_to_be_between", {"column": field.name, **known}, why, **blank))
     return made
+
+
+def _floats(cells: pa.Array) -> _Array:
+    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _known(bounds: Mapping[str, float | None]) -> dict[str, float] | None:

@@ -172,7 +172,8 @@ def test_a_number_that_is_gone_says_whose_rows_those_were() -> None:
     fares = [{"1035": one.values["town"]["hull"], "90": one.rows // 2} for one in profiles]
     told = [replace(one, values={**one.values, "fare": fare}) for one, fare in zip(profiles, fares, strict=True)]
     now = replace(told[-1], values={**told[-1].values, "fare": {"90": ROWS}})
-    finding = check_gone(TableFindings("visits"), now, told, past.profiles[-1].day)
+    days = [profile.day for profile in past.profiles]
+    finding = check_gone(TableFindings("visits"), now, dict(zip(days, told, strict=True)))
     assert finding.text.startswith("no row has 'fare' 1035 (the rows whose 'town' is hull), which at least")
 
 
