@@ -8,7 +8,7 @@ import sys
 
 ALL = ("daily", "ingest", "replay", "silent_faults", "intervals", "decisions")
 #: By name only: they take a quarter of an hour and more, and one of them root.
-NAMED = (*ALL, "many", "policies", "red_days", "sound_days")
+NAMED = (*ALL, "many", "policies", "promises", "red_days", "sound_days")
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         return 2
     if options:
         if len(names) != 1 or not inspect.signature(importlib.import_module(f"benchmarks.{names[0]}").main).parameters:
-            print(f"{' '.join(options)}: only 'sound_days', alone, takes options", file=sys.stderr)
+            print(f"{' '.join(options)}: only 'promises' and 'sound_days', alone, take options", file=sys.stderr)
             return 2
         return int(importlib.import_module(f"benchmarks.{names[0]}").main(options))
     for name in names:

@@ -93,25 +93,82 @@ class Fixed:
     known: float = 0.8
 
 
+#: Questions whose findings name a declared column, each by itself.
+OF_ONE_COLUMN = ("values gone", "varies", "unit", "scale", "stuck columns", "tails", "levels", "sequences")
+#: Questions about a table whose findings name the columns, and mostly the values, that they are about.
+OF_COLUMNS = (
+    "values gone",
+    "varies",
+    "unit",
+    "scale",
+    "stuck columns",
+    "volume",
+    "blanks",
+    "single values",
+    "outcomes",
+    "levels",
+    "slices",
+    "relations",
+    "associations",
+    "sequences",
+    "slow shifts",
+    "tails",
+    "said before",
+    "rewritten content",
+)
+#: So many days an excuse for all that such a question may ever find may last.
+MOST_WHOLE = 31
+
+
 @dataclass(frozen=True, slots=True)
 class Excuse:
-    """A change that is real, named by a person: the finding still speaks and no longer stops the days it covers.
+    """A change that is real, named by a person: what it covers is still told and no longer stops its days.
+
+    It covers one column, or one value of it, and leaves the rest of the question awake: that a plan is sold no more
+    says nothing of the next column that goes missing. The finding of a refused day tells the line to add.
 
     Attributes:
         finding: The finding's name, such as ``"flights: values gone"``.
         first: The first day that it may stop no longer.
         last: The last one.
         why: What happened in the world.
+        column: The column that it covers, as the finding names it: ``"carrier"``; two that belong together as
+            ``"temp and dewp"``, the rows of a table as ``"number of rows"``. Empty: all that the question finds, which
+            a question about columns allows for a month at most.
+        value: The one value of the column that it covers, ``"WN"``, or a slice, ``"origin=JFK"``. Empty: the column.
+
+    Raises:
+        ValueError: It ends before it begins, has no reason, names a value without a column, or covers a whole question
+            about columns for longer than a month.
     """
 
     finding: str
     first: date
     last: date
     why: str
+    column: str = ""
+    value: str = ""
 
     def __post_init__(self) -> None:
         if self.first > self.last or not self.why:
             raise ValueError(f"an excuse for '{self.finding}' needs first <= last and a reason why")
+        if self.value and not self.column:
+            raise ValueError(f"an excuse for '{self.finding}' names the value '{self.value}' and not of which column")
+        days = (self.last - self.first).days + 1
+        if not self.column and self.question in OF_COLUMNS and days > MOST_WHOLE:
+            raise ValueError(
+                f"an excuse for all of '{self.finding}' may last {MOST_WHOLE} days and this one lasts {days}: name the "
+                f"column that it is about, column=…, or let it end sooner"
+            )
+
+    @property
+    def question(self) -> str:
+        """The finding's name without its table."""
+        return self.finding.partition(": ")[2]
+
+    def covers(self, finding: str, column: str = "", value: str = "") -> bool:
+        """Whether it speaks of that finding's part, whatever the day."""
+        return self.finding == finding and self.column in ("", column) and self.value in ("", value)
 
 
 def texts(columns: Columns, names: tuple[str, ...]) -> NDArray[np.object_]:

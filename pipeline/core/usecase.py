@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.facts import Columns, Excuse, Fact, Fixed
+from pipeline.core.facts import OF_ONE_COLUMN, Columns, Excuse, Fact, Fixed
 from pipeline.core.golden import Case
 from pipeline.core.tables import Feed, Frame, Reference, Table
 from pipeline.core.waivers import Waiver, waiver_errors
@@ -213,7 +214,8 @@ class Usecase:
             refuse(f"names its units by {self.unit}, which feed '{self.feeds[0].name}' does not have")
         if min(self.label_delay, self.history, self.lookback) < 0 or self.evidence < 2:
             refuse("needs label_delay, history and lookback of at least 0 and evidence of at least 2 days")
-        for why in (*self._wrong_keys(), *self._unfit_gates(), *self._alien_cases(), *self._wrong_waivers()):
+        checked = (self._wrong_keys(), self._unfit_gates(), self._alien_cases(), self._wrong_waivers())
+        for why in chain(*checked, self._vain_excuses()):
             refuse(why)
         strays = [fact.name for fact in self.facts if fact.about not in tables]
         if strays:
@@ -246,6 +248,16 @@ class Usecase:
         alien = [case.name for case in self.golden if not case.has_columns(self.inputs)]
         if alien:
             yield f"has golden cases of other inputs than its own, such as '{alien[0]}'; read them by cases()"
+
+    def _vain_excuses(self) -> Iterator[str]:
+        """Slips of the pen that would cover nothing, and be noticed on the first day that is refused all the same."""
+        columns = {table.name: [column.name for column in table.columns] for table in self.tables}
+        for excuse in self.excuses:
+            table = excuse.finding.partition(": ")[0]
+            if not excuse.question or table not in columns:
+                yield f"has an excuse for '{excuse.finding}', which is of none of its tables: {', '.join(columns)}"
+            elif excuse.column and excuse.question in OF_ONE_COLUMN and excuse.column not in columns[table]:
+                yield f"has an excuse for '{excuse.finding}' of a column that '{table}' lacks: '{excuse.column}'"
 
     def _wrong_waivers(self) -> Iterator[str]:
         if self.waivers:

@@ -59,6 +59,23 @@ def _plain(value: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that a finding about data speaks of. An excuse covers it by its column and value.
+
+    Attributes:
+        text: What was found of it, as a clause.
+        column: The column, or ``"one and other"`` for two that belong together; empty where it is about whole rows.
+        value: A value of that column, or a slice of it such as ``"town=hull"``; empty for all of it.
+        size: How far out it is, in the finding's own measure; None where the finding counts its parts.
+    """
+
+    text: str
+    column: str = ""
+    value: str = ""
+    size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The answer to one question, with its evidence. ``str(finding)`` is the line people read everywhere.
 
@@ -74,7 +91,10 @@ class Finding:
         about: What it speaks of: a table, a slice, a recipe; empty for the whole.
         required: Whether this finding can stop anything. A finding that is not required informs only.
         gate: The name of the gate that found it; empty for a check of data.
-        change: What would change the answer, as a clause; empty where it passes.
+        change: What would change the answer, or for a check of data what to ask or do, as a clause; empty where it
+            passes.
+        parts: What a finding about data speaks of, one by one, the worst first; empty where there is nothing to tell
+            apart.
         waived: Who waives it, until when and why; empty where nobody does. What is waived is not required.
     """
 
@@ -91,6 +111,7 @@ class Finding:
     gate: str = ""
     change: str = ""
     waived: str = ""
+    parts: tuple[Part, ...] = ()
 
     def __str__(self) -> str:
         # Where nothing was judged, the text itself says what is lacking.
@@ -110,7 +131,7 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
         wanted = None if self.wanted is None else [_plain(self.wanted.low), _plain(self.wanted.high)]
-        return {
+        found = {
             "name": self.name,
             "outcome": str(self.outcome),
             "text": self.text,
@@ -125,6 +146,8 @@ class Finding:
             "change": self.change,
             "waived": self.waived,
         }
+        # Only findings about data have parts: what was kept of all others stays the same to the byte.
+        return {**found, "parts": [asdict(part) for part in self.parts]} if self.parts else found
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
@@ -134,7 +157,8 @@ class Finding:
         if wanted is not None:
             low, high = wanted
             bound = Bound(-math.inf if low is None else low, math.inf if high is None else high)
-        return cls(**{**data, "outcome": Outcome(data["outcome"]), "wanted": bound})
+        parts = tuple(Part(**part) for part in data.get("parts", ()))
+        return cls(**{**data, "outcome": Outcome(data["outcome"]), "wanted": bound, "parts": parts})
 
 
 def joint(findings: Iterable[Finding]) -> Outcome:

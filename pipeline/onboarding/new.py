@@ -16,8 +16,9 @@ from pipeline.core.words import count, percent
 from pipeline.onboarding import tomorrow, trial
 from pipeline.onboarding.declaring import golden, suites
 from pipeline.onboarding.declaring.choices import Choices, choose, gaps
-from pipeline.onboarding.declaring.daily_checks import excuses_of
+from pipeline.onboarding.declaring.daily_checks import Excused, excuses_of
 from pipeline.onboarding.declaring.forms import bad_rows_of, form_of, written_of
+from pipeline.onboarding.declaring.promise import Promise, promise_of, told
 from pipeline.onboarding.history.assemble import assemble
 from pipeline.onboarding.history.columns import columns_of
 from pipeline.onboarding.history.model_outputs import said_by_models
@@ -72,6 +73,7 @@ class Made:
         deliveries: Days that were delivered.
         aside: What was put aside.
         doubtful: Inputs that look like what an earlier model said.
+        promise: On what share of the days to come suite and checks will ring.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Made:
     deliveries: int
     aside: tuple[Path, ...] = ()
     doubtful: tuple[str, ...] = ()
+    promise: Promise | None = None
 
 
 def make(request: Request, places: Places, others: Iterable[Usecase], progress: Progress = silent) -> Made:
@@ -124,7 +127,7 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
     doubtful = said_by_models(columns.strength, target, notes)
     choices = choose(request, history, target, columns, notes, source.row_bytes)
     plan = Plan(
-        *(request, history, target, columns, choices, {}),
+        *(request, history, target, columns, choices, ()),
         form=form_of(source, history, request),
         written=written_of(source, history),
         suffix=source.suffix,
@@ -133,29 +136,26 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
     with tempfile.TemporaryDirectory(prefix="new-") as made:
         work, folder = Path(made) / "suites", Path(made) / request.name
         work.mkdir()
-        write(folder / "features.py", features(plan))
-        write(folder / "recipes.py", recipes(plan))
-        write(folder / "golden.json", golden.text_of([]))
-        write(folder / "__init__.py", declaration(plan))
+        write_files(folder, plan, [])
         with trial.loaded(request.name, folder) as usecase:
             tried = trial.try_out(usecase, history, notes)
             plan = dataclasses.replace(plan, choices=_settled(usecase, tried, choices, notes))
             drafts = golden.cases_of(usecase, tried)
             done()
-            excuses, unsound = excuses_of(usecase, history, notes)
-            plan = dataclasses.replace(plan, excuses=excuses)
+            checked = excuses_of(usecase, history, notes)
+            plan = dataclasses.replace(plan, excuses=checked.excuses)
             (feed,) = usecase.feeds
             tomorrow.last_day(feed, source, history, Path(made) / "landing", notes)
         done()
         suite = suites.suite_of(request.name, history, target, columns, work, notes)
+        promise = _promised(suite, checked, notes)
         done()
-        write(folder / "golden.json", golden.text_of(drafts))
-        write(folder / "__init__.py", declaration(plan))
+        write_files(folder, plan, drafts)
         with trial.loaded(request.name, folder):
             pass  # What refuses nonsense at import has nothing to refuse.
         near = _near(history, choices.at_least, target.delay)
         asked = sorted({*near[-_NEAR:], *near[:_FIRST]})
-        unsound |= suites.refused(request.name, suite, history, asked, work)
+        unsound = checked.unsound | suites.refused(request.name, suite, history, asked, work)
         unsound |= set(tomorrow.refused(feed, source, history, asked, Path(made) / "landing"))
         days = _days_that_hold(near, unsound, notes)
         _told_of_golden(len(drafts), notes)
@@ -178,7 +178,23 @@ def _make(request: Request, places: Places, others: Iterable[Usecase], done: Cal
         deliveries=len(history.calendar),
         aside=aside,
         doubtful=doubtful,
+        promise=promise,
     )
+
+
+def write_files(folder: Path, plan: Plan, drafts: list[golden.Case]) -> None:
+    """Write the use case's package: declaration, features, recipes, and the drafts of golden cases."""
+    write(folder / "features.py", features(plan))
+    write(folder / "recipes.py", recipes(plan))
+    write(folder / "golden.json", golden.text_of(drafts))
+    write(folder / "__init__.py", declaration(plan))
+
+
+def _promised(suite: suites.Suite, checked: Excused, notes: list[Note]) -> Promise:
+    """What the newer days let expect of suite and checks together, which is told."""
+    promise = promise_of({*suite.asked} & {*checked.asked}, suite.rang, checked.rang)
+    told(promise, checked.rang, len(checked.asked), notes)
+    return promise
 
 
 def _near(history: History, at_least: int, delay: int) -> list[date]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.core.checks.day import RULES, check_day, excused
+from pipeline.core.checks.day import RULES, check_day, excuse_line, excused
 from pipeline.core.checks.learned.question import Odd
 from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
 from pipeline.core.errors import ConflictError, RefusedError
@@ -265,7 +265,13 @@ def _reach(usecase: Usecase) -> int:
 
 def _sentence(report: Report) -> str:
     worst = stopping(report.findings)[0]
-    way_out = "Deliver it corrected; if the world has changed, name it in the use case's excuses"
+    ask = f"{worst.change[0].upper()}{worst.change[1:]}, and deliver" if worst.change else "Deliver"
+    way_out = f"{ask} it corrected; if the world has changed, add to the use case's excuses: "
+    # Whom nothing was delivered by, nothing excuses.
+    if worst.name.endswith(": missing"):
+        way_out = f"{ask} it corrected"
+    else:
+        way_out += excuse_line(worst, report.day)
     return f"{worst.name}: {worst.text} ({checks_told(report.findings)}). {way_out}"
 
 

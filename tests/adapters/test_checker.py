@@ -324,3 +324,56 @@ def test_the_catalogue_has_a_suite_for_every_table_and_each_passes_a_sound_day()
             found = checker.check(usecase.name, table.name, DAY, fakes.typed(table, delivered[table.name])).findings
             assert only(found).outcome is Outcome.PASS, found
     assert len(SUITES) == sum(len(usecase.tables) for usecase in ALL)
+
+
+def words(*known: str) -> Any:
+    return expect("column_values_to_be_in_set", column="word", value_set=list(known), severity="warning")
+
+
+def follow(advice: str, folder: Path) -> None:
+    """Do what the finding says: add the line to the file where it says."""
+    said = re.fullmatch(r".*, add this line below (\S+ \[) of \"(.+)\" in expectations/(\S+): (.+)", advice)
+    assert said, advice
+    file = folder / said[3]
+    before, found, after = file.read_text().partition(f'"column": "{said[2]}"')
+    assert found
+    head, found, tail = after.partition(said[1])
+    assert found
+    file.write_text(f'{before}"column": "{said[2]}"{head}{said[1]}\n{said[4]}{tail}')
+
+
+def test_a_new_word_is_a_warning_that_is_seen_and_the_line_it_tells_accepts_it(tmp_path: Path) -> None:
+    folder = tmp_path / "expectations"
+    file = folder / "u" / "t.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"name": "t", "expectations": [SOUND, words("a")]}, indent=2))
+    rows = ROWS.set_column(1, "word", pa.array(["a", "b", 'n"é', "b", "a", "b", "a", 'n"é', "a", None]))
+    checked = GxChecker(folder).check("u", "t", DAY, rows)
+    summary, warning = checked.findings
+    assert (summary.outcome, warning.outcome, warning.required) == (Outcome.PASS, Outcome.FAIL, False)
+    assert "wanted 'word' among a; 5 of 9 are not: b (3 rows), n\"é (2 rows)" in warning.text
+    assert warning.change.startswith("ask whoever delivers 't' whether these are words of 'word'; to accept them")
+    page = checked.pages["t.html"].decode()
+    assert "informs only" in page
+    assert "add this line below" in page
+    follow(warning.change, folder)
+    assert only(GxChecker(folder).check("u", "t", DAY, rows).findings).outcome is Outcome.PASS
+
+
+def test_every_broken_expectation_names_its_table_and_what_to_ask_or_change(suite: Suite) -> None:
+    checker = suite(
+        between("n", 0, 10),
+        words("a"),
+        expect("column_mean_to_be_between", column="n", min_value=0, max_value=10),
+        expect("table_row_count_to_be_between", min_value=50, max_value=60),
+        expect("column_values_to_not_be_null", column="word"),
+        expect("column_values_to_match_regex", column="word", regex="^x"),
+        expect("column_values_to_be_unique", column="word"),
+    )
+    findings = check(checker)
+    assert len(findings) == 7
+    for finding in findings:
+        subject = finding.parts[0].column
+        assert f"'{subject}'" in finding.text or not subject
+        assert finding.sentence.count("ask whoever delivers 't'") == 1
+        assert re.search(r"(change that expectation in|add this line below .* in) \S+/u/t\.json", finding.change)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from pipeline.core import golden, kinds
 from pipeline.core.checks.day import excused
 from pipeline.core.errors import UsageError
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.verdict import Finding, Outcome, Part
 from pipeline.core.windows import Days
 from pipeline.onboarding.new import Made, Places, make
 from pipeline.onboarding.trial import loaded
@@ -273,16 +274,22 @@ def a_plan_given_up() -> pd.DataFrame:
     return frame.assign(plan=frame["plan"].where(frame["day"] < FIRST + timedelta(18), "a"))
 
 
-def test_an_excuse_ends_a_year_after_the_history_and_says_so(tmp_path: Path) -> None:
+def test_an_excuse_is_for_a_column_and_value_ends_with_its_change_and_says_so(tmp_path: Path) -> None:
     with begun(tmp_path, a_plan_given_up(), "history.csv", **SAME) as (made, usecase):
         excuse = next(one for one in usecase.excuses if one.finding == "same: values gone")
-        assert excuse.last == made.last + timedelta(365)
+        assert (excuse.column, excuse.value) == ("plan", "b")
+        assert excuse.first == excuse.last == FIRST + timedelta(18), "from then on nobody expects that plan"
+        assert all(one.column and one.last <= made.last for one in usecase.excuses)
         assert any(f"excused until {excuse.last}" in note.text for note in made.notes if note.review)
-        finding = Finding(excuse.finding, Outcome.FAIL, "copied")
-        (then,) = excused(usecase.excuses, excuse.last, [finding])
-        (after,) = excused(usecase.excuses, excuse.last + timedelta(1), [finding])
+        gone = Finding(excuse.finding, Outcome.FAIL, "gone", parts=(Part("no plan b", "plan", "b"),))
+        (then,) = excused(usecase.excuses, excuse.last, [gone])
+        (after,) = excused(usecase.excuses, excuse.last + timedelta(1), [gone])
         assert (then.required, after.required) == (False, True)
         assert f"its excuse ended on {excuse.last}" in after.text
+        (other,) = excused(usecase.excuses, excuse.last, [replace(gone, parts=(Part("no age", "age"),))])
+        assert other.required, "another column that rings the same question stops the day"
+        world = small.world_in(tmp_path, checker=GxChecker(places(tmp_path).expectations))
+        assert validate(usecase, ingest(usecase, made.last, world), world).without == ()
 
 
 def test_what_is_to_be_reviewed_is_kept_beside_the_declaration(kept: tuple[Path, Made]) -> None:

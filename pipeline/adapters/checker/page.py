@@ -14,6 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pipeline.adapters.checker.words import name_of
+
 _HERE = Path(__file__).parent
 
 
@@ -26,9 +28,10 @@ class Line:
     observed: Any
     why: str
     severity: str
+    advice: str
 
 
-def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]]) -> bytes:
+def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]], advised: Mapping[str, str]) -> bytes:
     """One HTML page of all expectations of a table's day, the broken ones first.
 
     Args:
@@ -36,6 +39,7 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
         table: The table.
         day: Its day.
         parts: The expectation's subject (a column, or empty for the table), its outcome, the vendor's result.
+        advised: Name of a broken expectation to what to ask or do about it.
     """
     from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
 
@@ -47,7 +51,8 @@ def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]])
         _, expected, observed = block["table"][0]
         meta: Mapping[str, Any] = part.expectation_config.meta or {}
         severity = str(part.expectation_config.to_json_dict().get("severity", "critical"))
-        line = Line(outcome, _escaped(expected), _escaped(observed), str(meta.get("why", "")), severity)
+        advice = advised.get(name_of(part.expectation_config.to_json_dict()), "")
+        line = Line(outcome, _escaped(expected), _escaped(observed), str(meta.get("why", "")), severity, advice)
         groups.setdefault(subject or "the table", []).append(line)
     outcomes = [outcome for _, outcome, _ in parts]
     html = (

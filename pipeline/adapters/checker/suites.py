@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adapters.checker.days import days_held, sameness, split
-from pipeline.adapters.checker.words import name_of, sentence, subject_of
+from pipeline.adapters.checker.words import advice, name_of, new_words, sentence, subject_of
 from pipeline.adapters.frames import in_pandas
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Checked, Rows
-from pipeline.core.verdict import Bound, Finding, Outcome
+from pipeline.core.verdict import Bound, Finding, Outcome, Part
 
 _EXAMPLES = 5
 
@@ -45,13 +45,16 @@ class GxChecker:
         suite = self._suite(usecase, table)
         if not rows.num_rows:
             return Checked((_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),), {})
-        result = self._run(suite, _frame(rows))
+        frame = _frame(rows)
+        result = self._run(suite, frame)
         if isinstance(result, Finding):
             return Checked((replace(result, name=f"{table}: expectations", about=table),), {})
         from pipeline.adapters.checker.page import page
 
+        findings = _findings(table, result, suite["path"], frame)
         parts = [(subject_of(_config(part)), _shown(part), part) for part in result.results]
-        return Checked(_findings(table, result), {f"{table}.html": page(usecase, table, day, parts)})
+        advised = {one.name.removeprefix(f"{table}: "): one.change for one in findings if one.change}
+        return Checked(findings, {f"{table}.html": page(usecase, table, day, parts, advised)})
 
     def check_days(self, usecase: str, table: str, days: Mapping[date, Rows]) -> Mapping[date, tuple[Finding, ...]]:
         """The findings of many days, without pages, at a fraction of the cost of as many checks.
@@ -129,7 +132,7 @@ class GxChecker:
         result = self._run(suite, frame)
         if isinstance(result, Finding):
             return (replace(result, name=f"{table}: expectations", about=table),)
-        return _findings(table, result)
+        return _findings(table, result, suite["path"], frame)
 
     def _run(self, suite: Mapping[str, Any], frame: Any, detail: str = "SUMMARY") -> Any | Finding:
         """Great Expectations' result, or an UNKNOWN finding if the suite can't be asked of these rows."""
@@ -208,8 +211,9 @@ def _told(value: Any) -> Any:
     return None if type(value).__name__ == "NAType" else value
 
 
-def _findings(table: str, result: Any) -> tuple[Finding, ...]:
+def _findings(table: str, result: Any, path: Path, frame: Any) -> tuple[Finding, ...]:
     """One finding per broken expectation; one in all when none is."""
+    file = str(Path(*path.parts[-3:]))
     broken: list[Finding] = []
     blank = 0
     for part in result.results:
@@ -219,16 +223,20 @@ def _findings(table: str, result: Any) -> tuple[Finding, ...]:
             blank += 1
         elif outcome is not Outcome.PASS:
             counted = part.result or {}
+            words = new_words(expectation, frame)
+            text = why_not or sentence(expectation, counted, words)
             broken.append(
                 Finding(
                     name=f"{table}: {name_of(expectation)}",
                     outcome=outcome,
-                    text=why_not or sentence(expectation, counted),
+                    text=text,
                     value=_number(counted.get("observed_value", counted.get("unexpected_count"))),
                     wanted=_bound(expectation["kwargs"]) if "observed_value" in counted else None,
                     counts={key: counted[key] for key in ("element_count", "unexpected_count") if key in counted},
                     about=table,
                     required=str(expectation.get("severity", "critical")) == "critical",
+                    change=advice(expectation, table, file, words),
+                    parts=(Part(text, subject_of(expectation)),),
                 )
             )
     judged = len(result.results) - blank

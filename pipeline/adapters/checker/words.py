@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.core.facts import MOST_EXACT
+from pipeline.core.words import count
 
 _SHOWN = 5
+#: So many new words are accepted by one line.
+_LISTED = 40
+_IN_SET = "expect_column_values_to_be_in_set"
 _PREFIXES = ("expect_column_pair_", "expect_column_", "expect_compound_columns_", "expect_table_", "expect_")
 _FILLERS = ("values_", "value_", "to_be_", "to_", "of_type_")
 
@@ -24,8 +30,10 @@ def name_of(expectation: Mapping[str, Any]) -> str:
     return f"{subject_of(expectation)} {words.replace('_', ' ')}".strip()
 
 
-def sentence(expectation: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """What was wanted, how far it was missed with a few examples, and why it matters."""
+def sentence(
+    expectation: Mapping[str, Any], result: Mapping[str, Any], words: Mapping[Any, int] = MappingProxyType({})
+) -> str:
+    """What was wanted, how far it was missed with a few examples, or the new ``words``, and why it matters."""
     kwargs = expectation["kwargs"]
     want = _WANTED.get(expectation["type"], _plain)(kwargs)
     if kwargs.get("mostly", 1) < 1:
@@ -33,13 +41,52 @@ def sentence(expectation: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     if "unexpected_count" in result:
         judged = result["element_count"] - (0 if "null" in expectation["type"] else result.get("missing_count", 0))
         got = f"{result['unexpected_count']} of {judged} are not"
+        if words:
+            named = ", ".join(f"{_word(word)} ({count(n, 'row')})" for word, n in list(words.items())[:_SHOWN])
+            more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+            return f"wanted {want}; {got}: {named}{more}" + _why(expectation)
         examples = list(dict.fromkeys(_word(value) for value in result.get("partial_unexpected_list", [])))
         if examples and "null" not in expectation["type"]:
             got += f", such as {', '.join(examples[:_SHOWN])}"
     else:
         got = f"it is {_word(result.get('observed_value'))}"
+    return f"wanted {want}; {got}{_why(expectation)}"
+
+
+def _why(expectation: Mapping[str, Any]) -> str:
     why = (expectation.get("meta") or {}).get("why")
-    return f"wanted {want}; {got}" + (f". {why}" if why else "")
+    return f". {why}" if why else ""
+
+
+def new_words(expectation: Mapping[str, Any], frame: Any) -> dict[Any, int]:
+    """The words of the column that the expectation's set lacks, to the rows that say them, the commonest first.
+
+    Empty for every other kind of expectation.
+    """
+    kwargs = expectation["kwargs"]
+    if expectation["type"] != _IN_SET or kwargs["column"] not in frame.columns:
+        return {}
+    values = frame[kwargs["column"]].dropna()
+    counts = values[~values.isin(list(kwargs["value_set"]))].value_counts()
+    return {word: int(n) for word, n in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))}
+
+
+def advice(expectation: Mapping[str, Any], table: str, file: str, words: Mapping[Any, int]) -> str:
+    """What to ask about a broken expectation, and the line that accepts what came instead, as a clause."""
+    subject = subject_of(expectation)
+    ask = f"ask whoever delivers '{table}' " + (f"what changed in '{subject}'" if subject else "whether it is whole")
+    accept = (expectation.get("meta") or {}).get("accept")
+    if accept:
+        return f"{ask}; to accept it, {accept} ({file})"
+    if not words:
+        return f"{ask}; if it is right as it came, change that expectation in {file}"
+    line = "".join(f"{json.dumps(_plain_word(word), ensure_ascii=False)}, " for word in list(words)[:_LISTED]).strip()
+    below = f'add this line below "value_set": [ of "{subject}" in {file}'
+    return f"ask whoever delivers '{table}' whether these are words of '{subject}'; to accept them, {below}: {line}"
+
+
+def _plain_word(word: Any) -> Any:
+    return word.item() if hasattr(word, "item") else word
 
 
 def subject_of(expectation: Mapping[str, Any]) -> str:

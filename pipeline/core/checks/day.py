@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
 
 from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.question import Learned, Odd, check_usual
+from pipeline.core.checks.learned.resent import most_like
+from pipeline.core.checks.learned.sayings import Names
 from pipeline.core.checks.old_content import old_content
 from pipeline.core.checks.profiles import (
     FeedProfile,
@@ -28,10 +30,11 @@ from pipeline.core.checks.profiles import (
     reference_profile,
 )
 from pipeline.core.checks.references import ReferenceCheck
-from pipeline.core.facts import Columns, Excuse, Fact, Fixed, texts
-from pipeline.core.tables import Reference
+from pipeline.core.checks.wording import with_parts
+from pipeline.core.facts import MOST_WHOLE, Columns, Excuse, Fact, Fixed, texts
+from pipeline.core.tables import Feed, Reference
 from pipeline.core.usecase import Usecase
-from pipeline.core.verdict import Finding, Outcome
+from pipeline.core.verdict import Finding, Outcome, Part
 
 RULES = 5
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
@@ -86,14 +89,25 @@ def check_day(
     learned: dict[str, Learned] = {}
     closed = _closed(usecase.references, tables, past)
 
-    def usual(table: str, measures: Measures, before: Mapping[date, Measures]) -> tuple[Finding, ...]:
+    named = [excuse for excuse in usecase.excuses if excuse.first <= day <= excuse.last]
+
+    def usual(
+        table: str,
+        measures: Measures,
+        before: Mapping[date, Measures],
+        names: Names,
+    ) -> tuple[Finding, ...]:
         known = [then for then in past if table in then.surprise]
         # While little was known much was surprising: that says nothing of what is, once enough is.
         grown = [then for then in known if then.known >= GROWN]
         surprise = [then.surprise[table] for then in (grown if len(grown) >= ENOUGH_GROWN else known)]
         provisional = past[-1].odd.get(table, {}) if past else {}
         learned[table] = check_usual(
-            table, day, measures, before, surprise, odd.get(table, {}), provisional, closed.get(table, ())
+            *(table, day, measures, before, surprise, odd.get(table, {}), provisional, closed.get(table, ())),
+            excused=lambda family, column, value: any(
+                excuse.covers(f"{table}: {family}", column, value) for excuse in named
+            ),
+            names=names,
         )
         return learned[table].findings
 
@@ -109,7 +123,7 @@ def check_day(
         findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, closed.get(feed.name, ()))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
         before = {then.day: then.feeds[feed.name].measures for then in past if feed.name in then.feeds}
-        findings += usual(feed.name, feeds[feed.name].measures, before)
+        findings += usual(feed.name, feeds[feed.name].measures, before, _names(feed, feeds[feed.name], past))
     for fact in usecase.all_facts:
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
@@ -131,12 +145,26 @@ def check_day(
             check.lost_keys(carried_histories[name], key_histories.get(name)),
             check.new_keys(carried_histories[name]),
         ]
-        findings += usual(name, references[name].measures, {then: profile.measures for then, profile in served})
+        findings += usual(
+            name, references[name].measures, {then: profile.measures for then, profile in served}, Names.of(reference)
+        )
     odd_now = {table: one.odd for table, one in learned.items()}
     profile = Profile(
         day, feeds, references, {table: one.surprise for table, one in learned.items()}, odd_now, len(past)
     )
     return DayChecked(excused(usecase.excuses, day, findings), profile, carried_histories, odd_now)
+
+
+def _names(feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
+    """How the feed's columns are called where several are meant, and which day said what is said again."""
+
+    def earlier_day(what: str) -> str:
+        before = (
+            (then.day, then.feeds[feed.name].remembered.get(what, ())) for then in past if feed.name in then.feeds
+        )
+        return str(most_like(now.remembered.get(what, ()), before) or "an earlier day")
+
+    return Names.of(feed, earlier_day)
 
 
 def _closed(
@@ -159,18 +187,43 @@ def _closed(
 
 
 def excused(excuses: Iterable[Excuse], day: date, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings, those that an excuse covers on that day made to inform only, with the reason; an end is told."""
+    """The findings, what an excuse covers on that day made to inform only, with the reason; an end is told.
+
+    A finding of which only some parts are covered is about the others, and stops the day for them.
+    """
     excuses = tuple(excuses)
-    why = {excuse.finding: excuse.why for excuse in excuses if excuse.first <= day <= excuse.last}
-    over = {excuse.finding: excuse.last for excuse in excuses if excuse.last < day and excuse.finding not in why}
+    now = [excuse for excuse in excuses if excuse.first <= day <= excuse.last]
+    over = [excuse for excuse in excuses if excuse.last < day]
 
     def with_excuse(finding: Finding) -> Finding:
         if finding.outcome is Outcome.PASS:
             return finding
-        if finding.name in why:
-            return replace(finding, required=False, text=f"{finding.text} (excused: {why[finding.name]})")
-        if finding.name in over:
-            return replace(finding, text=f"{finding.text} (its excuse ended on {over[finding.name]})")
-        return finding
+        parts = finding.parts or (Part(finding.text),)
+        reasons = [_reason(now, finding.name, part) for part in parts]
+        left = [part for part, why in zip(parts, reasons, strict=True) if not why]
+        why = "; ".join(dict.fromkeys(why for why in reasons if why))
+        if not left:
+            return replace(finding, required=False, text=f"{finding.text} (excused: {why})")
+        kept = with_parts(finding, left) if finding.parts and why else finding
+        told = f" (excused besides: {why})" if why else ""
+        ended = [one.last for one in over if any(one.covers(finding.name, part.column, part.value) for part in left)]
+        told += f" (its excuse ended on {max(ended)})" if ended else ""
+        return replace(kept, text=f"{kept.text}{told}")
 
     return tuple(with_excuse(finding) for finding in findings)
+
+
+def _reason(excuses: Iterable[Excuse], finding: str, part: Part) -> str:
+    return next((one.why for one in excuses if one.covers(finding, part.column, part.value)), "")
+
+
+def excuse_line(finding: Finding, day: date, days: int = MOST_WHOLE) -> str:
+    """The line for a use case's ``excuses`` that covers the worst of what a finding of that day says.
+
+    It lasts for ``days`` days, by when a person has looked again.
+    """
+    part = finding.parts[0] if finding.parts else Part("")
+    named = {"column": part.column, "value": part.value}
+    told = "".join(f", {name}={word!r}" for name, word in named.items() if word)
+    first, last = (f"date({d.year}, {d.month}, {d.day})" for d in (day, day + timedelta(days - 1)))
+    return f"Excuse({finding.name!r}, first={first}, last={last}, why='what happened'{told})"

@@ -24,7 +24,7 @@ def check_fact(fact: Fact, columns: Columns) -> Finding:
     if share >= fact.share:
         text = f"holds in {len(holds) - broken} of {len(holds)} rows (wanted: {fact.share:.0%})"
     else:
-        text = f"broken in {broken} of {len(holds)} rows (wanted: it holds in {fact.share:.0%}); {fact.why}"
+        text = f"'{fact.name}' is broken in {broken} of {len(holds)} rows (wanted in {fact.share:.0%}); {fact.why}"
     return about.finding(fact.name, share >= fact.share, text, share, Bound(fact.share, 1))
 
 
@@ -44,7 +44,7 @@ def check_fixed(fact: Fixed, columns: Columns, past: Sequence[Profile]) -> Findi
     given_names = "|".join(fact.given)
     if not pairs or len(seen) / len(pairs) < fact.known:
         text = (
-            f"only {len(seen)} of {len(pairs)} rows have a {given_names} of the last {len(history)} days (wanted: "
+            f"only {len(seen)} of {len(pairs)} rows have a '{given_names}' of the last {len(history)} days (wanted: "
             f"{fact.known:.0%}); {fact.why}"
         )
         return about.finding(fact.name, False, text, len(seen) / max(len(pairs), 1), Bound(fact.known, 1))

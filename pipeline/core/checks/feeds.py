@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -9,30 +10,22 @@ from statistics import median
 
 import numpy as np
 
-from pipeline.core.checks.learned.measures import MANY_WORDS
+from pipeline.core.checks.gone import ATTRIBUTE, check_gone
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Feed
-from pipeline.core.verdict import Bound, Finding
+from pipeline.core.verdict import Bound, Finding, Part
+from pipeline.core.words import count
 
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
 # ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
-#: On how many accepted days back a value must have come each day to be missed, and how many rows of it a day at least.
-_RECENT, _USUAL = 14, 5
-#: What part of a day's rows a value must be to be missed.
-_PART = 0.02
-#: The same in a column whose values come and go, as articles and couriers do, or that has many: the more, the likelier
-#: one of them ends by itself.
-_PART_LIVING = 0.1
-#: How many rows of it a day must let expect: a quiet day lacks much.
-_EXPECTED = 10
+#: On how many accepted days back a value must have come each day to be missed.
+_RECENT = 14
 #: Days in a row on which a column may hold one value: the longest dry stretch of 2013 in New York was eleven.
 _LONG = 12
 #: So few values are states that a day may keep for a season.
 _FEW_STATES = 5
-#: A column that holds one value on more than this part of the days is an attribute of the day.
-_ATTRIBUTE = 0.8
 #: How unlikely such a run must be, by the share of the days before on which the column held that value all day.
 _STILL = 1e-3
 #: By how much of a step a value may miss the declared scale, and the share of values that may: rounding, a broken cell.
@@ -73,10 +66,10 @@ def check_feed(
     findings += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
     findings += [] if feed.rows is None else [_rows(about, feed.rows, day, now, history)]
     learned: list[tuple[str, Callable[[], Finding]]] = [
-        ("values gone", lambda: _gone(about, now, recent, late, closed)),
+        ("values gone", lambda: check_gone(about, now, history, late, closed)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
         ("frozen hours", lambda: _frozen_hours(about, now, recent)),
-        ("stuck columns", lambda: _stuck(about, now, list(history.values()))),
+        ("stuck columns", lambda: _stuck(about, now, history)),
     ]
     for question, answer in learned:
         have = len(recent) if question in ("values gone", "frozen hours") else len(history)
@@ -86,8 +79,13 @@ def check_feed(
 
 
 def _dates(about: TableFindings, feed: Feed, day: date, columns: Columns) -> Finding:
-    wrong = int(np.sum(columns[feed.day] != np.datetime64(day)))
-    text = f"{wrong} of {len(columns[feed.day])} rows are not of {day} by their column '{feed.day}'"
+    days = columns[feed.day]
+    strange = days[days != np.datetime64(day)]
+    wrong = len(strange)
+    text = f"{wrong} of {len(days)} rows are not of {day} by their column '{feed.day}'"
+    if wrong:
+        theirs, counts = np.unique(strange, return_counts=True)
+        text += f", most of them of {theirs[counts.argmax()]}"
     if feed.time is not None:
         off = np.abs(columns[feed.time] - np.datetime64(day) - np.timedelta64(12, "h")) > np.timedelta64(36, "h")
         far = int(np.sum(off | missing(columns[feed.time])))
@@ -101,24 +99,31 @@ def _keys(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
     present = [key for key in keys if key is not None]
     doubled = len(present) - len(set(present))
     empty = len(keys) - len(present)
-    text = f"{doubled} rows repeat a key ({', '.join(feed.key)}) and {empty} have none, of {len(keys)} (allowed: none)"
+    named = " and ".join(f"'{name}'" for name in feed.key)
+    text = f"{count(doubled, 'row')} of {len(keys)} repeat a key by {named}, {empty} have none (allowed: none)"
+    if doubled:
+        text += f"; twice or more: {first_five(sorted(key for key, n in Counter(present).items() if n > 1))}"
     return about.finding("keys", doubled + empty == 0, text, doubled + empty, Bound(0, 0))
 
 
 def _varies(about: TableFindings, feed: Feed, now: FeedProfile) -> Finding:
     must = [column.name for column in feed.columns if column.varies]
     still = [name for name in must if now.distinct[name] < 2]
-    text = (
-        f"{first_five(still)} hold one value or none in all {now.rows} rows; they must vary within a day"
-        if still
-        else f"{len(must)} columns that must vary do"
-    )
-    return about.finding("varies", not still, text, len(still), Bound(0, 0))
+    parts = [
+        Part(
+            f"'{name}' "
+            + (f"is {now.constant[name]}" if name in now.constant else "holds one value or none")
+            + f" in all {now.rows} rows, and must vary within a day",
+            name,
+        )
+        for name in still
+    ]
+    return about.of_parts("varies", parts, f"{len(must)} columns that must vary do")
 
 
 def _steps(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
     """Values off a declared scale: one broken cell is no change of unit, one value in twenty is."""
-    worst, text = 0.0, "all values lie on their declared scales"
+    worst, parts = 0.0, []
     for column in feed.columns:
         if column.step:
             values = columns[column.name]
@@ -126,14 +131,17 @@ def _steps(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
             steps = values / column.step
             off = np.abs(steps - np.round(steps)) > _OFF_STEP
             share = float(off.mean()) if len(off) else 0.0
-            if share > worst:
-                worst = share
+            worst = max(worst, share)
+            if share > _OFF_SCALE:
                 shown = ", ".join(f"{value:g}" for value in np.unique(values[off])[:3])
                 text = (
-                    f"{off.sum()} of {len(off)} values of '{column.name}' are off the scale of {column.step:g}: {shown}"
+                    f"{off.sum()} of {len(off)} values of '{column.name}' are no multiples of {column.step:g}, such as "
+                    f"{shown} (allowed: {100 * _OFF_SCALE:g} %)"
                 )
-    allowed = f"(allowed: {100 * _OFF_SCALE:g} %)"
-    return about.finding("unit", worst <= _OFF_SCALE, f"{text} {allowed}", worst, Bound(0, _OFF_SCALE))
+                parts.append(Part(text, column.name, size=share))
+    parts.sort(key=lambda part: -(part.size or 0))
+    else_text = f"all but {worst:.1%} of the values lie on their declared scales (allowed: {100 * _OFF_SCALE:g} %)"
+    return about.of_parts("unit", parts, else_text, worst, Bound(0, _OFF_SCALE))
 
 
 def _rows(
@@ -150,68 +158,14 @@ def _rows(
     return about.finding("rows", ratio in allowed, text, ratio, allowed)
 
 
-def _gone(
-    about: TableFindings,
-    now: FeedProfile,
-    recent: Sequence[FeedProfile],
-    late: Sequence[str],
-    closed: Collection[tuple[str, str]],
-) -> Finding:
-    """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day.
-
-    A value that was a small part of each day may end by itself; what ended rightly is known elsewhere (``closed``).
-    """
-    lost: list[str] = []
-    came_daily = 0
-    for column in now.values:
-        recent_counts = [profile.values.get(column, {}) for profile in recent]
-        if sum(len(counts) == 1 for counts in recent_counts) > _ATTRIBUTE * len(recent_counts):
-            continue  # an attribute of the day, which another day may not have
-        many = median(len(counts) for counts in recent_counts) > MANY_WORDS
-        least = _PART_LIVING if many or _lives(recent_counts) else _PART
-        for value in set.intersection(*(set(counts) for counts in recent_counts)):
-            usual = min(counts[value] for counts in recent_counts)
-            part = median(
-                counts[value] / max(profile.rows, 1) for counts, profile in zip(recent_counts, recent, strict=True)
-            )
-            is_usual = (
-                usual >= _USUAL and part >= least and part * now.rows >= _EXPECTED and (column, value) not in closed
-            )
-            came_daily += is_usual
-            if is_usual and now.values[column].get(value, 0) == 0:
-                lost.append(f"{column} {value} (at least {usual} a day)")
-    for column, filled in now.filled.items():
-        if column in late:
-            continue
-        # A column that is blank more often than not (gusts of wind) may stay blank on a calm day.
-        share = min(profile.filled.get(column, 0) / max(profile.rows, 1) for profile in recent)
-        came_daily += share >= 0.5
-        if share >= 0.5 and filled == 0:
-            lost.append(f"any '{column}' (in at least {share:.0%} of the rows a day)")
-    text = (
-        f"missing on this day, though there on each of the last {len(recent)}: {first_five(sorted(lost))}"
-        if lost
-        else f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
-    )
-    return about.finding("values gone", not lost, text, len(lost), Bound(0, 0))
-
-
-def _lives(counts: Sequence[Mapping[str, int]]) -> bool:
-    """Whether values of a column have begun or ended for good within these days."""
-    third = max(len(counts) // 3, 2)
-    daily_at_first = set.intersection(*(set(day) for day in counts[:third]))
-    daily_at_last = set.intersection(*(set(day) for day in counts[-third:]))
-    ever_at_first, ever_at_last = set().union(*counts[:third]), set().union(*counts[-third:])
-    return bool(daily_at_first - ever_at_last or daily_at_last - ever_at_first)
-
-
 def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
     """Fractional parts never seen: degrees or miles in another unit land between the marks of the old scale.
 
     How many unseen ones to expect is what Good and Turing say: the share of values seen exactly once. A column that
     has no scale has many of those, and is then never blamed. Good, Biometrika 40 (1953), 237-264.
     """
-    worst, limit, text = 0.0, _UNSEEN, "no column shows values between the marks of its scale"
+    parts: list[Part] = []
+    limit = _UNSEEN
     for column, counts in now.residues.items():
         known: dict[str, int] = {}
         for profile in history:
@@ -223,42 +177,54 @@ def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile
         fresh = sum(n == 1 for n in known.values()) / total
         allowed = _UNSEEN + _UNSEEN_TIMES * fresh
         share = sum(n for part, n in counts.items() if part not in known) / today
-        if share > allowed and share > worst:
-            worst, limit = share, min(allowed, 1.0)
+        if share > allowed:
             text = (
-                f"{share:.0%} of {today} values of '{column}' have a fractional part that none of {total} values of "
-                f"the last {len(history)} days had; was its unit changed? (allowed: {allowed:.0%})"
+                f"{share:.0%} of {today} values of '{column}' have decimals that none of {total} values of the last "
+                f"{len(history)} accepted days had; was its unit changed? (allowed: {allowed:.0%})"
             )
-    return about.finding("scale", worst == 0, text, worst, Bound(0, limit))
+            if not parts or share > (parts[0].size or 0):
+                limit = min(allowed, 1.0)
+            parts.append(Part(text, column, size=share))
+            parts.sort(key=lambda one: -(one.size or 0))
+    text = "no column shows values between the marks of its scale"
+    return about.of_parts("scale", parts, text, 0.0, Bound(0, limit))
 
 
 def _frozen_hours(about: TableFindings, now: FeedProfile, recent: Sequence[FeedProfile]) -> Finding:
     allowed = max(0.05, 2 * max(profile.repeated for profile in recent))
-    text = f"{now.repeated:.1%} of the rows say what another row of the day says (allowed: {allowed:.1%})"
+    usual = median(profile.repeated for profile in recent)
+    text = (
+        f"{now.repeated:.1%} of the day's rows say in every column but dates what another row of the day says, where "
+        f"{usual:.1%} is usual (allowed: {allowed:.1%})"
+    )
     return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
 
 
-def _stuck(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfile]) -> Finding:
     """Columns that may hold one value all day, but not on ever so many days in a row.
 
     Nothing at all, day after day, may be a season (no snow in summer) or a broken gauge: it is said, not refused.
     """
-    stuck: list[str] = []
+    stuck: list[Part] = []
     only_nothing = True
+    days, history = list(past), list(past.values())
     for column, value in now.constant.items():
         flags = [profile.constant.get(column) == value for profile in history]
         *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
         longest, before = max(earlier, default=0), flags[: len(flags) - last]
         held = [profile.constant[column] for profile in history[: len(before)] if column in profile.constant]
-        if len(set(held)) <= _FEW_STATES and len(held) > _ATTRIBUTE * len(before):
+        if len(set(held)) <= _FEW_STATES and len(held) > ATTRIBUTE * len(before):
             continue  # an attribute of the day with a few states, such as how many games are played
         # A column that has never been anything else has nothing to be stuck at, and one that rarely was may rest.
         still = sum(before) / len(before) if before else 1.0
         if last + 1 > max(_LONG, 2 * longest) and still ** (last + 1) < _STILL:
             only_nothing = only_nothing and value in ("0", "0.0")
-            stuck.append(f"{column} = {value} all day, for {last + 1} days now (longest before: {longest})")
-    text = first_five(stuck) if stuck else "no column stands still for longer than it used to"
-    finding = about.finding("stuck columns", not stuck, text, len(stuck), Bound(0, 0))
+            text = (
+                f"'{column}' is {value} in all rows since {days[len(before)]}, on {last + 1} days in a row; before, "
+                f"{longest} in a row were the most"
+            )
+            stuck.append(Part(text, column, value))
+    finding = about.of_parts("stuck columns", stuck, "no column stands still for longer than it used to")
     return replace(finding, required=False) if stuck and only_nothing else finding
 
 
@@ -284,7 +250,8 @@ def _sent_before(about: TableFindings, now: FeedProfile, history: Mapping[date, 
     )
     allowed = _RESENT_YOUNG if len(days) < _PAIRED else (1 + usual) / 2 if usual > _RESENT else _RESENT
     text = (
-        f"{worst:.0%} of the rows say what {when} said (allowed: {100 * allowed:.3g} %)"
+        f"{worst:.0%} of the rows say in every column but dates what rows of {when} said (allowed: "
+        f"{100 * allowed:.3g} %)"
         if when
         else f"no row says what a row of the last {len(history)} accepted days said"
     )

@@ -42,7 +42,6 @@ def old_content(table: str, day: date, contents: Mapping[date, str], accepted: S
     text = (
         f"every row of '{table}' is as it was on {known[last]}, and not as on {known[-1]}: {lost} later "
         f"{'version is' if lost == 1 else 'versions are'} lost, as from a copy that lags or an old file "
-        f"({'it has gone back before' if went_back else 'on no accepted day did it go back'}); ask upstream which "
-        f"version of the table they delivered"
+        f"({'it has gone back before' if went_back else 'on no accepted day did it go back'})"
     )
     return about.finding(QUESTION, good, text, lost)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from math import exp, lgamma, sqrt
 from statistics import median, stdev
 
@@ -16,6 +17,7 @@ from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.facts import Columns, exact, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
+from pipeline.core.words import count
 
 #: Windows of days over which newly seen keys are pooled: a freeze shows within days where many keys are new each
 #: day, and within two weeks where few are.
@@ -36,6 +38,8 @@ class ReferenceCheck:
     def __init__(self, reference: Reference, day: date, columns: Columns, units: Columns) -> None:
         self.reference, self.day = reference, day
         self.columns, self.units, self.about = columns, units, TableFindings(reference.name)
+        #: The units' columns that name a row of it, and the feed: "'carrier' of flights".
+        self.by = " and ".join(f"'{name}'" for name in reference.joined_by[1]) + f" of {reference.joined_by[0]}"
 
     def age(self) -> Finding:
         """By the newest date in the table itself, not by the file's: touching a file does not freshen it."""
@@ -45,7 +49,12 @@ class ReferenceCheck:
             return self.about.unknown("age", f"no row says in '{self.reference.refreshed}' when it was refreshed")
         newest = dates.max().astype("datetime64[D]").astype(object)
         age, wanted = (day - newest).days, Bound(0, self.reference.max_age)
-        text = f"refreshed on {newest}, age {age} on {day} (allowed: {wanted} days)"
+        newest_told = f"its newest '{self.reference.refreshed}' is {newest}"
+        text = f"{newest_told}, {count(age, 'day')} before {day} (allowed: {wanted} days)"
+        if age < 0:
+            text = (
+                f"its newest '{self.reference.refreshed}' is {newest}, {count(-age, 'day')} after {day} (allowed: none)"
+            )
         return self.about.finding("age", age in wanted, text, age, wanted)
 
     def unchanged(self, contents: Mapping[date, str]) -> Finding:
@@ -64,7 +73,10 @@ class ReferenceCheck:
         days, wanted = (day - unchanged_since).days, Bound(0, most)
         if days <= most and unchanged_since == min([*earlier, day]) and len(earlier) < most:
             return self.about.too_early("unchanged", len(earlier), most)
-        text = f"content the same for {days} days, since {unchanged_since} (allowed: {most})"
+        text = (
+            f"every row says what it said on {unchanged_since}, {days} days before, but for "
+            f"'{self.reference.refreshed}' (allowed: {most} days)"
+        )
         return self.about.finding("unchanged", days in wanted, text, days, wanted)
 
     def duplicates(self) -> Finding:
@@ -75,8 +87,8 @@ class ReferenceCheck:
         used = [key for key in texts(self.units, self.reference.joined_by[1]) if key is not None]
         extra = sum(doubled.get(key, 1) - 1 for key in used)
         text = (
-            f"{len(doubled)} keys stand more than once and {empty} rows have none (allowed: none); a join would "
-            f"make {len(used) + extra} rows of {len(used)}"
+            f"{count(len(doubled), 'key')} more than once{_shown(doubled)} and {count(empty, 'row')} without one "
+            f"(allowed: none); a join by {self.by} would make {len(used) + extra} rows of {len(used)}"
         )
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))
 
@@ -99,13 +111,14 @@ class ReferenceCheck:
         old, new = self._rows(previous), self._rows(self.columns)
         used = {key for key in texts(self.units, self.reference.joined_by[1]) if key is not None} & set(old)
         gone, gone_used = len(set(old) - set(new)), len(used - set(new))
+        shown = _shown([*sorted(used - set(new)), *sorted(set(old) - set(new) - used)])
         # Few rows of a small table are soon a share of it.
         of_all = 0.0 if gone <= max(_FEW, (_FEW_OF_ALL + self._leave_daily(served)) * len(old)) else gone / len(old)
         share = max(of_all, gone_used / max(len(used), 1))
         wanted = Bound(0, self.reference.shrinkage)
         text = (
-            f"{gone} of {len(old)} keys vanished, {gone_used} of the {len(used)} that this day uses (allowed: "
-            f"{wanted.high:.1%} of these, {_FEW_OF_ALL:.0%} of all, or {_FEW})"
+            f"{gone} of the {len(old)} keys {_since(served)} are gone{shown}, {gone_used} of the {len(used)} that "
+            f"{self.by} uses on this day (allowed: {wanted.high:.1%} of these, {_FEW_OF_ALL:.0%} of all, or {_FEW})"
         )
         shrinkage = self.about.finding("shrinkage", share in wanted, text, share, wanted)
         if self.reference.rewritten is None:
@@ -115,7 +128,11 @@ class ReferenceCheck:
             return [shrinkage, self.about.unknown("rewritten", "no key is left to compare")]
         changed = sum(old[key] != new[key] for key in common)
         wanted = Bound(0, self.reference.rewritten)
-        text = f"{changed} of {len(common)} rows say something else than before (allowed: {wanted.high:.0%})"
+        others = [key for key in common if old[key] != new[key]]
+        text = (
+            f"{changed} of {len(common)} rows say something else of the same key than {_since(served, 'did')}"
+            f"{_shown(others)} (allowed: {wanted.high:.0%})"
+        )
         return [
             shrinkage,
             self.about.finding("rewritten", changed / len(common) in wanted, text, changed / len(common), wanted),
@@ -131,10 +148,18 @@ class ReferenceCheck:
         """Over the units that have a key: a storm cancels flights, and a cancelled flight has no aircraft."""
         wanted = self.reference.matched
         if not now.units:
-            return self.about.unknown("matched", "not one unit has a key to look up")
+            return self.about.unknown("matched", f"not one row has a key to look up by {self.by}")
         share = now.hits / now.units
-        text = f"{now.hits} of {now.units} units with a key find it, {share:.1%} (wanted: {_percent(wanted)})"
+        text = f"{now.hits} of {now.units} rows find theirs by {self.by}, {share:.1%} (wanted: {_percent(wanted)})"
+        text += self._not_found() if share not in wanted else ""
         return self.about.finding("matched", share in wanted, text, share, wanted)
+
+    def _not_found(self) -> str:
+        """The keys that find nothing, those of most rows first."""
+        keys = set(texts(self.columns, self.reference.key))
+        used = texts(self.units, self.reference.joined_by[1]).tolist()
+        lacking = Counter(key for key in used if key is not None and key not in keys)
+        return f"; most rows that find none have {first_five([key for key, _ in lacking.most_common()])}"
 
     def matched_drop(self, now: ReferenceProfile, before: Sequence[tuple[date, ReferenceProfile]]) -> Finding:
         """Against its own recent past: a limit that is wide enough for every season is too wide for any day."""
@@ -146,9 +171,10 @@ class ReferenceCheck:
         noise = 4 * max(stdev(recent), sqrt(usual * (1 - usual) / now.units))
         drop, wanted = usual - share, Bound(high=max(self.reference.matched_drop, noise))
         text = (
-            f"{share:.1%} of units with a key find it, against {usual:.1%} on the last {len(recent)} days (a drop "
-            f"of at most {100 * wanted.high:.2g} points is allowed)"
+            f"{share:.1%} of the rows with a key find theirs by {self.by}, against {usual:.1%} on the {len(recent)} "
+            f"accepted days to {before[-1][0]} (a drop of at most {100 * wanted.high:.2g} points is allowed)"
         )
+        text += self._not_found() if drop not in wanted else ""
         return self.about.finding("matched drop", drop in wanted, text, drop, wanted)
 
     def lost_keys(self, now: KeyHistory, before: KeyHistory | None) -> Finding:
@@ -162,11 +188,12 @@ class ReferenceCheck:
         }
         lost = sorted(key for key, matches in matched_now_by_key.items() if not matches)
         share, wanted = len(lost) / max(len(matched_now_by_key), 1), Bound(0, self.reference.shrinkage)
-        shown = f": {first_five(lost)}" if lost else ""
         text = (
-            f"{len(lost)} of {len(matched_now_by_key)} keys that matched when they were last used match no "
-            f"longer{shown} (allowed: {wanted.high:.1%})"
+            f"{len(lost)} of {len(matched_now_by_key)} keys by {self.by} that matched when they were last used match "
+            f"no longer{_shown(lost)} (allowed: {wanted.high:.1%})"
         )
+        if before is not None and lost:
+            text += f"; on {before.day - timedelta(min(before.known[key].last for key in lost))} they still did"
         return self.about.finding("lost keys", share in wanted, text, share, wanted)
 
     def new_keys(self, now: KeyHistory) -> Finding:
@@ -181,19 +208,43 @@ class ReferenceCheck:
             return self.about.too_early("new keys", now.days, need)
         first_sights = [(sight.first, sight.found_first) for sight in now.known.values()]
         old = [matched for seen, matched in first_sights if max(_WINDOWS) <= seen <= now.days - max(_WINDOWS)]
-        worst = 1.0
-        text = "no key was seen for the first time in the last two weeks"
-        for window in _WINDOWS:
-            young = [matched for seen, matched in first_sights if seen < window]
-            chance = beta_binomial_cdf(sum(young), len(young), sum(old), len(old))
-            if young and chance < worst:
-                worst = chance
-                text = (
-                    f"of the keys ({', '.join(self.reference.joined_by[1])}) first seen in the last {window} days "
-                    f"{sum(young)} of {len(young)} are in the table, where {sum(old)} of {len(old)} earlier newcomers "
-                    f"were: has it stopped growing? (so few by chance: {chance:.1g}; wanted: {_CHANCE:g})"
-                )
-        return self.about.finding("new keys", worst >= _CHANCE, text, worst, Bound(_CHANCE, 1))
+        worst, window, young = 1.0, 0, [True]
+        for days in _WINDOWS:
+            newest = [matched for seen, matched in first_sights if seen < days]
+            chance = beta_binomial_cdf(sum(newest), len(newest), sum(old), len(old))
+            if newest and chance < worst:
+                worst, window, young = chance, days, newest
+        if not window:
+            text = f"no key by {self.by} was seen for the first time in the last {max(_WINDOWS)} days"
+            return self.about.finding("new keys", True, text)
+        share, usual = sum(young) / len(young), sum(old) / max(len(old), 1)
+        text = (
+            f"of the {len(young)} keys by {self.by} that were first used since {self.day - timedelta(window - 1)} "
+            f"{sum(young)} are in the table, where {usual * len(young):.0f} would be by the {len(old)} keys that were "
+            f"new before"
+        )
+        if worst >= _CHANCE:
+            return self.about.finding("new keys", True, text, share)
+        least = _enough_of(len(young), sum(old), len(old))
+        text += f"; at least {least} wanted"
+        return self.about.finding("new keys", False, text, share, Bound(least / len(young), 1))
+
+
+def _enough_of(of: int, earlier_hits: int, earlier: int) -> int:
+    """How many of so many newcomers must match for no alarm."""
+    return bisect_left(range(of), _CHANCE, key=lambda hits: beta_binomial_cdf(hits, of, earlier_hits, earlier))
+
+
+def _shown(keys: Iterable[str]) -> str:
+    """The first few, in brackets; nothing where there is none."""
+    some = list(keys)
+    return f" ({first_five(some)})" if some else ""
+
+
+def _since(served: Sequence[tuple[date, ReferenceProfile]], verb: str = "of") -> str:
+    """The last accepted table, by its day where it is known."""
+    last = f"the table of {served[-1][0]}" if served else "the last accepted table"
+    return f"{last} {verb}" if verb != "of" else f"of {last}"
 
 
 def beta_binomial_cdf(hits: int, of: int, earlier_hits: int, earlier: int) -> float:

@@ -10,7 +10,6 @@ from dataclasses import fields
 from pipeline.core.forms import PLAIN, Form, Written
 from pipeline.core.usecase import Usecase
 from pipeline.core.words import count
-from pipeline.onboarding.declaring.daily_checks import until
 from pipeline.onboarding.history.columns import Field
 from pipeline.onboarding.history.target import Target
 from pipeline.onboarding.placing.plan import Plan
@@ -205,14 +204,16 @@ def _delay(plan: Plan) -> list[str]:
 
 def _excuses(plan: Plan) -> list[str]:
     lines: list[str] = []
-    first, last = plan.history.calendar[0], until(plan.history)
-    for finding, why in plan.excuses.items():
+    for excuse in plan.excuses:
+        first, last = excuse.first, excuse.last
         lines += [
             "        Excuse(",
-            f"            {quoted(finding)},",
+            f"            {quoted(excuse.finding)},",
             f"            first=date({first.year}, {first.month}, {first.day}),",
             f"            last=date({last.year}, {last.month}, {last.day}),",
-            f"            why={quoted(why)},",
+            f"            why={quoted(excuse.why)},",
+            *([f"            column={quoted(excuse.column)},"] if excuse.column else []),
+            *([f"            value={quoted(excuse.value)},"] if excuse.value else []),
             "        ),",
         ]
     return ["    excuses=(", *lines, "    ),"] if lines else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.core.facts import Excuse
 from pipeline.core.forms import PLAIN, Form, Written
 from pipeline.onboarding.declaring.choices import Choices
 from pipeline.onboarding.history.columns import Columns
@@ -20,7 +21,7 @@ class Plan:
     Attributes:
         request: What was asked for.
         history, target, columns, choices: What was found and chosen.
-        excuses: Finding to the reason why it is no fault here.
+        excuses: What the history breaks time and again.
         form: How upstream's files are written.
         written: Column to how its cells are written, of those that are not plainly written.
         suffix: What the name of a day's file ends with.
@@ -32,7 +33,7 @@ class Plan:
     target: Target
     columns: Columns
     choices: Choices
-    excuses: Mapping[str, str]
+    excuses: tuple[Excuse, ...]
     form: Form = PLAIN
     written: Mapping[str, Written] = field(default_factory=dict)
     suffix: str = ".parquet"

@@ -153,7 +153,7 @@ def _finding(finding: Finding, question: str) -> Iterator[RenderableType]:
     yield Text.assemble("  ", (answer, look), "  ", (finding.name, "bold"), f"  {question}", overflow="fold")
     lines = [("found", finding.text), ("numbers", _numbers(finding)), ("on", _evidence(finding))]
     if finding.outcome is not Outcome.PASS:
-        lines += [("would change it", finding.change), ("waiver", _waiver(finding))]
+        lines += [("would change it" if finding.gate else "what to do", finding.change), ("waiver", _waiver(finding))]
     for what, text in lines:
         if text:
             yield Padding(Text.assemble((f"{what}: ", "dim"), text, overflow="fold"), (0, 0, 0, 6))

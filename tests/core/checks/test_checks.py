@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -440,6 +440,22 @@ def test_one_of_many_values_may_end_and_a_quiet_day_may_lack_what_comes_seldom()
     quiet = day_of(past.day)
     quiet["visits"] = {name: values[:60] for name, values in quiet["visits"].items()}
     assert gone not in refused(past.judge(quiet))
+
+
+def test_a_code_that_is_new_each_month_may_end_with_the_next_month(month: Past) -> None:
+    def with_code(day: date) -> Tables:
+        tables = day_of(day)
+        code = f"{day.year}-{day.month:02d}"
+        tables["visits"]["town"][:10] = code
+        return tables
+
+    past = Past()
+    ends: dict[date, bool] = {}
+    for _ in range(95):
+        gone = "visits: values gone" in refused(past.accept(with_code(past.day)))
+        if gone:
+            ends[past.day - timedelta(1)] = gone
+    assert list(ends) == [date(2020, 2, 1)], "of the first end nobody could know"
 
 
 def test_a_column_of_many_fractional_parts_has_no_scale(month: Past) -> None:

@@ -47,8 +47,7 @@ def test_an_alarm_lasts_as_long_as_the_old_content_does() -> None:
 def test_the_sentence_names_the_table_the_days_and_whom_to_ask() -> None:
     assert judged("abcdefghif").text == (
         "every row of 'planes' is as it was on 2024-03-06, and not as on 2024-03-09: 3 later versions are lost, as "
-        "from a copy that lags or an old file (on no accepted day did it go back); ask upstream which version of the "
-        "table they delivered"
+        "from a copy that lags or an old file (on no accepted day did it go back)"
     )
 
 

@@ -9,15 +9,16 @@ direction: one odd day is ordinary life, a second one is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
-from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, ROWS, SELDOM, Measures
-from pipeline.core.checks.learned.slow import SLOW, slow_shifts
+from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
+from pipeline.core.checks.learned.sayings import NO_NAMES, Names, sentence, subject
+from pipeline.core.checks.learned.slow import slow_shifts
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
-from pipeline.core.verdict import Bound, Finding
+from pipeline.core.verdict import Bound, Finding, Part
 
 #: The measures that were beyond the narrow limit: 1 above what is usual, -1 below, and twice that if the day was
 #: refused for it.
@@ -76,6 +77,8 @@ def check_usual(
     odd_before: Odd,
     provisional: Collection[str] = (),
     closed: Collection[tuple[str, str]] = (),
+    excused: Callable[[str, str, str], bool] = lambda family, column, value: False,
+    names: Names = NO_NAMES,
 ) -> Learned:
     """Judge a day's measures against those of the accepted days before.
 
@@ -88,6 +91,8 @@ def check_usual(
         odd_before: What was odd on the last day that was judged, accepted or not.
         provisional: What was odd on the last accepted day: neither its value nor its surprise is past yet.
         closed: Column and word of what has rightly come to an end.
+        excused: Whether a person has named that change, by family, column and value: it is told, and widens no limit.
+        names: What is said where a measure is about several columns.
     """
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
@@ -106,19 +111,21 @@ def check_usual(
         if any(family_of(measure) == family for measure in provisional):
             known = known[:-1]  # a limit that the first odd day had raised would let the second one pass
         limit = _Limits(family, known, seen=sum(then.weekday() == day.weekday() for then in past))
-        largest[family] = abs(measures[0].size) if measures else 0.0
+        # What a person has named says nothing of how far all else may stray.
+        own = [one for one in measures if not excused(family, *subject(one.measure))]
+        largest[family] = abs(own[0].size) if own else 0.0
         rung = [
             (one, said) for one in measures if (said := limit.rings(one, odd_before.get(remembered_as(one.measure), 0)))
         ]
         odd.update({remembered_as(one.measure): _direction(one) for one in measures if abs(one.size) > limit.narrow})
         odd.update({remembered_as(one.measure): 2 * _direction(one) for one, _ in rung})
+        known_days = f"by the {len(past)} accepted days to {max(past)}"
         if rung:
-            one, said = rung[0]
-            text = f"{sentence(one)}: {abs(one.size):.3g} times its usual spread ({said}; learned on {limit.days} days)"
-            findings.append(about.finding(family, False, text, abs(one.size), Bound(0, limit.alone)))
-        elif measures:
-            again = "; odd, and refused if the next day is so too" if abs(measures[0].size) > limit.narrow else ""
-            text = f"{sentence(measures[0])}: {largest[family]:.2g} times its usual spread (rings at {limit.alone:.3g})"
+            parts = [_part(one, f"{known_days} ({_far(one)}, {said})", names) for one, said in rung]
+            findings.append(about.of_parts(family, parts, "", wanted=Bound(0, limit.alone)))
+        elif own:
+            again = "; odd, and refused if the next day is so too" if abs(own[0].size) > limit.narrow else ""
+            text = f"{sentence(own[0], names)} {known_days} ({_far(own[0])}, rings at {limit.alone:.3g})"
             findings.append(about.finding(family, True, text + again, largest[family], Bound(0, limit.alone)))
         else:
             findings.append(about.finding(family, True, "nothing in it has moved by enough to matter"))
@@ -145,14 +152,23 @@ class _Limits:
         size, same_way = abs(one.size), before * one.size > 0
         # A day off is a quiet day, whatever was usual; a second one in a row is asked about.
         if size > self.alone and one.measure != ROWS and not self.young and not _first_time(one):
-            return f"more than {self.alone:.3g}"
+            return f"at most {self.alone:.3g} allowed"
         # More of everything is business, such as a sale's; less of it is what gets lost.
         if same_way and size > self.narrow * (_MORE if one.measure == ROWS and one.size > 0 else 1.0):
-            return f"more than {self.narrow:.3g}, again"
+            return f"at most {self.narrow:.3g} allowed on a second day"
         # Who was refused for it must come well within the limits, or one cause would ring and fall silent by turns.
         if same_way and abs(before) == 2 and size > _MENDED * self.narrow:
-            return f"more than {_MENDED * self.narrow:.3g}, still"
+            return f"at most {_MENDED * self.narrow:.3g} allowed until it is mended"
         return ""
+
+
+def _part(one: Surprise, judged: str, names: Names) -> Part:
+    column, value = subject(one.measure)
+    return Part(f"{sentence(one, names)} {judged}", column, value, abs(one.size))
+
+
+def _far(one: Surprise) -> str:
+    return f"{abs(one.size):.3g} times as far off as such days are"
 
 
 def _first_time(one: Surprise) -> bool:
@@ -162,63 +178,3 @@ def _first_time(one: Surprise) -> bool:
 
 def _direction(one: Surprise) -> int:
     return 1 if one.size > 0 else -1
-
-
-def sentence(one: Surprise) -> str:
-    """``'delay' is zero in 41.0%, where 3.0% is usual``: what a measure is and what was expected."""
-    kind, *rest = one.measure.split("|")
-    if kind == SLOW:
-        return f"slowly, day by day, {sentence(replace(one, measure=one.measure.removeprefix(f'{SLOW}|')))}"
-    over = {BY_ROWS: " (by rows)", BY_UNITS: " (by the units that look it up)"}.get(rest[-1], "")
-    rest = rest[:-1] if over else rest
-    where = f" where {rest[-1].replace('=', ' is ', 1)}" if "=" in rest[-1] and kind not in ("share", "worth") else ""
-    if kind == "rows":
-        return f"{one.value:.0f} rows, where {one.usual:.0f} are usual"
-    if kind in _SHARES:
-        return f"{_SHARES[kind](rest)}{where}{over} in {one.value:.1%}, where {one.usual:.1%} is usual"
-    return f"{_NUMBERS[kind](rest)}{where}{over} is {one.value:.3g}, where {one.usual:.3g} is usual"
-
-
-def _single(rest: Sequence[str]) -> str:
-    name, what = rest[:2]
-    if what == "twins":
-        return "all numbers are those of another row"
-    return f"'{name}' is {_SINGLE.get(what, what)}"
-
-
-_SHARES: Mapping[str, Callable[[Sequence[str]], str]] = {
-    "share": lambda rest: f"'{rest[0].replace('=', chr(39) + ' is ', 1)}",
-    "filled": lambda rest: f"'{rest[0]}' is filled",
-    "with": lambda rest: f"'{rest[0]}' is filled where '{rest[1]}' is",
-    "single": _single,
-    "happened": lambda rest: f"{rest[0]} is there",
-    "settles": lambda rest: f"'{rest[0]}' settles '{rest[1]}'",
-    "explains": lambda rest: f"'{rest[0]}' explains the ranks of '{rest[1]}'",
-    "hints": lambda rest: f"'{rest[0]}' tells what '{rest[1]}' is",
-    "worth": lambda rest: f"'{rest[0].replace('=', chr(39) + ' is ', 1)}",
-    "still": lambda rest: f"'{rest[0]}' is what the row before of the same said",
-    "resent": lambda rest: f"{rest[0]} are those of an earlier day",
-    "changed": lambda rest: f"'{rest[0]}' says something else of the same key than before",
-}
-_NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
-    "level": lambda rest: f"the {rest[1]} of '{rest[0]}'",
-    "versus": lambda rest: f"the share of rows with {rest[0]}, against all rows',",
-    "gone": lambda rest: "the share of keys that vanished",
-    "against": lambda rest: f"the mean rank of '{rest[0]}' (-0.5: below all others, 0.5: above all)",
-    "tied": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
-    "tail": lambda rest: f"the {rest[1]} end of '{rest[0]}'",
-    "step": lambda rest: f"the logarithm of the steps of '{rest[0]}' from row to row, against those over two rows,",
-    "order": lambda rest: f"the rank correlation of '{rest[0]}' and '{rest[1]}'",
-    "apart": lambda rest: f"'{rest[1]}' less '{rest[0]}' (median)",
-    "ratio": lambda rest: f"the logarithm of '{rest[1]}' over '{rest[0]}' (median)",
-}
-_SINGLE = {
-    "distinct": "a value of its own",
-    "commonest": "its commonest value",
-    "least": "its least value",
-    "greatest": "its greatest value",
-    "zero": "zero",
-    "whole": "a whole number",
-    "multiple of 5": "a multiple of 5",
-    "multiple of 10": "a multiple of 10",
-}

@@ -6,7 +6,8 @@ and what came of it where it is called the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from pipeline.core.tables import Feed
 
 #: At most so many rows of a day are remembered, and from so few on two days can be compared.
 KEPT = 256
+
+OF_THE_SAME = " of the same"
+"""The end of what is said again where it is a single number of the same names at the same time of day."""
 
 #: What is remembered to the lowest digests of its rows.
 Remembered = Mapping[str, Sequence[int]]
@@ -39,7 +43,7 @@ def remembered_of(feed: Feed, columns: Columns, late: Sequence[str] = ()) -> dic
         found["outcomes of the same"] = _digests([columns[c.name] for c in outcomes], same)
     # A part of what a station sends may be a day old, or be sent again with the rest of the row made anew.
     for column in numbers[:MOST_COMPARED] if same else ():
-        found[f"{column.name} of the same"] = _digests([columns[column.name]], same)
+        found[f"{column.name}{OF_THE_SAME}"] = _digests([columns[column.name]], same)
     return found
 
 
@@ -62,6 +66,12 @@ def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:
                 worst, n = max(worst, share), max(n, compared)
         if n:
             yield f"resent|{what}", (worst, n)
+
+
+def most_like(now: Sequence[int], past: Iterable[tuple[date, Sequence[int]]]) -> date | None:
+    """The remembered day that has the largest share of a day's rows; None where none has any."""
+    shares = [(share, day) for day, before in past for share, n in [_share(now, before)] if n >= SLICE_ROWS and share]
+    return max(shares)[1] if shares else None
 
 
 def kept(digests: Sequence[int]) -> tuple[int, ...]:
