@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from pipeline.cli import doctor, explain, ledger, replay, run
+from pipeline.cli import doctor, explain, ledger, limits, replay, run
 from pipeline.cli.new_options import add_options
 from pipeline.usecases import ALL
 
@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     explain.add_recompute(
         command("recompute", explain.recompute, "reach a day's verdict again, to the same bytes"), _day
     )
+    learned = command("limits", limits.limits, "what the next day's tables are held to, learned from the accepted days")
+    learned.add_argument("--table", default="", help="of this table alone")
+    learned.add_argument("--about", default="", metavar="WORD", help="only limits that have this in their words")
+    learned.add_argument("--json", action="store_true", help="one JSON document (fields: docs/reference/json.md)")
     text = (
         "which kept models will not open with these libraries or this declaration, or answer otherwise; writes nothing"
     )

@@ -75,6 +75,8 @@ def explained_document(
         "why": "",
         "reason": "" if line is None else line.reason,
         "champion": None if line is None else line.champion,
+        "alarms": [] if line is None else list(line.alarms),
+        "repairs": [] if line is None else list(line.repairs),
         "digest": digest,
         "verdict": None if verdict is None else verdict.to_dict(),
         "findings": [finding.to_dict() for finding in findings],

@@ -65,6 +65,11 @@ def validate(usecase: Usecase, snapshot: Snapshot, world: World) -> Validated:
     return Validated(snapshot.to_dict(), tuple(day.isoformat() for day in without), report.name)
 
 
+def accepted_profiles(usecase: Usecase, snapshot: Snapshot, world: World) -> list[Profile]:
+    """What is kept of the last accepted days up to the snapshot's, oldest first; nothing is judged or written."""
+    return _Bench(usecase, snapshot, world).kept_profiles()
+
+
 def read_report(name: str, files: Files) -> Report:
     """A report by the name that :class:`Validated` carries."""
     document = json.loads(files.get(name))
@@ -127,6 +132,12 @@ class _Bench:
                         refused.append(day)
                 done()
         return refused
+
+    def kept_profiles(self) -> list[Profile]:
+        """Profiles of the accepted days, as far as they were judged under the rules of now."""
+        known = sorted({day for marks in self.marks.values() for day in marks if day <= self.day})
+        accepted = [day for day in known if not self._absent(day) and self.files.exists(self._name(day))]
+        return [self._profile(day) for day in accepted[-PROFILE_DAYS - 1 :]]
 
     def judge_data_day(self) -> Report:
         """Judge the data day, unless that is done; its pages are written in any case."""

@@ -97,10 +97,7 @@ def check_day(
         before: Mapping[date, Measures],
         names: Names,
     ) -> tuple[Finding, ...]:
-        known = [then for then in past if table in then.surprise]
-        # While little was known much was surprising: that says nothing of what is, once enough is.
-        grown = [then for then in known if then.known >= GROWN]
-        surprise = [then.surprise[table] for then in (grown if len(grown) >= ENOUGH_GROWN else known)]
+        surprise = surprise_of(past, table)
         provisional = past[-1].odd.get(table, {}) if past else {}
         learned[table] = check_usual(
             *(table, day, measures, before, surprise, odd.get(table, {}), provisional, closed.get(table, ())),
@@ -165,6 +162,14 @@ def _names(feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
         return str(most_like(now.remembered.get(what, ()), before) or "an earlier day")
 
     return Names.of(feed, earlier_day)
+
+
+def surprise_of(past: Sequence[Profile], table: str) -> list[Mapping[str, float]]:
+    """The largest surprises of a table's accepted days, which its limits are learned from."""
+    known = [then for then in past if table in then.surprise]
+    # While little was known much was surprising: that says nothing of what is, once enough is.
+    grown = [then for then in known if then.known >= GROWN]
+    return [then.surprise[table] for then in (grown if len(grown) >= ENOUGH_GROWN else known)]
 
 
 def _closed(

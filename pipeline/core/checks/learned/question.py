@@ -107,10 +107,9 @@ def check_usual(
     for family, measures in by_family(found).items():
         if family not in asked:
             continue
-        known = [then[family] for then in surprise_before if family in then]
-        if any(family_of(measure) == family for measure in provisional):
-            known = known[:-1]  # a limit that the first odd day had raised would let the second one pass
-        limit = _Limits(family, known, seen=sum(then.weekday() == day.weekday() for then in past))
+        # A limit that the first odd day had raised would let the second one pass.
+        raised = any(family_of(measure) == family for measure in provisional)
+        limit = limit_of(family, surprise_before, sum(then.weekday() == day.weekday() for then in past), raised)
         # What a person has named says nothing of how far all else may stray.
         own = [one for one in measures if not excused(family, *subject(one.measure))]
         largest[family] = abs(own[0].size) if own else 0.0
@@ -132,7 +131,22 @@ def check_usual(
     return Learned(tuple(findings), largest, odd)
 
 
-class _Limits:
+def limit_of(
+    family: str, surprise_before: Sequence[Mapping[str, float]], seen: int, raised: bool = False
+) -> FamilyLimits:
+    """The limits of a family.
+
+    Args:
+        family: Its name.
+        surprise_before: The largest surprises of accepted days by family, oldest first.
+        seen: How many accepted days of the day's weekday are known.
+        raised: Whether the newest of them was odd, and does not count yet.
+    """
+    known = [then[family] for then in surprise_before if family in then]
+    return FamilyLimits(family, known[:-1] if raised else known, seen)
+
+
+class FamilyLimits:
     """The limits of one family on one day.
 
     Attributes:

@@ -79,6 +79,26 @@ def subject(measure: str) -> tuple[str, str]:
     return rest[0], rest[-1] if len(rest) > 1 and "=" in rest[-1] else ""
 
 
+def measured(measure: str, names: Names = NO_NAMES) -> tuple[str, Callable[[float], str]]:
+    """What is measured, as words without a number, and how its numbers are written."""
+    kind = measure.removeprefix(f"{SLOW}|").split("|", 1)[0]
+    said = sentence(Surprise(measure, 0.0, 0.0, 0.0, 0), names).partition(", where ")[0]
+    words, joint, _ = said.rpartition(" in 0.0% of ")
+    if kind == "rows":
+        return "rows", lambda value: f"{value:,.0f}"
+    if kind == "gone":
+        return f"{names.plain('keys')} of the last accepted table that are gone", _percent
+    if kind == "versus":
+        return said.removeprefix("how often ").rpartition(" is ")[0], _points
+    if joint:
+        return f"{words.rstrip(',')}: share of {said.removeprefix(words + joint)}", _percent
+    return said.rpartition(" is ")[0].rstrip(","), _FORMS.get(kind, _number)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
 def sentence(one: Surprise, names: Names = NO_NAMES) -> str:
     """``'delay' is zero in 41.0% of the rows, where 3.0% is usual``: what a measure is and what was expected."""
     kind, *rest = one.measure.split("|")

@@ -69,10 +69,56 @@ def surprises(
         provisional: Measures whose value of the last accepted day is not counted yet.
         alarming: Measures that were odd when they were last judged.
     """
+    made = predicted(day, now, past_by_day, provisional, alarming)
+    if made is None:
+        return []
+    table = made.table
+    size = (made.on_scale - made.center) / made.spread
+    asked = (made.days >= _PREDICTED) & np.isfinite(size) & ~too_small(table, made.usual, made.in_a_day, made.error)
+    found = [
+        Surprise(table.names[n], float(table.values[-1, n]), float(made.usual[n]), float(size[n]), int(made.days[n]))
+        for n in np.flatnonzero(asked).tolist()
+    ]
+    return _by_one_clock(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What was predicted of a day's measures, side by side.
+
+    Attributes:
+        table: The measures, of the past days and of the day.
+        on_scale: The day's own, on their scales.
+        center: What was predicted, on their scales.
+        error: How far a day strays from its prediction.
+        spread: The same after the days that have passed since the last accepted one.
+        usual: What was predicted, in the measures' own units.
+        in_a_day: The same after one day.
+        days: On how many predictions each stands.
+    """
+
+    table: Table
+    on_scale: NDArray[np.float64]
+    center: NDArray[np.float64]
+    error: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    usual: NDArray[np.float64]
+    in_a_day: NDArray[np.float64]
+    days: NDArray[np.int64]
+
+
+def predicted(
+    day: date,
+    now: Measures,
+    past_by_day: Mapping[date, Measures],
+    provisional: Collection[str] = (),
+    alarming: Collection[str] = (),
+) -> Predicted | None:
+    """What the accepted days let predict of a day; None where that is nothing. Arguments as in :func:`surprises`."""
     days, past = list(past_by_day), list(past_by_day.values())
     names = sorted({*now, *(name for then in past[-14:] for name in then if name.startswith(_COUNTED))})
     if len(past) < NEEDED or not names:
-        return []
+        return None
     values, counts = _table(names, [*past, now])
     values[-2, [remembered_as(name) in provisional for name in names]] = np.nan
     gap = max(1.0, (day - days[-1]).days)
@@ -88,7 +134,7 @@ def surprises(
         enough &= known[:-1][same].mean(axis=0) >= 0.5
     names = [name for name, good in zip(names, enough, strict=True) if good]
     if not names:
-        return []
+        return None
     table = Table(names, values[:, enough], counts[-1, enough], now[ROWS][0])
     on_scale = _without_gaps(scaled(table.kinds, table.values))
     center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
@@ -97,14 +143,8 @@ def surprises(
     center = np.where(table.kinds == "changed", _after(center, gap), center)
     # While days are refused for something else, what all else is compared with grows old; what rings stays as it is.
     aged = np.where([remembered_as(name) in alarming for name in table.names], 1.0, gap)
-    size = (on_scale[-1] - center) / spread / aged
     usual = plain(table.kinds, center)
-    asked = (made >= _PREDICTED) & np.isfinite(size) & ~too_small(table, usual, in_a_day, spread)
-    found = [
-        Surprise(names[n], float(table.values[-1, n]), float(usual[n]), float(size[n]), int(made[n]))
-        for n in np.flatnonzero(asked)
-    ]
-    return _by_one_clock(found)
+    return Predicted(table, on_scale[-1], center, spread, spread * aged, usual, in_a_day, made)
 
 
 def remembered_as(measure: str) -> str:
