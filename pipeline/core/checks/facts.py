@@ -24,7 +24,7 @@ def check_fact(fact: Fact, columns: Columns) -> Finding:
     if share >= fact.share:
         text = f"holds in {len(holds) - broken} of {len(holds)} rows (wanted: {fact.share:.0%})"
     else:
-        text = f"'{fact.name}' is broken in {broken} of {len(holds)} rows (wanted in {fact.share:.0%}); {fact.why}"
+        text = f"broken in {broken} of {len(holds)} rows (wanted: '{fact.name}' in {fact.share:.0%}); {fact.why}"
     return about.finding(fact.name, share >= fact.share, text, share, Bound(fact.share, 1))
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from pipeline.core.checks.gone import ATTRIBUTE, check_gone
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
-from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
+from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, missing, texts
 from pipeline.core.tables import Feed
 from pipeline.core.verdict import Bound, Finding, Part
-from pipeline.core.words import count
 
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
 # ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
@@ -100,7 +99,7 @@ def _keys(about: TableFindings, feed: Feed, columns: Columns) -> Finding:
     doubled = len(present) - len(set(present))
     empty = len(keys) - len(present)
     named = " and ".join(f"'{name}'" for name in feed.key)
-    text = f"{count(doubled, 'row')} of {len(keys)} repeat a key by {named}, {empty} have none (allowed: none)"
+    text = f"{counted(doubled, 'row')} of {len(keys)} repeat a key by {named}, {empty} have none (allowed: none)"
     if doubled:
         text += f"; twice or more: {first_five(sorted(key for key, n in Counter(present).items() if n > 1))}"
     return about.finding("keys", doubled + empty == 0, text, doubled + empty, Bound(0, 0))

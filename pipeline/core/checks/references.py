@@ -13,11 +13,10 @@ import numpy as np
 
 from pipeline.core.checks.learned.contents import GONE
 from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
-from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
+from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, exact, missing, texts
 from pipeline.core.tables import Reference
 from pipeline.core.verdict import Bound, Finding
-from pipeline.core.words import count
 
 #: Windows of days over which newly seen keys are pooled: a freeze shows within days where many keys are new each
 #: day, and within two weeks where few are.
@@ -50,11 +49,9 @@ class ReferenceCheck:
         newest = dates.max().astype("datetime64[D]").astype(object)
         age, wanted = (day - newest).days, Bound(0, self.reference.max_age)
         newest_told = f"its newest '{self.reference.refreshed}' is {newest}"
-        text = f"{newest_told}, {count(age, 'day')} before {day} (allowed: {wanted} days)"
+        text = f"{newest_told}, {counted(age, 'day')} before {day} (allowed: {wanted} days)"
         if age < 0:
-            text = (
-                f"its newest '{self.reference.refreshed}' is {newest}, {count(-age, 'day')} after {day} (allowed: none)"
-            )
+            text = f"{newest_told}, {counted(-age, 'day')} after {day} (allowed: none)"
         return self.about.finding("age", age in wanted, text, age, wanted)
 
     def unchanged(self, contents: Mapping[date, str]) -> Finding:
@@ -87,7 +84,7 @@ class ReferenceCheck:
         used = [key for key in texts(self.units, self.reference.joined_by[1]) if key is not None]
         extra = sum(doubled.get(key, 1) - 1 for key in used)
         text = (
-            f"{count(len(doubled), 'key')} more than once{_shown(doubled)} and {count(empty, 'row')} without one "
+            f"{counted(len(doubled), 'key')} more than once{_shown(doubled)} and {counted(empty, 'row')} without one "
             f"(allowed: none); a join by {self.by} would make {len(used) + extra} rows of {len(used)}"
         )
         return self.about.finding("duplicate keys", not doubled and not empty, text, len(doubled) + empty, Bound(0, 0))

@@ -108,6 +108,11 @@ def with_parts(finding: Finding, parts: Sequence[Part]) -> Finding:
     return replace(finding, text=told + more, value=value, parts=tuple(parts))
 
 
+def counted(n: int, what: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def first_five(items: Sequence[str]) -> str:
     """The first five, and how many more there are."""
     more = f" and {len(items) - 5} more" if len(items) > 5 else ""
