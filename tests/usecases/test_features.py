@@ -1,4 +1,4 @@
-"""Features of the flights: the same on every engine, only what was known, and what a person would compute by hand."""
+"""Features of the flights: the same wherever they are computed, only what was known, what a person would compute."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from demo.upstream import tables_for
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.frames import lazy
+from pipeline.adapters.engine.polars_engine import PolarsEngine
 from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
@@ -33,13 +35,13 @@ DAY = date(2013, 1, 31)
 @cache
 def tables(day: date = DAY) -> Tables:
     kept = flights()
-    return DuckEngine(kept).tables(CASE, newest(kept), Days(day, day))
+    return PolarsEngine(kept).tables(CASE, newest(kept), Days(day, day))
 
 
 @cache
 def in_pandas() -> Any:
-    """The features of the day on pandas, indexed by the unit's key."""
-    made = CASE.features(tables()).collect().to_native()
+    """The features of the day, of the frames that a request is computed from, indexed by the unit's key."""
+    made = CASE.features(tables()).collect().to_pandas()
     made = made[made["day"] == pd.Timestamp(DAY)]
     keys = made["carrier"] + " " + made["flight"].astype(str) + " " + made["origin"]
     return made.set_index(keys).sort_index()
@@ -50,15 +52,15 @@ def on_the_day() -> Any:
     return found.where(found.days == np.datetime64(DAY))
 
 
-def test_the_same_function_gives_the_same_rows_on_duckdb_and_on_pandas() -> None:
-    on_duckdb, made = on_the_day(), in_pandas()
-    assert made.index.tolist() == on_duckdb.keys.tolist()
+def test_the_frames_of_a_request_give_the_rows_of_the_days_table() -> None:
+    told, made = on_the_day(), in_pandas()
+    assert made.index.tolist() == told.keys.tolist()
     assert len(made) > 800
     for name in INPUTS:
-        one, other = on_duckdb.inputs[name].to_numpy(), made[name].to_numpy()
+        one, other = told.inputs[name].to_numpy(), made[name].to_numpy()
         same = (one == other) | (pd.isna(one) & pd.isna(other))
         assert same.all(), f"{name} differs in {(~same).sum()} rows"
-    np.testing.assert_array_equal(on_duckdb.labels, made["late"].to_numpy(dtype=float))
+    np.testing.assert_array_equal(told.labels, made["late"].to_numpy(dtype=float))
 
 
 def test_every_input_says_something_on_some_flight() -> None:
@@ -284,7 +286,7 @@ def test_a_planted_leak_shows_in_a_request_too_and_is_told_for_what_it_is(
     features: Callable[[Tables], Frame],
 ) -> None:
     kept, case = flights(), leaking(features)
-    told = DuckEngine(kept).units(case, newest(kept), Days(DAY, DAY))
+    told = PolarsEngine(kept).units(case, newest(kept), Days(DAY, DAY))
     found = audit_single_requests(case, tables(), told, DAY, 2)
     assert found.differs
     assert found.leaks
@@ -326,9 +328,9 @@ def test_the_delay_itself_is_seen_as_one_column_that_explains_nearly_everything(
 
 def test_cut_takes_away_what_was_not_known_and_nothing_else() -> None:
     moment = datetime(2013, 1, 31, 17)
-    whole = {name: frame.collect().to_native() for name, frame in tables(DAY + timedelta(1)).items()}
+    whole = {name: frame.collect().to_pandas() for name, frame in tables(DAY + timedelta(1)).items()}
     known = {
-        name: frame.collect().to_native()
+        name: frame.collect().to_pandas()
         for name, frame in tables_as_of(CASE, tables(DAY + timedelta(1)), moment, DAY).items()
     }
     before, after = whole["flights"], known["flights"]
@@ -376,7 +378,8 @@ def test_the_evening_before_precedes_every_prediction_of_the_year() -> None:
 
 def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> None:
     """A tail number is read wrongly now and then; what comes of it must not depend on the order of rows."""
-    rows = tables()["flights"].collect().to_native()
+    rows = tables()["flights"].collect().to_pandas()
+    types = tables()["flights"].to_native().collect_schema()
     flight = in_pandas()["last_delay"].dropna().index[0]
     today = by_hand()[by_hand()["day"] == DAY.isoformat()]
     unit = today[today.apply(key, axis=1) == flight].iloc[0]
@@ -387,8 +390,8 @@ def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> No
         flight=9999, dep_delay=last["dep_delay"] + 30, time_hour=last["time_hour"] - timedelta(minutes=30)
     )
     for both in ([rows, resampled], [resampled, rows]):
-        mixed = nw.from_native(pd.concat(both, ignore_index=True)).lazy()
-        made = CASE.features({**tables(), "flights": mixed}).collect().to_native()
+        mixed = lazy(pl.from_pandas(pd.concat(both, ignore_index=True), schema_overrides=types).lazy())
+        made = CASE.features({**tables(), "flights": mixed}).collect().to_pandas()
         made = made[(made["day"] == pd.Timestamp(DAY)) & (made["flight"] == unit["flight"])]
         found = made[(made["carrier"] == unit["carrier"]) & (made["origin"] == unit["origin"])]
         assert found["last_delay"].tolist() == (last["dep_delay"] + 30).tolist()
