@@ -35,14 +35,31 @@ def chosen(usecase: Usecase, tables: Callable[[], Tables], days: Days) -> pa.Tab
         UsageError: The features can't be computed, lack a declared column, or make an input that is neither a number
             nor a word.
     """
+    culprits: list[str] = []
     try:
         features = plan(usecase.features(tables()))
-        return collected(_selected(usecase, features, days)).to_arrow(compat_level=pl.CompatLevel.oldest())
+        selected = _selected(usecase, features, days)
+        try:
+            return collected(selected).to_arrow(compat_level=pl.CompatLevel.oldest())
+        except pl.exceptions.PolarsError:
+            culprits = [name for name in usecase.inputs if not _is_computable(selected, f"input {name}")]
+            raise
     except (nw.exceptions.NarwhalsError, pl.exceptions.PolarsError) as error:
-        why = " ".join(str(error).split())
+        which = f" ({', '.join(culprits)})" if culprits else ""
+        # A paragraph says what, the next one often where; then come examples, or a picture of the plan.
+        what, *where = str(error).split("\n\n")
+        why = " ".join(f"{what} {where[0] if where and 'plan' not in where[0] else ''}".split())
         raise UsageError(
-            f"the features of use case '{usecase.name}' can't be computed: {type(error).__name__}: {why}", "FEATURES"
+            f"the features of use case '{usecase.name}' can't be computed{which}: {why}", "FEATURES"
         ) from error
+
+
+def _is_computable(selected: pl.LazyFrame, column: str) -> bool:
+    try:
+        collected(selected.select(column))
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def _selected(usecase: Usecase, features: pl.LazyFrame, days: Days) -> pl.LazyFrame:
