@@ -12,11 +12,15 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from demo.upstream import tables_for
 from pipeline.adapters.engine.frames import lazy
 from pipeline.adapters.engine.polars_engine import PolarsEngine
+from pipeline.adapters.engine.serving import inputs_of_request
+from pipeline.core.errors import UsageError
 from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
@@ -279,6 +283,30 @@ def alone(case: Usecase, requests: int = 4) -> Any:
 def test_a_flight_computed_as_one_request_has_the_inputs_of_the_days_table() -> None:
     found = alone(CASE)
     assert found == RequestAudit(requests=4, lived=4)
+
+
+def test_a_service_computes_the_inputs_of_a_flight_as_the_day_had_them() -> None:
+    """Of plain rows, as a service has them: without what is known later, the references without a day."""
+    told = on_the_day()
+    row = len(told) // 2
+    moment = told.predicted_at[row].astype("datetime64[us]").item()
+    held = {name: frame.collect().to_arrow() for name, frame in tables_as_of(CASE, tables(), moment, DAY).items()}
+    flights = held["flights"].to_pylist()
+    names = [f"{one['carrier']} {one['flight']} {one['origin']}" for one in flights]
+    own = next(one for one, name in zip(flights, names, strict=True) if one["day"] == DAY and name == told.keys[row])
+    outcomes = {column.name for column in CASE.feeds[0].columns if column.outcome}
+    asked = {name: value for name, value in own.items() if name not in {*outcomes, "known_at", "departed_at"}}
+    past = [one for one in flights if one["known_at"] or one["departed_at"]]
+    references = {
+        table.name: held[table.name].filter(pc.equal(held[table.name]["day"], DAY)).drop_columns(["day"])
+        for table in CASE.references
+    }
+    given = {**held, **references, "flights": pa.Table.from_pylist([*past, asked])}
+    found = inputs_of_request(CASE, given, DAY)
+    mine = found.loc[[told.keys[row]]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, told.inputs.iloc[[row]].reset_index(drop=True), rtol=1e-12)
+    with pytest.raises(UsageError, match="a request of use case 'flight_delay' needs rows of weather"):
+        inputs_of_request(CASE, {name: rows for name, rows in given.items() if name != "weather"}, DAY)
 
 
 @pytest.mark.parametrize("features", [knows_its_own_delay, sees_the_weather_at_once, counts_the_whole_day])

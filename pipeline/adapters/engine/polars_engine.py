@@ -45,12 +45,12 @@ class PolarsEngine:
         from pipeline.adapters.engine.selecting import chosen, units_of
 
         rows = self._rows(usecase, versions, days, frozenset(without))
-        table = chosen(usecase, lambda: known(usecase, _frames(usecase, rows)), days)
+        table = chosen(usecase, lambda: known(usecase, frames_of(usecase, rows)), days)
         return units_of(usecase, table, expected=_count(rows[usecase.feeds[0].name], days))
 
     def tables(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Tables:
         """What the features of ``days`` are computed from, by the same engine: for audits, and for one request."""
-        return known(usecase, _frames(usecase, self._rows(usecase, versions, days, frozenset(without))))
+        return known(usecase, frames_of(usecase, self._rows(usecase, versions, days, frozenset(without))))
 
     def _rows(
         self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: frozenset[date]
@@ -63,7 +63,7 @@ class PolarsEngine:
         for table in usecase.tables:
             version = versions[table.name]
             if isinstance(table, Feed):
-                read = _typed(table, self._store.read(table.name, version, reach))
+                read = typed(table, self._store.read(table.name, version, reach))
                 rows[table.name] = _without(read, without)
             else:
                 rows[table.name] = self._as_of(table, version, reach, without)
@@ -76,9 +76,9 @@ class PolarsEngine:
         far = reach.back(REACH)
         taken = sorted(day for day in self._store.marks(table.name, version, far) if day not in without)
         first = max((day for day in taken if day <= reach.first), default=reach.first)
-        snapshots = _typed(table, self._store.read(table.name, version, Days(first, reach.last)))
+        snapshots = typed(table, self._store.read(table.name, version, Days(first, reach.last)))
         parts = {day: part.drop_columns(["day"]) for day, part in _split(snapshots).items()}
-        copies = [_typed(table, snapshots.slice(0, 0))]
+        copies = [typed(table, snapshots.slice(0, 0))]
         for day in reach:
             snapshot_day = max((before for before in taken if before <= day), default=None)
             # A snapshot without rows is a snapshot: nothing is known on such a day.
@@ -96,7 +96,7 @@ def known(usecase: Usecase, frames: Mapping[str, Any]) -> Tables:
     return {**frames, **feeds}
 
 
-def _frames(usecase: Usecase, rows: Mapping[str, pa.Table]) -> dict[str, Any]:
+def frames_of(usecase: Usecase, rows: Mapping[str, pa.Table]) -> dict[str, Any]:
     """The tables as features see them, in an order of their own: not that in which the store happens to hand them."""
     import polars as pl
 
@@ -129,7 +129,7 @@ def _arrow_type(kind: Type) -> pa.DataType:
     return types[kind]
 
 
-def _typed(table: Table, rows: pa.Table) -> pa.Table:
+def typed(table: Table, rows: pa.Table) -> pa.Table:
     """The declared columns and ``day``, in the types that features are promised."""
     import pyarrow as pa
 

@@ -154,9 +154,8 @@ def units_of(usecase: Usecase, table: pa.Table, expected: int) -> Units:
         )
     if table["predicted at"].null_count:
         raise RefusedError(f"{what} do not say when each unit is predicted", "PREDICTED_AT")
-    inputs = table.select([f"input {name}" for name in usecase.inputs]).rename_columns(list(usecase.inputs))
     return Units(
-        inputs=inputs.to_pandas(),
+        inputs=inputs_of(usecase, table),
         labels=labels,
         unlabelled=unlabelled,
         days=days,
@@ -166,6 +165,11 @@ def units_of(usecase: Usecase, table: pa.Table, expected: int) -> Units:
         slices={name: _strings(table, f"slice {name}") for name in usecase.slices},
         named={name: _strings(table, f"key {name}") for name in usecase.keys},
     )
+
+
+def inputs_of(usecase: Usecase, table: pa.Table) -> Any:
+    """The inputs of the rows of :func:`chosen`, as a pandas frame."""
+    return table.select([f"input {name}" for name in usecase.inputs]).rename_columns(list(usecase.inputs)).to_pandas()
 
 
 def _labels(usecase: Usecase, table: pa.Table, keys: Any, days: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
