@@ -230,7 +230,9 @@ def test_the_champion_is_loaded_as_the_texts_say(tmp_path: Path, monkeypatch: py
     assert found["chances"][0, 1] > 0.5 > found["chances"][1, 1]
 
     held = {
-        "visits": [{"visit": n, "shop": shop, "size": size} for n, (shop, size) in enumerate([("a", 2.0), ("b", -2.0)])],
+        "visits": [
+            {"visit": n, "shop": shop, "size": size} for n, (shop, size) in enumerate([("a", 2.0), ("b", -2.0)])
+        ],
         "shops": [{"shop": "a", "area": 1.0}, {"shop": "b", "area": 3.0}],
     }
     asked: dict[str, Any] = {"held": held, "day": small.days(13)[-1]}

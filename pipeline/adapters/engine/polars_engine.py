@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.core.usecase import Tables, Usecase
+
+log = logging.getLogger(__name__)
 
 #: How far before the first day of history a snapshot of a reference table may lie and still be joined.
 REACH = 30
@@ -34,11 +37,31 @@ class PolarsEngine:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def check(self, usecase: Usecase) -> None:
+        """Try the features on tables without rows: what they can be refused for is known before any file is read.
+
+        Raises:
+            UsageError: Whatever the rows are, they can't be computed, lack a declared column, or make an input that is
+                neither a number nor a word.
+        """
+        import pyarrow as pa
+
+        from pipeline.adapters.engine.selecting import declared
+
+        rows = {table.name: pa.schema(_schema(table)).empty_table() for table in usecase.tables}
+        try:
+            declared(usecase, lambda: known(usecase, frames_of(usecase, rows)), Days(date.min, date.max))
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - features that look at their rows may want some
+            log.info("%s: the features can't be tried without rows: %s", usecase.name, error)
+
     def units(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Units:
         """The units of ``days``, sorted by day and key; days in ``without`` are invisible throughout.
 
         Raises:
-            RefusedError: If the features make two rows of one unit, or none (a join that multiplies or loses rows).
+            RefusedError: If the features make two rows of one unit, or none (a join that multiplies or loses rows),
+                or a value of them can't be computed.
             UsageError: If the features can't be computed, lack a declared column or make an input that is neither a
                 number nor a word; or if a table has no pinned version.
         """
@@ -106,8 +129,9 @@ def frames_of(usecase: Usecase, rows: Mapping[str, pa.Table]) -> dict[str, Any]:
     for table in usecase.tables:
         frame = pl.from_arrow(rows[table.name])
         assert isinstance(frame, pl.DataFrame)  # noqa: S101 - of a table it makes nothing else
-        names = dict.fromkeys(("day", *table.key))
-        frames[table.name] = lazy(frame.sort(*names, maintain_order=True).lazy())
+        if len(frame):  # without rows nothing is computed at all, not even by a fork, which has no threads to do it
+            frame = frame.sort(*dict.fromkeys(("day", *table.key)), maintain_order=True)
+        frames[table.name] = lazy(frame.lazy())
     return frames
 
 
@@ -129,15 +153,19 @@ def _arrow_type(kind: Type) -> pa.DataType:
     return types[kind]
 
 
+def _schema(table: Table) -> list[tuple[str, pa.DataType]]:
+    columns = {column.name: column for column in table.columns} | {"day": Column("day", "date")}
+    return [(name, _arrow_type(column.type)) for name, column in columns.items()]
+
+
 def typed(table: Table, rows: pa.Table) -> pa.Table:
     """The declared columns and ``day``, in the types that features are promised."""
     import pyarrow as pa
 
-    columns = {column.name: column for column in table.columns} | {"day": Column("day", "date")}
-    missing = [name for name in columns if name not in rows.column_names]
+    schema = pa.schema(_schema(table))
+    missing = [name for name in schema.names if name not in rows.column_names]
     if missing:
         raise RefusedError(f"table '{table.name}' has no column {', '.join(missing)} in the store", "SCHEMA")
-    schema = pa.schema([(name, _arrow_type(column.type)) for name, column in columns.items()])
     return rows.select(schema.names).cast(schema)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _WORDS = (pl.String, pl.Categorical, pl.Enum)
 
 
-def chosen(usecase: Usecase, tables: Callable[[], Tables], days: Days) -> pa.Table:
-    """Compute the features of ``days``, sorted by day and key, each column in a type of its own.
+def declared(usecase: Usecase, tables: Callable[[], Tables], days: Days) -> pl.LazyFrame:
+    """What is to be computed for ``days``, sorted by day and key, each column in a type of its own; nothing is yet.
 
     Args:
         usecase: The use case.
@@ -32,26 +32,41 @@ def chosen(usecase: Usecase, tables: Callable[[], Tables], days: Days) -> pa.Tab
         days: The days that are kept.
 
     Raises:
-        UsageError: The features can't be computed, lack a declared column, or make an input that is neither a number
-            nor a word.
+        UsageError: Whatever the rows are, the features can't be computed, lack a declared column, or make an input
+            that is neither a number nor a word.
     """
-    culprits: list[str] = []
     try:
-        features = plan(usecase.features(tables()))
-        selected = _selected(usecase, features, days)
-        try:
-            return collected(selected).to_arrow(compat_level=pl.CompatLevel.oldest())
-        except pl.exceptions.PolarsError:
-            culprits = [name for name in usecase.inputs if not _is_computable(selected, f"input {name}")]
-            raise
+        selected = _selected(usecase, plan(usecase.features(tables())), days)
+        selected.collect_schema()
     except (nw.exceptions.NarwhalsError, pl.exceptions.PolarsError) as error:
-        which = f" ({', '.join(culprits)})" if culprits else ""
-        # A paragraph says what, the next one often where; then come examples, or a picture of the plan.
-        what, *where = str(error).split("\n\n")
-        why = " ".join(f"{what} {where[0] if where and 'plan' not in where[0] else ''}".split())
         raise UsageError(
-            f"the features of use case '{usecase.name}' can't be computed{which}: {why}", "FEATURES"
+            f"the features of use case '{usecase.name}' can't be computed: {_first_words(error)}", "FEATURES"
         ) from error
+    return selected
+
+
+def chosen(usecase: Usecase, tables: Callable[[], Tables], days: Days) -> pa.Table:
+    """Compute what is :func:`declared`.
+
+    Raises:
+        UsageError: As there.
+        RefusedError: With code ``FEATURES``: some value can't be computed, such as a text that is cast to a number.
+    """
+    selected = declared(usecase, tables, days)
+    try:
+        return collected(selected).to_arrow(compat_level=pl.CompatLevel.oldest())
+    except pl.exceptions.PolarsError as error:
+        culprits = [name for name in usecase.inputs if not _is_computable(selected, f"input {name}")]
+        which = f" ({', '.join(culprits)})" if culprits else ""
+        raise RefusedError(
+            f"the features of use case '{usecase.name}' can't be computed{which}: {_first_words(error)}", "FEATURES"
+        ) from error
+
+
+def _first_words(error: Exception) -> str:
+    # A paragraph says what, the next one often where; then come examples, or a picture of the plan.
+    what, *where = str(error).split("\n\n")
+    return " ".join(f"{what} {where[0] if where and 'plan' not in where[0] else ''}".split())
 
 
 def _is_computable(selected: pl.LazyFrame, column: str) -> bool:

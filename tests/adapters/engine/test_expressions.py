@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from pipeline.adapters.engine import frames, polars_engine
 from pipeline.adapters.engine.polars_engine import PolarsEngine, known
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import RefusedError, UsageError
 from pipeline.core.kinds import Regression
 from pipeline.core.ports import Units
 from pipeline.core.tables import Column, Feed
@@ -348,8 +349,12 @@ def test_the_walk_sees_an_engine_that_computes_otherwise(store: MemoryStore, mon
 
 
 def refusal(store: MemoryStore, made: Any, *inputs: str) -> str:
+    """What is said of features that are refused before there is a row, and said again when there are."""
+    case = usecase(made, inputs)
     with pytest.raises(UsageError) as caught:
-        units(store, usecase(made, inputs))
+        PolarsEngine(store).check(case)
+    with pytest.raises(UsageError, match=re.escape(str(caught.value))):
+        units(store, case)
     return str(caught.value)
 
 
@@ -377,7 +382,12 @@ def test_what_depends_on_the_order_of_rows_must_say_which(store: MemoryStore) ->
 
 @pytest.mark.parametrize("expression", [S.cast(nw.Int64), N.cast(nw.Int8), N.cast(nw.UInt32) - 1])
 def test_a_value_that_has_no_place_in_the_type_is_told_with_the_input(store: MemoryStore, expression: nw.Expr) -> None:
-    told = refusal(store, with_input(expression), "one i + j", "odd")
+    case = usecase(with_input(expression), ("one i + j", "odd"))
+    PolarsEngine(store).check(case)
+    with pytest.raises(RefusedError) as caught:
+        units(store, case)
+    told = str(caught.value)
+    assert caught.value.code == "FEATURES"
     assert told.startswith("the features of use case 'expressions' can't be computed (odd): ")
     assert "conversion from" in told
     assert len(told) < 400
@@ -414,3 +424,14 @@ def test_what_needs_the_whole_day_differs_alone_and_is_told_with_the_input(
     assert audited.differs
     assert all(line.startswith("odd of ") for line in audited.differs)
     assert audited.silent == ""
+
+
+def test_features_that_want_rows_to_look_at_are_tried_when_there_are_some(store: MemoryStore) -> None:
+    def looks(tables: Tables) -> Any:
+        if not len(tables["rows"].collect()):
+            raise ValueError("nothing to look at")
+        return features(tables)
+
+    case = usecase(looks, ("one i + j",))
+    PolarsEngine(store).check(case)
+    assert len(units(store, case)) == len(UNITS)
