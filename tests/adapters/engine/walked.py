@@ -39,6 +39,7 @@ UNITS: tuple[tuple[Any, ...], ...] = (
     (-3, None, -0.0, "-2.50", datetime(2020, 3, 29, 1, 30), date(2000, 1, 1), "empty"),
 )
 N, J, X, S, T, D = (nw.col(name) for name in "ijxstd")
+SHORT = J.replace_strict([2], [99], default=0, return_dtype=nw.Int8)
 NUMBER = nw.when(S.is_in(["10", "-2.50"])).then(S)
 
 #: Expression to what a person would say of each unit; None is what is missing. A truth is 1 or 0.
@@ -74,7 +75,8 @@ EXPRESSIONS: dict[str, tuple[nw.Expr, list[Any]]] = {
     "text to whole": (nw.when(S == "10").then(S).cast(nw.Int64), [None, None, None, None, 10, None]),
     "whole to truth": (N.cast(nw.Boolean), [1, 1, None, 0, 1, 1]),
     "date to text": (D.cast(nw.String), ["2020-02-29", "2021-01-03", None, "1960-12-31", "2024-12-30", "2000-01-01"]),
-    "short whole": (N.clip(-9, 9).cast(nw.Int8) * 100, [700, -700, None, 0, 900, -300]),
+    "short whole": (N.clip(-50, 50).cast(nw.Int8) * N.clip(-50, 50).cast(nw.Int8), [49, 49, None, 0, 2500, 9]),
+    "short replaced": (SHORT * SHORT, [9801, 9801, 0, 0, 0, 0]),
     # Comparisons and logic: what is compared with nothing is nothing, unless the answer is plain anyway.
     "i == j": (N == J, [0, 0, None, 0, 0, None]),
     "i != j": (N != J, [1, 1, None, 1, 1, None]),
