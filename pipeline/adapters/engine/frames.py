@@ -116,7 +116,7 @@ class _Frame(PolarsLazyFrame):
     ) -> _Frame:
         # Polars trusts that both sides are sorted and can't see it where there are keys; what is sorted costs nothing.
         joined = self.native.sort(left_on, maintain_order=True).join_asof(
-            _ours(other).native.sort(right_on, maintain_order=True).drop_nulls([right_on, *(by_right or ())]),
+            _ours(other).native.sort(right_on, maintain_order=True),
             left_on=left_on,
             right_on=right_on,
             by_left=by_left,
@@ -148,10 +148,6 @@ class _Frame(PolarsLazyFrame):
     ) -> _Frame:
         rows = self.native.sort(order_by, maintain_order=True) if order_by else self.native
         return self._with_native(rows.unique(subset, keep="first" if keep == "any" else keep, maintain_order=True))
-
-    def with_row_index(self, name: str, order_by: Sequence[str] | None) -> _Frame:
-        numbered = super().with_row_index(name, order_by=order_by)
-        return self._with_native(numbered.native.with_columns(pl.col(name).cast(WHOLE)))
 
 
 class _Namespace(PolarsNamespace):

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import narwhals as nw
+import narwhals.selectors as ncs
 
 from pipeline.core.tables import Column, Feed
 
@@ -39,6 +40,8 @@ UNITS: tuple[tuple[Any, ...], ...] = (
     (-3, None, -0.0, "-2.50", datetime(2020, 3, 29, 1, 30), date(2000, 1, 1), "empty"),
 )
 N, J, X, S, T, D = (nw.col(name) for name in "ijxstd")
+PARTS = S.str.split(" ").list.len()
+GREAT = nw.when(N > 0).then(nw.lit(1_500_000_000)).otherwise(nw.lit(0))
 SHORT = J.replace_strict([2], [99], default=0, return_dtype=nw.Int8)
 NUMBER = nw.when(S.is_in(["10", "-2.50"])).then(S)
 
@@ -96,6 +99,7 @@ EXPRESSIONS: dict[str, tuple[nw.Expr, list[Any]]] = {
     "any": (nw.any_horizontal(N > 0, J > 0, ignore_nulls=True), [1, 1, 1, 0, 1, 0]),
     # Truths are counted with as 0 and 1.
     "truths": ((N > 0) + (J > 0), [2, 1, None, 0, 1, None]),
+    "truths apart": ((N > 0) - (J > 0), [0, -1, None, 0, 1, None]),
     "truth less": ((N > 0) - 1, [0, -1, None, -1, 0, -1]),
     "truth times": ((J > 0) * N, [7, -7, None, 0, 0, None]),
     "sum of truths": (nw.sum_horizontal(N > 0, J > 0) - 3, [-1, -2, -2, -3, -2, -3]),
@@ -112,11 +116,13 @@ EXPRESSIONS: dict[str, tuple[nw.Expr, list[Any]]] = {
     "fill nan": (X.fill_nan(9), [0.5, -2.5, None, 9, 1.5, -0.0]),
     "fill text": (S.fill_null("?"), ["a b", "Ünï", "?", "", "10", "-2.50"]),
     "when null": (nw.when(N > 0).then(nw.lit(1)).otherwise(nw.lit(2)), [1, 2, 2, 2, 1, 2]),
+    "when great": (GREAT + GREAT, [3_000_000_000, 0, 0, 0, 3_000_000_000, 0]),
     "when alone": (nw.when(N > 0).then(N), [7, None, None, None, BIG, None]),
     "when mixed": (nw.when(N > 0).then(X).otherwise(J), [0.5, 2, 3, -3, 1.5, None]),
     "replace": (J.replace_strict([2, 3], [20, 30], default=-1), [20, 20, 30, -1, -1, -1]),
     # Texts.
     "length": (S.str.len_chars() - 5, [-2, -2, None, -5, -3, 0]),
+    "parts": (PARTS - PARTS * PARTS, [-2, 0, None, 0, 0, 0]),
     "lower": (S.str.to_lowercase(), ["a b", "ünï", None, "", "10", "-2.50"]),
     "slice": (S.str.slice(1, 2), [" b", "nï", None, "", "0", "2."]),
     "tail": (S.str.tail(1), ["b", "ï", None, "", "0", "0"]),
@@ -150,7 +156,7 @@ def of_the_day_before(rows: Any) -> dict[str, tuple[Any, list[Any]]]:
     Before were of red 1, nothing and 3.5; of blue nothing at all was paid; of "empty" one row with nothing but a name;
     two rows had no group, which is met by nobody.
     """
-    past = rows.with_columns(nw.col("day").dt.offset_by("1d"))
+    past = rows.with_columns(nw.col("day").dt.offset_by("1d"), backwards=-nw.col("j"))
     groups = past.group_by("day", "g")
     paid, grown = nw.col("paid"), past.with_columns(hour=nw.col("at").dt.hour())
 
@@ -161,6 +167,9 @@ def of_the_day_before(rows: Any) -> dict[str, tuple[Any, list[Any]]]:
         """Of a running expression, what it is at the group's end."""
         ordered = grown.with_columns(v=expression.over("day", "g", order_by="hour"))
         return ordered.group_by("day", "g").agg(v=nw.col("v").last(order_by="hour"))
+
+    def place(method: Any) -> nw.Expr:
+        return nw.col("i").rank(method)
 
     ties = past.filter(~nw.col("g").is_null()).with_columns(tie=nw.col("j") % 2).sort("tie")
     return {
@@ -180,6 +189,9 @@ def of_the_day_before(rows: Any) -> dict[str, tuple[Any, list[Any]]]:
         "all": (agg(v=(paid > 2).all()), [0, 0, None, 1, None, 1]),
         "share": (agg(v=(paid > 2).mean()), [0.5, 0.5, None, None, None, None]),
         "newest": (agg(v=nw.col("i").last(order_by="at")), [3, 3, None, 5, None, None]),
+        "oldest": (agg(v=nw.col("i").last(order_by="backwards")), [1, 1, None, 4, None, None]),
+        "least of the unpaid": (agg(v=nw.col("i").first(order_by="paid")), [2, 2, None, 4, None, None]),
+        "most common": (agg(v=nw.col("i").mode(keep="any")), [1, 1, None, 4, None, None]),
         "first": (agg(v=paid.first(order_by="at")), [1, 1, None, None, None, None]),
         "running": (last(paid.cum_sum()), [4.5, 4.5, None, None, None, None]),
         "running truths": (last((paid > 0).cum_sum() - 3), [-1, -1, None, None, None, None]),
@@ -188,7 +200,25 @@ def of_the_day_before(rows: Any) -> dict[str, tuple[Any, list[Any]]]:
         "shifted": (last(paid.shift(1)), [None] * 6),
         "difference": (last(nw.col("i").diff()), [1, 1, None, 1, None, None]),
         "place": (last(nw.col("i").rank("min")), [3, 3, None, 2, None, None]),
+        "places": (last(place("min") - place("max") * place("max")), [-6, -6, None, -2, None, None]),
         "counted": (last(paid.cum_count() - 9), [-7, -7, None, -9, None, -9]),
+        "chosen": (
+            past.with_columns(truth=paid > 0)
+            .group_by("day", "g")
+            .agg(ncs.boolean().sum())
+            .select("day", "g", v=nw.col("truth") - nw.col("truth") * nw.col("truth")),
+            [-2, -2, None, 0, None, 0],
+        ),
+        "numbered": (
+            past.with_row_index("place", order_by="at")
+            .group_by("day", "g")
+            .agg(v=(nw.col("place") - nw.col("place") * nw.col("place")).min()),
+            [-2, -2, None, -12, None, -20],
+        ),
+        "top of ties": (
+            past.with_columns(red=nw.col("g") == "red").top_k(1, by="red").select("day", "g", v="i"),
+            [1, 1, None, None, None, None],
+        ),
         "of ties": (ties.unique(["day", "g"]).select("day", "g", v="i"), [1, 1, None, 5, None, None]),
         "sorted": (
             past.sort("paid").unique(["day", "g"], keep="first", order_by="paid").select("day", "g", v="i"),
