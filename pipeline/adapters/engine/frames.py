@@ -13,6 +13,7 @@ otherwise is seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import cached_property, partial
 from typing import Any
 
@@ -39,6 +40,8 @@ _PARTS = (
     *("year", "month", "day", "hour", "minute", "second", "millisecond", "microsecond", "nanosecond"),
     *("ordinal_day", "weekday"),
 )
+#: Whether features have computed something to look at it.
+LOOKED: ContextVar[bool] = ContextVar("looked", default=False)
 _ARITHMETIC = ("add", "sub", "mul", "floordiv", "mod", "pow")
 
 
@@ -87,6 +90,7 @@ class _Frame(PolarsLazyFrame):
         return self.native.collect_schema()
 
     def collect(self, backend: Any, **options: Any) -> Any:
+        LOOKED.set(True)
         return super().collect(backend, **{"engine": "in-memory", **options})
 
     def group_by(self, keys: Any, *, drop_null_keys: bool) -> Any:

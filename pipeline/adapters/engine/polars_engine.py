@@ -46,14 +46,17 @@ class PolarsEngine:
         """
         import pyarrow as pa
 
+        from pipeline.adapters.engine.frames import LOOKED
         from pipeline.adapters.engine.selecting import declared
 
+        LOOKED.set(False)
         rows = {table.name: pa.schema(_schema(table)).empty_table() for table in usecase.tables}
         try:
             declared(usecase, lambda: known(usecase, frames_of(usecase, rows)), Days(date.min, date.max))
-        except UsageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - features that look at their rows may want some
+        except Exception as error:
+            # Features that look at their rows may want some: what a library says of them then is no answer yet.
+            if isinstance(error, UsageError) and not (LOOKED.get() and error.__cause__):
+                raise
             log.info("%s: the features can't be tried without rows: %s", usecase.name, error)
 
     def units(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Units:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import narwhals as nw
@@ -24,6 +24,7 @@ from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound
 from pipeline.core.windows import Days
+from pipeline.steps.judging.single_requests import RequestAudit, audit_single_requests
 from pipeline.usecases import find
 from tests.fakes import MemoryStore
 from tests.flights import assert_same, flights, newest, put, typed, units
@@ -381,3 +382,23 @@ def test_keys_are_handed_on_as_words(store: MemoryStore) -> None:
     assert set(found.named["shop"].tolist()) == set(found.slices["shop"].tolist())
     one = found.where(found.keys == found.keys[0])
     assert one.named["visitor"].tolist() == [found.keys[0]]
+
+
+def test_a_moment_in_a_units_name_is_written_as_it_always_was_and_a_request_finds_it(store: MemoryStore) -> None:
+    rows = visits(DAY, ("bo", 1, 2.5, 7, "x"), ("al", 2, None, None, None))
+    moments = [datetime(2013, 1, 20, 9), datetime(2013, 1, 20, 10, 30, 0, 250_000)]
+    at = rows.column_names.index("at")
+    put(store, VISITS, DAY, rows.set_column(at, "at", pa.array(moments, pa.timestamp("us", "UTC"))))
+    case = shop_case(unit=("at", "visitor", "day"))
+    found = made(store, unit=case.unit)
+    assert found.keys.tolist() == ["2013-01-20 09:00:00 bo 2013-01-20", "2013-01-20 10:30:00.25 al 2013-01-20"]
+    tables = PolarsEngine(store).tables(case, newest(store), Days(DAY, DAY))
+    assert audit_single_requests(case, tables, found, DAY, 2) == RequestAudit(2, lived=2)
+
+
+def test_a_moment_of_prediction_with_a_zone_is_taken_to_utc(store: MemoryStore) -> None:
+    def zoned(tables: Tables) -> Any:
+        moment = nw.col("at").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
+        return joined(tables).with_columns(predicted_at=moment)
+
+    np.testing.assert_array_equal(made(store, features=zoned).predicted_at, made(store).predicted_at)

@@ -244,10 +244,11 @@ def test_what_needs_the_whole_day_differs_alone_and_is_told_with_the_input(
     assert audited.silent == ""
 
 
-def test_features_that_want_rows_to_look_at_are_tried_when_there_are_some(store: MemoryStore) -> None:
+@pytest.mark.parametrize("why", [ValueError, nw.exceptions.ComputeError])
+def test_features_that_want_rows_to_look_at_are_tried_when_there_are_some(store: MemoryStore, why: Any) -> None:
     def looks(tables: Tables) -> Any:
         if not len(tables["rows"].collect()):
-            raise ValueError("nothing to look at")
+            raise why("nothing to look at")
         return features(tables)
 
     case = usecase(looks, ("one i + j",))
