@@ -85,8 +85,7 @@ def _duckdb(usecase: Any, rows: Mapping[str, Any], days: Days) -> Any:
     from pipeline.adapters.engine.polars_engine import known
 
     connection = duckdb.default_connection()
-    for setting in ("threads = 2", "TimeZone = 'UTC'", "memory_limit = '2GB'"):
-        connection.execute(f"SET {setting}")
+    connection.execute("SET threads = 2; SET TimeZone = 'UTC'; SET memory_limit = '2GB'")
     frames = {name: nw.from_native(connection.from_arrow(table)) for name, table in rows.items()}
     made = usecase.features(known(usecase, frames)).to_native()
     chosen = made.filter(f"day BETWEEN DATE '{days.first}' AND DATE '{days.last}'").order("day")
