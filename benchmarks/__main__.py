@@ -8,7 +8,7 @@ import sys
 
 ALL = ("daily", "ingest", "replay", "silent_faults", "intervals", "decisions")
 #: By name only: they take a quarter of an hour and more, and one of them root.
-NAMED = (*ALL, "many", "policies", "promises", "red_days", "sound_days")
+NAMED = (*ALL, "features", "many", "policies", "promises", "red_days", "sound_days")
 
 
 def main() -> int:

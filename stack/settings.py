@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds `pipeline`, `dags` and `stack`."""
 
 PRELOAD = (
-    *("numpy", "scipy.stats", "pandas", "pyarrow", "narwhals", "duckdb", "deltalake"),
+    *("numpy", "scipy.stats", "pandas", "pyarrow", "narwhals", "polars", "deltalake"),
     *("sklearn.pipeline", "sklearn.ensemble", "sklearn.linear_model", "skops.io"),
     *("mlflow.sklearn", "great_expectations"),
 )
@@ -223,6 +223,8 @@ def _common(settings: Settings) -> dict[str, str]:
         # Tasks are forked from a process that has loaded OpenMP already, so what they use is settled here.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # Read when the library is imported, which the scheduler does before a task could say so.
+        "POLARS_MAX_THREADS": "2",
         "DO_NOT_TRACK": "1",
     }
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from demo.upstream import tables_for
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.polars_engine import PolarsEngine
 from pipeline.core.ports import Units
 from pipeline.core.tables import Table
 from pipeline.core.usecase import Recipe
@@ -72,7 +72,7 @@ def newest(store: MemoryStore) -> Mapping[str, int]:
 def units(usecase: str, first: date = FIRST, last: date = LAST) -> Units:
     """All units of these days; shared between tests, so not to be changed."""
     store = _whole()
-    return DuckEngine(store).units(find(usecase), newest(store), Days(first, last))
+    return PolarsEngine(store).units(find(usecase), newest(store), Days(first, last))
 
 
 def labelled(usecase: str, first: date, last: date) -> Units:

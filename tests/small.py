@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import narwhals as nw
 import numpy as np
 
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.polars_engine import PolarsEngine
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.adapters.models.skops_models import SkopsModels
@@ -234,7 +234,7 @@ def world_in(home: Path, registry: Any = None, checker: Any = None, where: Where
         landing=FolderLanding(home / "landing"),
         store=store,
         files=files,
-        engine=DuckEngine(store),
+        engine=PolarsEngine(store),
         models=SkopsModels(files),
         registry=registry or MemoryRegistry(),
         ledger=SqlLedger(f"sqlite:///{home / 'store' / 'ledger.db'}"),

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("pipeline", "dags", "stack", "demo", "tests/rehearsal", "tools")
-HEAVY = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "duckdb", "deltalake", "matplotlib", "skops"}
+HEAVY = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "polars", "deltalake", "matplotlib", "skops"}
 
 CORE = "pipeline.core"
 #: Room to all that its files may import beside the standard library and the room itself: rooms of ours, with those
@@ -66,7 +66,7 @@ ROOMS: dict[str, set[str]] = {
     # The doors: each knows its own vendor, and no other door unless it is named.
     "pipeline.adapters.checker": {"great_expectations", "jinja2", "numpy", "pandas", CORE, "pipeline.adapters.frames"},
     "pipeline.adapters.code_digest": set(),
-    "pipeline.adapters.engine": {"duckdb", "narwhals", "numpy", "pyarrow", CORE, "pipeline.adapters.frames"},
+    "pipeline.adapters.engine": {"narwhals", "numpy", "polars", "pyarrow", CORE},
     "pipeline.adapters.frames": {"pandas", "pyarrow", CORE},
     "pipeline.adapters.files": {CORE, "pipeline.adapters.s3"},
     "pipeline.adapters.landing": {"numpy", "pyarrow", CORE, "pipeline.adapters.row_digests"},

@@ -217,7 +217,7 @@ def test_the_champion_is_loaded_as_the_texts_say(tmp_path: Path, monkeypatch: py
     assert outcomes[-1] == "promoted"
 
     units = pd.DataFrame({"size": [2.0, -2.0], "area": [1.0, 3.0]})
-    plain, checked = examples(CHAMPION)
+    plain, request, checked = examples(CHAMPION)
     assert examples(ROOT / "README.md") == [plain]
     server = '"http://127.0.0.1:5000"'
     assert server in plain
@@ -228,6 +228,16 @@ def test_the_champion_is_loaded_as_the_texts_say(tmp_path: Path, monkeypatch: py
         mlflow.set_tracking_uri(None)  # MLflow keeps it for the process, and in the environment
     assert found["chances"].shape == (2, 2)
     assert found["chances"][0, 1] > 0.5 > found["chances"][1, 1]
+
+    held = {
+        "visits": [
+            {"visit": n, "shop": shop, "size": size} for n, (shop, size) in enumerate([("a", 2.0), ("b", -2.0)])
+        ],
+        "shops": [{"shop": "a", "area": 1.0}, {"shop": "b", "area": 3.0}],
+    }
+    asked: dict[str, Any] = {"held": held, "day": small.days(13)[-1]}
+    exec(request, asked)
+    assert asked["units"].reset_index(drop=True).equals(units)
 
     ours: dict[str, Any] = {}
     exec(checked, ours)

@@ -301,7 +301,6 @@ EXECUTES = {"execute", "executemany", "executescript", "exec_driver_sql", "sql",
 # Names of tables and settings, which can be no parameters: each of them stands in the code, or is quoted by the server.
 OUR_OWN = {
     "pipeline/adapters/ledger/schema.py": {"schema", "name", "event", "table_name", "each", "function", "body"},
-    "pipeline/adapters/engine.py": {"setting", "value", "spill"},
 }
 
 

@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import Any
 
 #: Who computes a fit and its features, whatever the recipe imports.
-LIBRARIES = ("duckdb", "narwhals", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+LIBRARIES = ("narwhals", "numpy", "pandas", "polars", "pyarrow", "scikit-learn", "scipy")
 #: Who writes a model's file, and may not read one that another version wrote.
 FORMAT = ("skops",)
 #: The product's own code that stands between the tables and a fit.
-OWN = ("adapters/engine.py", "core/windows.py", "steps/models/fitting.py", "steps/models/threads.py")
+OWN = (
+    *("adapters/engine/polars_engine.py", "adapters/engine/frames.py", "adapters/engine/selecting.py"),
+    *("core/windows.py", "steps/models/fitting.py", "steps/models/threads.py"),
+)
 
 
 def source(function: Callable[..., Any]) -> str:

@@ -169,7 +169,7 @@ def world(progress: Progress | None = None, reading: bool = False) -> World:
         reading: Whether whoever asked will write nothing: then the ledger is opened so that it can't be written.
     """
     from pipeline.adapters.checker.suites import GxChecker
-    from pipeline.adapters.engine import DuckEngine
+    from pipeline.adapters.engine.polars_engine import PolarsEngine
     from pipeline.adapters.files.bucket import BucketFiles
     from pipeline.adapters.files.local import LocalFiles
     from pipeline.adapters.landing.folder import FolderLanding
@@ -183,6 +183,8 @@ def world(progress: Progress | None = None, reading: bool = False) -> World:
     # (That fits are the same to the last bit is seen to in steps/models/threads.py.)
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
+    # As many as the features of one use case are given; their bits do not depend on it.
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
     root, store_place = home(), store()
     tables = DeltaStore(store_place)
     files = LocalFiles(store_place / "files") if isinstance(store_place, Path) else BucketFiles(store_place)
@@ -190,7 +192,7 @@ def world(progress: Progress | None = None, reading: bool = False) -> World:
         landing=FolderLanding(landing()),
         store=tables,
         files=files,
-        engine=DuckEngine(tables),
+        engine=PolarsEngine(tables),
         models=SkopsModels(files),
         registry=MlflowRegistry(
             os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow' / 'mlflow.db'}",

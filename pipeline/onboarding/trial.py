@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.polars_engine import PolarsEngine
 from pipeline.core.errors import UsageError
 from pipeline.core.ports import Units
 from pipeline.core.usecase import Recipe, Usecase
@@ -107,7 +107,7 @@ def try_out(usecase: Usecase, history: History, notes: list[Note]) -> Trial:
     Raises:
         UsageError: The features use what was not yet known, which is a fault of the product.
     """
-    engine, versions = DuckEngine(_Held(history)), {usecase.feeds[0].name: 0}  # type: ignore[arg-type]
+    engine, versions = PolarsEngine(_Held(history)), {usecase.feeds[0].name: 0}  # type: ignore[arg-type]
     last = history.calendar[-1]
     near = engine.tables(usecase, versions, Days(last - timedelta(3), last))
     finding = audit(usecase, near, last, moments=3)

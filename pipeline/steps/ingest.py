@@ -43,9 +43,11 @@ def ingest(usecase: Usecase, day: date, world: World) -> Snapshot:
     Killed at any point and run again it ends with the same store: days are committed oldest first, the data day last.
 
     Raises:
+        UsageError: If the features can't be computed whatever the rows are; nothing was read.
         RefusedError: If the data day's file of any table was refused; all of them are listed.
         UnavailableError: If none was refused but some are not there yet.
     """
+    world.engine.check(usecase)
     notes = _Notes()
     with world.progress(f"ingest {usecase.name} {day}", len(usecase.tables)) as done:
         for table in usecase.tables:

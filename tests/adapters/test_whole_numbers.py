@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.adapters.checker.suites import GxChecker
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.polars_engine import PolarsEngine
 from pipeline.adapters.frames import in_pandas
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.core.checks.profiles import feed_profile, reference_profile
@@ -255,7 +255,7 @@ def test_the_next_night_with_its_sound_file_goes_on_and_every_key_is_in_the_file
     for n in (4, 5, 6, 7):
         line = small.run_day(usecase, small.FIRST + timedelta(n), world)
         assert line.outcome in ("started", "held", "promoted"), line.reason
-    units = DuckEngine(world.store).units(
+    units = PolarsEngine(world.store).units(
         usecase,
         {name: world.store.version(name) or 0 for name in ("visits", "shops")},
         Days(small.FIRST + timedelta(4), small.FIRST + timedelta(7)),

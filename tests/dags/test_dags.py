@@ -35,7 +35,7 @@ HEAVY = [
     "mlflow",
     "great_expectations",
     "pyarrow",
-    "duckdb",
+    "polars",
     "deltalake",
     "scipy.stats",
     "matplotlib",

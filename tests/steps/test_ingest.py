@@ -9,15 +9,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import pytest
 
 from pipeline.adapters.landing.folder import FolderLanding
 from pipeline.adapters.store.delta import DeltaStore
-from pipeline.core.errors import RefusedError, UnavailableError
+from pipeline.core.errors import RefusedError, UnavailableError, UsageError
 from pipeline.core.headlines import day_headline
 from pipeline.core.ports import World
 from pipeline.core.records import Snapshot
-from pipeline.core.usecase import Usecase
+from pipeline.core.tables import Frame
+from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
 from tests.small import FIRST, SMALL, VISITS, days, deliver, world_in
@@ -344,3 +346,14 @@ def test_a_landing_folder_that_is_not_there_is_a_missing_file(tmp_path: Path, wo
     nowhere = dataclasses.replace(world, landing=FolderLanding(tmp_path / "nowhere"))
     with pytest.raises(UnavailableError):
         ingest(SMALL, DAY, nowhere)
+
+
+def test_features_that_no_rows_could_mend_are_refused_before_a_file_is_read(home: Path, world: World) -> None:
+    def dated(tables: Tables) -> Frame:
+        return SMALL.features(tables).with_columns(size=nw.col("day"))
+
+    deliver(home / "landing", DAY)
+    with pytest.raises(UsageError, match="the input 'size' of use case 'small' is a Date"):
+        ingest(dataclasses.replace(SMALL, features=dated), DAY, world)
+    assert world.store.version("visits") is None
+    ingest(SMALL, DAY, world)

@@ -20,7 +20,7 @@ FLIGHTS = (find("flight_delay"), find("flight_minutes"))
 
 
 def test_importing_the_catalogue_imports_nothing_heavy() -> None:
-    heavy = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "duckdb", "skops", "airflow", "deltalake"}
+    heavy = {"pandas", "sklearn", "mlflow", "great_expectations", "pyarrow", "polars", "skops", "airflow", "deltalake"}
     code = "import sys, pipeline.usecases; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not heavy & set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""Features of the flights: the same on every engine, only what was known, and what a person would compute by hand."""
+"""Features of the flights: the same wherever they are computed, only what was known, what a person would compute."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from demo.upstream import tables_for
-from pipeline.adapters.engine import DuckEngine
+from pipeline.adapters.engine.frames import lazy
+from pipeline.adapters.engine.polars_engine import PolarsEngine
+from pipeline.adapters.engine.serving import inputs_of_request
+from pipeline.core.errors import UsageError
 from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.verdict import Outcome
@@ -33,13 +39,13 @@ DAY = date(2013, 1, 31)
 @cache
 def tables(day: date = DAY) -> Tables:
     kept = flights()
-    return DuckEngine(kept).tables(CASE, newest(kept), Days(day, day))
+    return PolarsEngine(kept).tables(CASE, newest(kept), Days(day, day))
 
 
 @cache
 def in_pandas() -> Any:
-    """The features of the day on pandas, indexed by the unit's key."""
-    made = CASE.features(tables()).collect().to_native()
+    """The features of the day, of the frames that a request is computed from, indexed by the unit's key."""
+    made = CASE.features(tables()).collect().to_pandas()
     made = made[made["day"] == pd.Timestamp(DAY)]
     keys = made["carrier"] + " " + made["flight"].astype(str) + " " + made["origin"]
     return made.set_index(keys).sort_index()
@@ -50,15 +56,15 @@ def on_the_day() -> Any:
     return found.where(found.days == np.datetime64(DAY))
 
 
-def test_the_same_function_gives_the_same_rows_on_duckdb_and_on_pandas() -> None:
-    on_duckdb, made = on_the_day(), in_pandas()
-    assert made.index.tolist() == on_duckdb.keys.tolist()
+def test_the_frames_of_a_request_give_the_rows_of_the_days_table() -> None:
+    told, made = on_the_day(), in_pandas()
+    assert made.index.tolist() == told.keys.tolist()
     assert len(made) > 800
     for name in INPUTS:
-        one, other = on_duckdb.inputs[name].to_numpy(), made[name].to_numpy()
+        one, other = told.inputs[name].to_numpy(), made[name].to_numpy()
         same = (one == other) | (pd.isna(one) & pd.isna(other))
         assert same.all(), f"{name} differs in {(~same).sum()} rows"
-    np.testing.assert_array_equal(on_duckdb.labels, made["late"].to_numpy(dtype=float))
+    np.testing.assert_array_equal(told.labels, made["late"].to_numpy(dtype=float))
 
 
 def test_every_input_says_something_on_some_flight() -> None:
@@ -279,12 +285,36 @@ def test_a_flight_computed_as_one_request_has_the_inputs_of_the_days_table() -> 
     assert found == RequestAudit(requests=4, lived=4)
 
 
+def test_a_service_computes_the_inputs_of_a_flight_as_the_day_had_them() -> None:
+    """Of plain rows, as a service has them: without what is known later, the references without a day."""
+    told = on_the_day()
+    row = len(told) // 2
+    moment = told.predicted_at[row].astype("datetime64[us]").item()
+    held = {name: frame.collect().to_arrow() for name, frame in tables_as_of(CASE, tables(), moment, DAY).items()}
+    flights = held["flights"].to_pylist()
+    names = [f"{one['carrier']} {one['flight']} {one['origin']}" for one in flights]
+    own = next(one for one, name in zip(flights, names, strict=True) if one["day"] == DAY and name == told.keys[row])
+    outcomes = {column.name for column in CASE.feeds[0].columns if column.outcome}
+    asked = {name: value for name, value in own.items() if name not in {*outcomes, "known_at", "departed_at"}}
+    past = [one for one in flights if one["known_at"] or one["departed_at"]]
+    references = {
+        table.name: held[table.name].filter(pc.equal(held[table.name]["day"], DAY)).drop_columns(["day"])
+        for table in CASE.references
+    }
+    given = {**held, **references, "flights": pa.Table.from_pylist([*past, asked])}
+    found = inputs_of_request(CASE, given, DAY)
+    mine = found.loc[[told.keys[row]]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, told.inputs.iloc[[row]].reset_index(drop=True), rtol=1e-12)
+    with pytest.raises(UsageError, match="a request of use case 'flight_delay' needs rows of weather"):
+        inputs_of_request(CASE, {name: rows for name, rows in given.items() if name != "weather"}, DAY)
+
+
 @pytest.mark.parametrize("features", [knows_its_own_delay, sees_the_weather_at_once, counts_the_whole_day])
 def test_a_planted_leak_shows_in_a_request_too_and_is_told_for_what_it_is(
     features: Callable[[Tables], Frame],
 ) -> None:
     kept, case = flights(), leaking(features)
-    told = DuckEngine(kept).units(case, newest(kept), Days(DAY, DAY))
+    told = PolarsEngine(kept).units(case, newest(kept), Days(DAY, DAY))
     found = audit_single_requests(case, tables(), told, DAY, 2)
     assert found.differs
     assert found.leaks
@@ -326,9 +356,9 @@ def test_the_delay_itself_is_seen_as_one_column_that_explains_nearly_everything(
 
 def test_cut_takes_away_what_was_not_known_and_nothing_else() -> None:
     moment = datetime(2013, 1, 31, 17)
-    whole = {name: frame.collect().to_native() for name, frame in tables(DAY + timedelta(1)).items()}
+    whole = {name: frame.collect().to_pandas() for name, frame in tables(DAY + timedelta(1)).items()}
     known = {
-        name: frame.collect().to_native()
+        name: frame.collect().to_pandas()
         for name, frame in tables_as_of(CASE, tables(DAY + timedelta(1)), moment, DAY).items()
     }
     before, after = whole["flights"], known["flights"]
@@ -376,7 +406,8 @@ def test_the_evening_before_precedes_every_prediction_of_the_year() -> None:
 
 def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> None:
     """A tail number is read wrongly now and then; what comes of it must not depend on the order of rows."""
-    rows = tables()["flights"].collect().to_native()
+    rows = tables()["flights"].collect().to_pandas()
+    types = tables()["flights"].to_native().collect_schema()
     flight = in_pandas()["last_delay"].dropna().index[0]
     today = by_hand()[by_hand()["day"] == DAY.isoformat()]
     unit = today[today.apply(key, axis=1) == flight].iloc[0]
@@ -387,8 +418,8 @@ def test_of_two_departures_in_one_minute_the_worse_is_the_aircrafts_last() -> No
         flight=9999, dep_delay=last["dep_delay"] + 30, time_hour=last["time_hour"] - timedelta(minutes=30)
     )
     for both in ([rows, resampled], [resampled, rows]):
-        mixed = nw.from_native(pd.concat(both, ignore_index=True)).lazy()
-        made = CASE.features({**tables(), "flights": mixed}).collect().to_native()
+        mixed = lazy(pl.from_pandas(pd.concat(both, ignore_index=True), schema_overrides=types).lazy())
+        made = CASE.features({**tables(), "flights": mixed}).collect().to_pandas()
         made = made[(made["day"] == pd.Timestamp(DAY)) & (made["flight"] == unit["flight"])]
         found = made[(made["carrier"] == unit["carrier"]) & (made["origin"] == unit["origin"])]
         assert found["last_delay"].tolist() == (last["dep_delay"] + 30).tolist()

@@ -84,6 +84,13 @@ class Files(Protocol):
 class Engine(Protocol):
     """Computes features from pinned tables."""
 
+    def check(self, usecase: Usecase) -> None:
+        """Try the features without rows.
+
+        Raises:
+            UsageError: They can't be computed whatever the rows are, or make an input that is no number and no word.
+        """
+
     def units(self, usecase: Usecase, versions: Mapping[str, int], days: Days, without: Iterable[date] = ()) -> Units:
         """The units of ``days``, sorted by day and key; days in ``without`` (refused ones) are invisible throughout."""
 

@@ -7,7 +7,7 @@ from the tables, the features are computed anew, and must come out the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 import narwhals as nw
@@ -35,7 +35,7 @@ def tables_as_of(usecase: Usecase, tables: Tables, moment: datetime, day: date) 
         return nw.when(nw.col(clock) <= moment).then(nw.col(column)).alias(column)
 
     def on_time(name: str) -> Any:
-        return tables[name].filter(_midnight() <= _at_midnight(day))
+        return tables[name].filter(nw.col("day") <= nw.lit(day))
 
     blanked = on_time(feed.name)
     if hidden:
@@ -87,18 +87,9 @@ def audit(usecase: Usecase, tables: Tables, day: date, moments: int = 6) -> Find
 Row = Mapping[str, Any]
 
 
-# A day is a date on one engine and a moment on another; as a moment it is the same on all.
-def _midnight() -> nw.Expr:
-    return nw.col("day").cast(nw.Datetime("us"))
-
-
-def _at_midnight(day: date) -> datetime:
-    return datetime.combine(day, time())
-
-
 def _rows(usecase: Usecase, tables: Tables, day: date, columns: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
     """The features of one day: (unit, moment) to values."""
-    features = usecase.features(tables).filter(_midnight() == _at_midnight(day))
+    features = usecase.features(tables).filter(nw.col("day") == nw.lit(day))
     wanted = tuple(dict.fromkeys((*usecase.unit, "predicted_at", *columns)))
     rows = features.select(*wanted).collect().rows(named=True)
     return {(*(row[column] for column in usecase.unit), row["predicted_at"]): row for row in rows}

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 #: How many units of a day; each costs one computation of the features over the history.
 REQUESTS = 2
-#: Engines may add up numbers in another order; what differs by no more than this share is the same number.
+#: Fewer rows may be added up in another order; what differs by no more than this share is the same number.
 NUMBER_TOLERANCE = 1e-9
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 
@@ -116,7 +116,7 @@ def _differences(usecase: Usecase, tables: Tables, units: Units, row: int, day: 
 def _alone(usecase: Usecase, tables: Tables, moment: datetime, day: date, key: str, lookups: bool) -> dict[str, Any]:
     """The inputs of one unit, computed from what a request for it has."""
     request = _request(usecase, tables, moment, day, key, lookups)
-    features = usecase.features(request).filter(_midnight() == datetime(day.year, day.month, day.day))
+    features = usecase.features(request).filter(nw.col("day") == nw.lit(day))
     rows = (
         features.select(*usecase.inputs, _key=_unit_name(usecase))
         .filter(nw.col("_key") == key)
@@ -135,7 +135,7 @@ def _request(usecase: Usecase, tables: Tables, moment: datetime, day: date, key:
     joined to that feed holds the one row that the unit's key finds.
     """
     feed, *_ = usecase.feeds
-    is_this_unit = (_midnight() == datetime(day.year, day.month, day.day)) & (_unit_name(usecase) == key)
+    is_this_unit = (nw.col("day") == nw.lit(day)) & (_unit_name(usecase) == key)
     if lookups:
         own_rows = tables[feed.name].filter(is_this_unit).collect()
         if len(own_rows) != 1:
@@ -168,10 +168,6 @@ def _lived_again(usecase: Usecase, tables: Tables, day: date, requests: RequestA
     return requests._replace(lived=audited.counts["units"], leaks=leaks)
 
 
-def _midnight() -> nw.Expr:
-    return nw.col("day").cast(nw.Datetime("us"))
-
-
 def _unit_name(usecase: Usecase) -> nw.Expr:
     """The unit's name, as the engine writes it."""
     columns = {column.name: column for column in usecase.feeds[0].columns}
@@ -179,8 +175,10 @@ def _unit_name(usecase: Usecase) -> nw.Expr:
 
 
 def _word(column: Column) -> nw.Expr:
-    if column.type == "date":
-        return nw.col(column.name).dt.to_string("%Y-%m-%d")
+    if column.type == "timestamp":
+        whole = nw.col(column.name).dt.to_string("%Y-%m-%d %H:%M:%S")
+        part = nw.col(column.name).dt.to_string("%6f").str.strip_chars_end("0")
+        return nw.when(part == "").then(whole).otherwise(nw.concat_str(whole, nw.lit("."), part))
     return nw.col(column.name).cast(nw.String)
 
 

@@ -1,7 +1,7 @@
 """Tables of flights to one row per scheduled flight, with what was known two hours before its departure.
 
-One function, unchanged, on every narwhals frame: DuckDB for a training window, pandas for one request. Everything that
-is summed is a whole number, so a sum is exact: the same on every engine, in every order, from whatever day it began.
+One function, unchanged, for a training window, a day and one request. Everything that is summed is a whole number, so a
+sum is exact: the same in every order, from whatever day it began.
 Timestamps are UTC without a zone, as the engine hands them over.
 """
 
@@ -72,9 +72,8 @@ def weather_known_at(weather: Frame) -> Frame:
 
 def _latest(moments: Frame, events: Frame, by: tuple[str, ...], at: str, when: Expression, columns: Words) -> Frame:
     """Join the last event at or before each moment, renaming its ``columns`` (theirs to ours)."""
-    # Pandas wants both sides sorted; DuckDB does not mind.
-    right = events.select(*by, nw.col(at).alias("_at"), *(nw.col(a).alias(b) for a, b in columns.items())).sort("_at")
-    left = moments.with_columns(_when=when).sort("_when")
+    right = events.select(*by, nw.col(at).alias("_at"), *(nw.col(a).alias(b) for a, b in columns.items()))
+    left = moments.with_columns(_when=when)
     joined = left.join_asof(right, left_on="_when", right_on="_at", by=list(by), strategy="backward")
     return joined.select(*moments.collect_schema().names(), *columns.values())
 
@@ -89,8 +88,7 @@ def _within(
     """
     totals = events.group_by(*by, at).agg(*(nw.col(a).sum().alias(b) for a, b in sums.items()))
     ours = nw.col(*sums.values())
-    # DuckDB gives a sum of 64-bit integers 128 bits.
-    running = totals.with_columns(ours.cum_sum().over(*by, order_by=at)).with_columns(ours.cast(nw.Int64))
+    running = totals.with_columns(ours.cum_sum().over(*by, order_by=at))
     ends = flights.select(*by, end).unique()
     edges = ends.with_columns(_edge=nw.col(end), _sign=nw.lit(1))
     starts = ends.with_columns(_edge=nw.col(end) - span, _sign=nw.lit(-1))

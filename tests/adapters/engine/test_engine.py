@@ -1,10 +1,14 @@
-"""The engine on DuckDB: the right days, the right snapshots, the same rows whatever the order or the threads."""
+"""The engine: the right days, the right snapshots, the same rows whatever the order or the threads."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import narwhals as nw
@@ -13,13 +17,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipeline.adapters.engine import REACH, DuckEngine
+from pipeline.adapters.engine.polars_engine import REACH, PolarsEngine
 from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.kinds import Binary, Multiclass, Regression
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.usecase import Recipe, Tables, Usecase
 from pipeline.core.verdict import Bound
 from pipeline.core.windows import Days
+from pipeline.steps.judging.single_requests import RequestAudit, audit_single_requests
 from pipeline.usecases import find
 from tests.fakes import MemoryStore
 from tests.flights import assert_same, flights, newest, put, typed, units
@@ -117,7 +122,7 @@ def store() -> MemoryStore:
 
 def made(kept: MemoryStore, days: Days | None = None, **changes: Any) -> Any:
     without = changes.pop("without", ())
-    return DuckEngine(kept).units(shop_case(**changes), newest(kept), days or Days(DAY, DAY), without)
+    return PolarsEngine(kept).units(shop_case(**changes), newest(kept), days or Days(DAY, DAY), without)
 
 
 def test_units_are_sorted_by_day_and_key_and_every_part_is_aligned(store: MemoryStore) -> None:
@@ -178,8 +183,8 @@ def test_refused_days_are_invisible_as_units_as_history_and_as_snapshots(store: 
 
     real, case = flights(), find("flight_delay")
     day = date(2013, 1, 25)
-    seen = DuckEngine(real).units(case, newest(real), Days(day, day))
-    blind = DuckEngine(real).units(case, newest(real), Days(day, day), [day - timedelta(2)])
+    seen = PolarsEngine(real).units(case, newest(real), Days(day, day))
+    blind = PolarsEngine(real).units(case, newest(real), Days(day, day), [day - timedelta(2)])
     assert (seen.inputs["origin_late"] != blind.inputs["origin_late"]).all()
 
 
@@ -188,7 +193,7 @@ def test_a_pinned_version_reads_what_it_always_read(store: MemoryStore) -> None:
     before = made(store)
     put(store, VISITS, DAY, visits(DAY, ("corrected", 1, 9.0, 9, "z")))
     put(store, SHOPS, DAY, shops(DAY, s1="Elsewhere"))
-    assert_same(DuckEngine(store).units(shop_case(), pinned, Days(DAY, DAY)), before)
+    assert_same(PolarsEngine(store).units(shop_case(), pinned, Days(DAY, DAY)), before)
     assert made(store).keys.tolist() == ["corrected"]
 
 
@@ -236,11 +241,11 @@ def test_features_that_forget_a_column_or_the_moment_of_prediction_are_refused(s
 
 def test_a_snapshot_that_pins_no_version_of_a_table_is_a_clear_error(store: MemoryStore) -> None:
     with pytest.raises(UsageError, match="'shop' pins no version of shops"):
-        DuckEngine(store).units(shop_case(), {"visits": 0}, Days(DAY, DAY))
+        PolarsEngine(store).units(shop_case(), {"visits": 0}, Days(DAY, DAY))
 
 
 def test_timestamps_reach_features_in_utc_without_a_zone(store: MemoryStore) -> None:
-    frame = DuckEngine(store).tables(shop_case(), newest(store), Days(DAY, DAY))["visits"].collect().to_native()
+    frame = PolarsEngine(store).tables(shop_case(), newest(store), Days(DAY, DAY))["visits"].collect().to_pandas()
     assert frame["at"].tolist() == [pd.Timestamp("2013-01-19 23:00")] * 2
     # A feed that does not say when its rows are known: when the day has closed everywhere on Earth.
     assert frame["known_at"].tolist() == [pd.Timestamp("2013-01-21 12:00")] * 2
@@ -250,27 +255,92 @@ def test_a_day_alone_has_the_same_features_as_within_a_long_run() -> None:
     whole = units("flight_delay")
     for day in (date(2013, 1, 22), date(2013, 2, 3)):
         kept = flights()
-        alone = DuckEngine(kept).units(find("flight_delay"), newest(kept), Days(day, day))
+        alone = PolarsEngine(kept).units(find("flight_delay"), newest(kept), Days(day, day))
         assert len(alone) > 600
         assert_same(alone, whole.where(whole.days == np.datetime64(day)))
 
 
-def test_neither_the_order_of_rows_nor_the_number_of_threads_changes_a_bit() -> None:
-    kept, case = flights(), find("flight_minutes")
-    days = Days(date(2013, 1, 24), date(2013, 1, 26))
-    one = DuckEngine(kept, threads=1).units(case, newest(kept), days)
-    generator = np.random.default_rng(7)
-    for table in case.tables:
-        for day in Days(date(2013, 1, 5), date(2013, 1, 26)):
+def shuffled(kept: MemoryStore, usecase: Usecase, days: Days, seed: int) -> MemoryStore:
+    """The same rows, as another store might hand them over."""
+    generator, kept = np.random.default_rng(seed), kept.copy()
+    for table in usecase.tables:
+        for day in days:
             rows = kept.tables[table.name][-1][day][0]
             put(kept, table, day, rows.take(generator.permutation(len(rows))))
-    assert_same(one, DuckEngine(kept, threads=2).units(case, newest(kept), days))
+    return kept
+
+
+def test_the_order_of_rows_in_the_store_changes_no_bit() -> None:
+    kept, case = flights(), find("flight_minutes")
+    days = Days(date(2013, 1, 24), date(2013, 1, 26))
+    other = shuffled(kept, case, Days(date(2013, 1, 5), date(2013, 1, 26)), 7)
+    one = PolarsEngine(kept).units(case, newest(kept), days)
+    assert_same(one, PolarsEngine(other).units(case, newest(other), days))
+
+
+DIGEST = (
+    "import sys; from tests.adapters.engine.test_engine import digest_of_sums; print(digest_of_sums(int(sys.argv[1])))"
+)
+
+
+def digest_of_sums(seed: int) -> str:
+    """What comes of floating numbers that are added up, ranked and taken at ties, in every way that people do it."""
+
+    def features(tables: Tables) -> Any:
+        # Nothing but the order of rows tells those of one shop and minute apart.
+        rows = tables["visits"].with_columns(minute=nw.col("steps") % 50)
+        of_shop = rows.group_by("shop").agg(nw.col("spent").sum().alias("_sum"), nw.col("spent").std().alias("_std"))
+        by_size = rows.group_by("shop", "steps").agg(nw.col("spent").sum(), nw.col("visitor").max())
+        by_size = by_size.with_columns(grown=nw.col("spent").cum_sum().over(order_by="steps"))
+        last = rows.sort("note").select("shop", "minute", seen="steps", found="spent")
+        tied = rows.sort("shop", descending=True).unique(subset=["minute"]).select("minute", first="steps")
+        made = rows.join(of_shop, on="shop", how="left").join(
+            by_size.select("visitor", "grown"), on="visitor", how="left"
+        )
+        made = made.join_asof(last, on="minute", by="shop", strategy="backward").join(tied, on="minute", how="left")
+        return made.sort("shop").with_columns(
+            running=nw.col("spent").cum_sum().over("shop", order_by="minute"),
+            mean=nw.col("spent").mean().over("shop"),
+            seventh=nw.col("spent").rolling_mean(7).over("shop", order_by="minute"),
+            place=nw.col("shop").rank("ordinal").over(order_by="shop"),
+            predicted_at=nw.col("at"),
+            unlabelled=nw.lit(None, dtype=nw.String),
+        )
+
+    generator = np.random.default_rng(1)
+    sizes = 10.0 ** generator.integers(-6, 7, 20_000)
+    rows = [
+        (f"v{n:05}", int(n % 97), float(generator.normal() * sizes[n]), int(generator.integers(1000)), "x")
+        for n in range(20_000)
+    ]
+    kept = MemoryStore()
+    put(kept, VISITS, DAY, visits(DAY, *rows))
+    put(kept, SHOPS, DAY, shops(DAY, s1="Rome"))
+    inputs = ("_sum", "_std", "grown", "seen", "found", "first", "running", "mean", "seventh", "place")
+    case = shop_case(features=features, inputs=inputs, history=0)
+    kept = shuffled(kept, case, Days(DAY, DAY), seed)
+    made = PolarsEngine(kept).units(case, newest(kept), Days(DAY, DAY))
+    assert (made.inputs.nunique() > 1).all()
+    assert made.inputs["seen"].notna().all()
+    return hashlib.sha256(made.inputs.to_numpy().tobytes()).hexdigest()
+
+
+def test_neither_the_number_of_threads_nor_the_order_of_rows_changes_a_bit_of_sums_and_ties() -> None:
+    """A pool of threads has its size from its first use on, so each size is a process of its own."""
+    found = set()
+    for threads, seed in ((1, 1), (2, 2), (5, 3)):
+        environment = {**os.environ, "POLARS_MAX_THREADS": str(threads)}
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, str(seed)], check=True, capture_output=True, text=True, env=environment
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
 
 
 def test_two_threads_of_one_process_do_not_disturb_each_other() -> None:
     kept, case = flights(), find("flight_delay")
     days = [date(2013, 1, 21), date(2013, 1, 22)]
-    engine, versions = DuckEngine(kept), newest(kept)
+    engine, versions = PolarsEngine(kept), newest(kept)
     alone = [engine.units(case, versions, Days(day, day)) for day in days]
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(lambda day: engine.units(case, versions, Days(day, day)), days * 2))
@@ -312,3 +382,23 @@ def test_keys_are_handed_on_as_words(store: MemoryStore) -> None:
     assert set(found.named["shop"].tolist()) == set(found.slices["shop"].tolist())
     one = found.where(found.keys == found.keys[0])
     assert one.named["visitor"].tolist() == [found.keys[0]]
+
+
+def test_a_moment_in_a_units_name_is_written_as_it_always_was_and_a_request_finds_it(store: MemoryStore) -> None:
+    rows = visits(DAY, ("bo", 1, 2.5, 7, "x"), ("al", 2, None, None, None))
+    moments = [datetime(2013, 1, 20, 9), datetime(2013, 1, 20, 10, 30, 0, 250_000)]
+    at = rows.column_names.index("at")
+    put(store, VISITS, DAY, rows.set_column(at, "at", pa.array(moments, pa.timestamp("us", "UTC"))))
+    case = shop_case(unit=("at", "visitor", "day"))
+    found = made(store, unit=case.unit)
+    assert found.keys.tolist() == ["2013-01-20 09:00:00 bo 2013-01-20", "2013-01-20 10:30:00.25 al 2013-01-20"]
+    tables = PolarsEngine(store).tables(case, newest(store), Days(DAY, DAY))
+    assert audit_single_requests(case, tables, found, DAY, 2) == RequestAudit(2, lived=2)
+
+
+def test_a_moment_of_prediction_with_a_zone_is_taken_to_utc(store: MemoryStore) -> None:
+    def zoned(tables: Tables) -> Any:
+        moment = nw.col("at").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
+        return joined(tables).with_columns(predicted_at=moment)
+
+    np.testing.assert_array_equal(made(store, features=zoned).predicted_at, made(store).predicted_at)
