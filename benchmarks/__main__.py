@@ -22,7 +22,10 @@ def main() -> int:
         return 2
     if options:
         if len(names) != 1 or not inspect.signature(importlib.import_module(f"benchmarks.{names[0]}").main).parameters:
-            print(f"{' '.join(options)}: only 'promises' and 'sound_days', alone, take options", file=sys.stderr)
+            print(
+                f"{' '.join(options)}: only 'promises', 'silent_faults' and 'sound_days', alone, take options",
+                file=sys.stderr,
+            )
             return 2
         return int(importlib.import_module(f"benchmarks.{names[0]}").main(options))
     for name in names:
