@@ -6,6 +6,7 @@ with default limits, without any suite. Then each fault, begun on two days: foun
     python -m benchmarks sound_days                       # everything, a quarter of an hour
     python -m benchmarks sound_days --worlds grocer,calls
     python -m benchmarks sound_days --sound               # the sound days only
+    python -m benchmarks sound_days --person              # a person accepts each refused sound day, as by an excuse
     python -m benchmarks sound_days --starts 5            # stores begun on five days, in several seasons
     python -m benchmarks sound_days --within 10           # each fault for ten days: found when, and does it flicker
 
@@ -112,8 +113,8 @@ class Past:
     contents: dict[str, dict[date, str]] = field(default_factory=dict)
     odd: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
-    def refuses(self, day: date, tables: Day) -> list[str]:
-        """The names of the findings that refuse the day; one that none refuses becomes past."""
+    def refuses(self, day: date, tables: Day, accepted: bool = False) -> list[str]:
+        """The names of the findings that refuse the day; one that none refuses, or a person accepts, becomes past."""
         empty = [f"{name}: missing" for name, rows in tables.items() if not len(rows)]
         if empty:
             return empty
@@ -126,7 +127,7 @@ class Past:
         )
         self.odd = checked.odd
         refused = [f.name for f in checked.findings if f.required and f.outcome is not Outcome.PASS]
-        if not refused:
+        if not refused or accepted:
             self.profiles = [*self.profiles, checked.profile.bounded()][-PROFILE_DAYS:]
             self.keys = {name: kept.bounded() for name, kept in checked.key_histories.items()}
             self.previous = {reference.name: columns[reference.name] for reference in self.usecase.references}
@@ -138,15 +139,18 @@ def _digest(reference: Reference, columns: Columns) -> str:
     return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
 
-def sound(one: World, begins: Sequence[date]) -> tuple[int, int, Counter[str], dict[date, Past]]:
-    """Judge the sound days: how many were refused, of how many, by what; and the past on the days faults begin on."""
+def sound(one: World, begins: Sequence[date], person: bool = False) -> tuple[int, int, Counter[str], dict[date, Past]]:
+    """Judge the sound days: how many were refused, of how many, by what; and the past on the days faults begin on.
+
+    A refused day is no past, so one cause refuses day after day; with a person every refused day is accepted by hand.
+    """
     past, by, states = Past(one.usecase), Counter[str](), {}
     refused = 0
     for n in range(one.days):
         day = one.first + timedelta(n)
         if day in begins:
             states[day] = copy(past)
-        names = past.refuses(day, one.day(day))
+        names = past.refuses(day, one.day(day), person)
         refused += bool(names)
         by.update(names)
     return refused, one.days, by, states
@@ -202,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks sound_days", description=__doc__.split("\n")[0])
     parser.add_argument("--worlds", default=",".join(("flights", *worlds.NAMES)), help="names divided by commas")
     parser.add_argument("--sound", action="store_true", help="no faults")
+    parser.add_argument("--person", action="store_true", help="each refused sound day is accepted by hand")
     parser.add_argument("--starts", type=int, default=1, help="on how many days stores are begun")
     parser.add_argument("--within", type=int, default=2, help="for how many days each fault goes on")
     wanted = parser.parse_args([] if arguments is None else arguments)
@@ -210,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for start in range(wanted.starts):
             one, began = world(name, start), time.perf_counter()
             begins = [one.first + timedelta(n) for n in BEGINS]
-            refused, days, by, states = sound(one, begins)
+            refused, days, by, states = sound(one, begins, wanted.person)
             results = {} if wanted.sound else found(one, states, wanted.within)
             mine = _Sum(refused, days, [tried for each in results.values() for tried in each])
             print(f"{name}, begun on {one.first}: {mine.said(wanted.within)}")

@@ -65,7 +65,7 @@ def check_feed(
     findings += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
     findings += [] if feed.rows is None else [_rows(about, feed.rows, day, now, history)]
     learned: list[tuple[str, Callable[[], Finding]]] = [
-        ("values gone", lambda: check_gone(about, now, history, late, closed)),
+        ("values gone", lambda: check_gone(about, day, now, history, late, closed)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
         ("frozen hours", lambda: _frozen_hours(about, now, recent)),
         ("stuck columns", lambda: _stuck(about, now, history)),

@@ -22,6 +22,10 @@ _PART = 0.02
 #: The same in a column whose values come and go, as articles and couriers do, or that has many: the more, the likelier
 #: one of them ends by itself.
 _PART_LIVING = 0.1
+#: On how many accepted days of the same weekday, the last ones, a value must have come to be missed on one more.
+_ALIKE = 4
+#: By how much more of the rows it must have been than the largest value of its column that has ended before.
+_MORE_THAN_ENDED = 1.5
 #: How many rows of it a day must let expect: a quiet day lacks much.
 _EXPECTED = 10
 ATTRIBUTE = 0.8
@@ -30,6 +34,7 @@ ATTRIBUTE = 0.8
 
 def check_gone(
     about: TableFindings,
+    day: date,
     now: FeedProfile,
     past: Mapping[date, FeedProfile],
     late: Sequence[str] = (),
@@ -39,15 +44,20 @@ def check_gone(
 
     A value that was a small part of each day may end by itself; what ended rightly is known elsewhere.
 
+    A value that stays away on Sundays is missed on none. One that ends in a column of campaigns is missed only if it
+    was more of the rows than those that ended before it.
+
     Args:
         about: Makes the finding.
-        now: The day.
+        day: The data day.
+        now: What is known of it.
         past: The accepted days before it, oldest first, at least one.
         late: Columns that may be blank as yet.
         closed: Column and word of what has rightly come to an end.
     """
     history, last = list(past.values()), max(past)
     recent = history[-_RECENT:]
+    alike = [profile for then, profile in past.items() if then.weekday() == day.weekday()][-_ALIKE:]
     lost: list[tuple[str, str, int]] = []
     came_daily = 0
     for column in now.values:
@@ -57,6 +67,9 @@ def check_gone(
         many = median(len(counts) for counts in recent_counts) > MANY_WORDS
         lives = many or _lives(recent_counts) or _lived([profile.values.get(column, {}) for profile in history])
         least = _PART_LIVING if lives else _PART
+        if lives:
+            least = max(least, _MORE_THAN_ENDED * _ended(column, history))
+        comes_today = [set(profile.values.get(column, {})) for profile in alike]
         for value in set.intersection(*(set(counts) for counts in recent_counts)):
             usual = min(counts[value] for counts in recent_counts)
             part = median(
@@ -66,7 +79,8 @@ def check_gone(
                 usual >= _USUAL and part >= least and part * now.rows >= _EXPECTED and (column, value) not in closed
             )
             came_daily += is_usual
-            if is_usual and now.values[column].get(value, 0) == 0:
+            expected = bool(comes_today) and all(value in values for values in comes_today)
+            if is_usual and expected and now.values[column].get(value, 0) == 0:
                 lost.append((column, value, usual))
     until = f"on each of the {len(recent)} accepted days to {last}"
     parts = [
@@ -88,6 +102,19 @@ def check_gone(
             parts.append(Part(text, column))
     text = f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
     return about.of_parts("values gone", parts, text)
+
+
+def _ended(column: str, history: Sequence[FeedProfile]) -> float:
+    """What part of a day's rows the largest value was that came each day of a week and then no more."""
+    largest = 0.0
+    shares = [
+        {value: n / max(profile.rows, 1) for value, n in profile.values.get(column, {}).items()} for profile in history
+    ]
+    for value in set().union(*shares):
+        places = [place for place, day in enumerate(shares) if value in day]
+        if len(places) >= ENOUGH and len(shares) - 1 - places[-1] >= 3:
+            largest = max(largest, median(shares[place][value] for place in places[-ENOUGH:]))
+    return largest
 
 
 def _whose(column: str, value: str, recent: Sequence[FeedProfile]) -> str:

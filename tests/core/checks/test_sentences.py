@@ -173,7 +173,7 @@ def test_a_number_that_is_gone_says_whose_rows_those_were() -> None:
     told = [replace(one, values={**one.values, "fare": fare}) for one, fare in zip(profiles, fares, strict=True)]
     now = replace(told[-1], values={**told[-1].values, "fare": {"90": ROWS}})
     days = [profile.day for profile in past.profiles]
-    finding = check_gone(TableFindings("visits"), now, dict(zip(days, told, strict=True)))
+    finding = check_gone(TableFindings("visits"), past.day, now, dict(zip(days, told, strict=True)))
     assert finding.text.startswith("no row has 'fare' 1035 (the rows whose 'town' is hull), which at least")
 
 

@@ -9,7 +9,7 @@ direction: one odd day is ordinary life, a second one is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
@@ -23,6 +23,8 @@ from pipeline.core.verdict import Bound, Finding, Part
 #: The measures that were beyond the narrow limit: 1 above what is usual, -1 below, and twice that if the day was
 #: refused for it.
 Odd = Mapping[str, int]
+TOLD_ONLY = ("slow shifts",)
+"""What is told and stops nothing: no day of it is worse than the one before, and seasons shift things slowly, too."""
 #: By how much more a single day must stray where business as usual brings an odd day now and then.
 _ALONE: Mapping[str, float] = {
     "volume": 2.5,
@@ -121,7 +123,8 @@ def check_usual(
         known_days = f"by the {len(past)} accepted days to {max(past)}"
         if rung:
             parts = [_part(one, f"{known_days} ({_far(one)}, {said})", names) for one, said in rung]
-            findings.append(about.of_parts(family, parts, "", wanted=Bound(0, limit.alone)))
+            found_parts = about.of_parts(family, parts, "", wanted=Bound(0, limit.alone))
+            findings.append(replace(found_parts, required=False) if family in TOLD_ONLY else found_parts)
         elif own:
             again = "; odd, and refused if the next day is so too" if abs(own[0].size) > limit.narrow else ""
             text = f"{sentence(own[0], names)} {known_days} ({_far(own[0])}, rings at {limit.alone:.3g})"

@@ -111,6 +111,7 @@ def floor_of(table: Table) -> NDArray[np.float64]:
     """The least spread that a measure is taken to have, however steady it was: a part of what its column spans."""
     floor = np.full(len(table.names), 1e-9)
     floor[table.kinds == "ratio"] = _RATIO / 6
+    floor[table.kinds == "step"] = _STEPS / 6
     levels = np.isin(table.kinds, ("level", "apart"))
     floor[levels] = _OF_SPAN * table.spans[levels]
     # The quantile of whole numbers steps from one to the next.

@@ -56,6 +56,8 @@ def noise_of(kinds: Kinds, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     noise = np.where(np.isin(kinds, SHARES), 0.5 * root, 0.0)
     noise = np.where(kinds == "rows", root, noise)
     noise = np.where(kinds == "versus", 0.5 * root, noise)
+    # The logarithm of two medians of distances, one over the other.
+    noise = np.where(kinds == "step", 1.2 * root, noise)
     # The mean of ranks from -0.5 to 0.5, were they dealt by chance.
     noise = np.where(kinds == "against", 0.29 * root, noise)
     return np.where(np.isin(kinds, ORDERED), 1 / np.sqrt(np.maximum(counts - 3, 1)), noise)

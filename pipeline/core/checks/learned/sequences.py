@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import MOST_COMPARED, SLICE_ROWS, Measured
+from pipeline.core.checks.learned.measures import FEW_VALUES, MOST_COMPARED, SLICE_ROWS, Measured
 from pipeline.core.facts import Columns, missing
 from pipeline.core.tables import Column, Feed
 
+#: The share of rows that say what the row before did, from which on a number is none that moves from row to row.
+_STAYS = 0.1
 #: So many rows a thing must have on average.
 _ROWS_EACH = 4
 
@@ -42,7 +44,9 @@ def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -
         yield f"still|{column.name}", (float(np.mean(step == 0)), len(step))
         two = np.abs(values[next_but_one + 2] - values[next_but_one])
         two = two[np.isfinite(two)]
-        if len(two) >= SLICE_ROWS and np.median(two) > 0 and np.median(step) > 0:
+        # What mostly stays as it is, as a price does, has steps of its own making.
+        moves = np.mean(step == 0) < _STAYS and len(np.unique(values)) > FEW_VALUES
+        if moves and len(two) >= SLICE_ROWS and np.median(two) > 0 and np.median(step) > 0:
             yield f"step|{column.name}", (float(np.log(np.median(step) / np.median(two))), len(step))
 
 
