@@ -10,8 +10,10 @@ from importlib import import_module
 from types import ModuleType
 
 NAMES = ("grocer", "web", "energy", "hospital", "parcels", "coldrooms", "calls", "subscriptions")
+UPSTREAM = ("bikes", "cards", "hotel", "factory", "shuttle", "ads")
+"""Businesses of an engineer who had seen neither the checks nor the other businesses, in the folder ``upstream``."""
 
 
 def of(name: str) -> ModuleType:
     """The business of that name."""
-    return import_module(f"benchmarks.worlds.{name}")
+    return import_module(f"benchmarks.worlds.{'upstream.' if name in UPSTREAM else ''}{name}")

@@ -1,0 +1,1 @@
+"""Six sound businesses and sixty silent faults of an upstream engineer."""
