@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -111,7 +111,7 @@ class Finding:
     gate: str = ""
     change: str = ""
     waived: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: Sequence[Part] = ()
 
     def __str__(self) -> str:
         # Where nothing was judged, the text itself says what is lacking.
