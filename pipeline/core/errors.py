@@ -5,12 +5,11 @@ Every message is one sentence that names the thing, the numbers and the way out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.core.records import DayOutcome
     from pipeline.core.verdict import Finding
 
 
@@ -51,10 +50,10 @@ class RedDayError(RefusedError):
     """A judged day on which something is wrong with the champion itself: all is written down, and somebody must look.
 
     Attributes:
-        line: The day's line, as it stands in the ledger.
+        line: The day's line as it stands in the ledger, a :class:`~pipeline.core.records.DayOutcome`.
     """
 
-    def __init__(self, message: str, line: DayOutcome) -> None:
+    def __init__(self, message: str, line: Any) -> None:
         super().__init__(message, "RED_DAY")
         self.line = line
 

@@ -181,7 +181,8 @@ def record_failure(step: Step, run: Run, error: Exception, *, comes_again: bool)
     if isinstance(error, UsageError):
         return None
     if isinstance(error, RedDayError):
-        return error.line
+        line: DayOutcome = error.line
+        return line
     passing = isinstance(error, PipelineError) and error.retry
     refused = _refusal(step, error)
     if passing and comes_again:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-import numpy as np
+from statistics import median
 
 from pipeline.core.verdict import Bound, Finding, Outcome
 from pipeline.core.words import count, percent
@@ -45,17 +44,19 @@ def red_day(day: str, losses: Mapping[str, Mapping[str, float]], champion: str, 
     if not (math.isfinite(theirs.get(day, math.nan)) and math.isfinite(plain.get(day, math.nan))):
         return None
     before = sorted(
-        then for then in theirs if then < day and math.isfinite(theirs[then]) and math.isfinite(plain.get(then, np.nan))
+        then
+        for then in theirs
+        if then < day and math.isfinite(theirs[then]) and math.isfinite(plain.get(then, math.nan))
     )
     name = "champion as ever"
     counts = {"days": len(before)}
     if len(before) < NEEDED:
         text = f"{count(len(before), 'earlier day')} with the champion and the plain rule, {NEEDED} are needed"
         return Finding(name, Outcome.UNKNOWN, text, counts=counts, required=False)
-    past = np.array([theirs[then] - plain[then] for then in before])
-    usual, loss = float(np.median(past)), float(np.median([theirs[then] for then in before]))
-    spread = _MAD * float(np.median(np.abs(past - usual)))
-    limit = max(usual + max(FAR * spread, WORTH * abs(loss)), float(past.max()) + spread, 0.0)
+    past = [theirs[then] - plain[then] for then in before]
+    usual, loss = median(past), median(theirs[then] for then in before)
+    spread = _MAD * median(abs(distance - usual) for distance in past)
+    limit = max(usual + max(FAR * spread, WORTH * abs(loss)), max(past) + spread, 0.0)
     today = theirs[day] - plain[day]
     red = today > limit and theirs[day] > max(theirs[then] for then in before)
     more = f" ({percent(theirs[day] / loss - 1)} more)" if loss > 0 and theirs[day] > loss else ""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pipeline.core.checks.learned.known import KnownLimit
 from pipeline.core.checks.learned.sayings import Names, measured
 from pipeline.core.words import count
 from pipeline.report.terminal.tables import plain_table
 
-if TYPE_CHECKING:
-    from pipeline.core.checks.learned.known import KnownLimit
-    from pipeline.steps.limits import Limits
 
-
-def limits_table(found: Limits, about: str = "") -> RenderableType:
+def limits_table(found: Any, about: str = "") -> RenderableType:
     """A line for each measure: what is usual, and what would refuse the day by itself.
 
     Args:
-        found: The limits.
+        found: The limits, :class:`~pipeline.steps.limits.Limits`.
         about: Only measures whose words have this in them, such as a column's name.
     """
     lines: list[RenderableType] = [
@@ -44,7 +41,7 @@ def limits_table(found: Limits, about: str = "") -> RenderableType:
     return Group(*lines)
 
 
-def limits_document(found: Limits) -> dict[str, Any]:
+def limits_document(found: Any) -> dict[str, Any]:
     """The same as plain JSON values."""
     return {
         "usecase": found.usecase,

@@ -15,7 +15,7 @@ from pipeline.core.checks.learned.associations import associations
 from pipeline.core.checks.learned.families import limits, without_lone
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, MOST_IN_SLICES, ROWS
-from pipeline.core.checks.learned.question import _Limits, check_usual, sentence
+from pipeline.core.checks.learned.question import FamilyLimits, check_usual, sentence
 from pipeline.core.checks.learned.resent import kept, remembered_of, resent_measures
 from pipeline.core.checks.learned.slices import TIME_OF_DAY
 from pipeline.core.checks.learned.surprise import NEEDED, Surprise, surprises
@@ -514,13 +514,13 @@ def odd_one(measure: str, value: float, usual: float, size: float) -> Surprise:
 
 def test_a_weekday_of_which_too_few_are_known_is_refused_by_no_single_surprise() -> None:
     huge = odd_one("tied|a|b", 0.0, 0.9, 90.0)
-    assert _Limits("associations", [2.0] * 30, seen=2).rings(huge, 0)
-    assert not _Limits("associations", [2.0] * 30, seen=1).rings(huge, 0)
-    assert _Limits("associations", [2.0] * 30, seen=1).rings(huge, 1), "a second odd day is refused all the same"
+    assert FamilyLimits("associations", [2.0] * 30, seen=2).rings(huge, 0)
+    assert not FamilyLimits("associations", [2.0] * 30, seen=1).rings(huge, 0)
+    assert FamilyLimits("associations", [2.0] * 30, seen=1).rings(huge, 1), "a second odd day is refused all the same"
 
 
 def test_a_value_that_some_rows_have_for_the_first_time_is_odd_and_refused_if_it_lasts() -> None:
-    limit = _Limits("single values", [2.0] * 30, seen=4)
+    limit = FamilyLimits("single values", [2.0] * 30, seen=4)
     some, every = (odd_one("single|cloud|zero", share, 0.0, 90.0) for share in (0.4, 0.95))
     assert not limit.rings(some, 0)
     assert limit.rings(some, 1)
@@ -529,7 +529,7 @@ def test_a_value_that_some_rows_have_for_the_first_time_is_odd_and_refused_if_it
 
 
 def test_more_rows_must_stray_twice_as_far_as_fewer() -> None:
-    limit = _Limits("volume", [2.0] * 30, seen=4)
+    limit = FamilyLimits("volume", [2.0] * 30, seen=4)
     assert limit.rings(odd_one(ROWS, 50.0, 100.0, -1.5 * limit.narrow), -1)
     assert not limit.rings(odd_one(ROWS, 200.0, 100.0, 1.5 * limit.narrow), 1)
     assert limit.rings(odd_one(ROWS, 400.0, 100.0, 2.5 * limit.narrow), 1)
