@@ -20,6 +20,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_NUM_THREADS=1 \
     OPENBLAS_NUM_THREADS=1 \
+    POLARS_MAX_THREADS=2 \
     HOME=/tmp
 # Group 0, as Airflow's own image has it: a cluster may give the container any user in that group.
 RUN /usr/sbin/useradd --uid 50000 --gid 0 --no-create-home --home-dir /tmp pipeline \

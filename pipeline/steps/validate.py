@@ -137,7 +137,7 @@ class _Bench:
         """Profiles of the accepted days, as far as they were judged under the rules of now."""
         known = sorted({day for marks in self.marks.values() for day in marks if day <= self.day})
         accepted = [day for day in known if not self._absent(day) and self.files.exists(self._name(day))]
-        return [self._profile(day) for day in accepted[-PROFILE_DAYS - 1 :]]
+        return [self._profile(day) for day in accepted[-PROFILE_DAYS:]]
 
     def judge_data_day(self) -> Report:
         """Judge the data day, unless that is done; its pages are written in any case."""

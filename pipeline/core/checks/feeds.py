@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from pipeline.core.checks.gone import ATTRIBUTE, check_gone
+from pipeline.core.checks.gone import ATTRIBUTE, RECENT, check_gone
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, missing, texts
@@ -19,8 +19,6 @@ from pipeline.core.verdict import Bound, Finding, Part
 
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
 # ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
-#: On how many accepted days back a value must have come each day to be missed.
-_RECENT = 14
 #: Days in a row on which a column may hold one value: the longest dry stretch of 2013 in New York was eleven.
 _LONG = 12
 #: So few values are states that a day may keep for a season.
@@ -60,7 +58,7 @@ def check_feed(
     """
     about = TableFindings(feed.name)
     history = {profile.day: profile.feeds[feed.name] for profile in past if feed.name in profile.feeds}
-    recent = list(history.values())[-_RECENT:]
+    recent = list(history.values())[-RECENT:]
     findings = [_dates(about, feed, day, columns), _keys(about, feed, columns), _varies(about, feed, now)]
     findings += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
     findings += [] if feed.rows is None else [_rows(about, feed.rows, day, now, history)]

@@ -14,7 +14,7 @@ from pipeline.core.verdict import Finding, Part
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
 # ``python -m benchmarks sound_days``, so that few sound days are refused and the planted faults are found.
 #: On how many accepted days back a value must have come each day to be missed.
-_RECENT = 14
+RECENT = 14
 #: How many rows a day a value must have had at least to be missed.
 _USUAL = 5
 #: What part of a day's rows a value must be to be missed.
@@ -56,7 +56,7 @@ def check_gone(
         closed: Column and word of what has rightly come to an end.
     """
     history, last = list(past.values()), max(past)
-    recent = history[-_RECENT:]
+    recent = history[-RECENT:]
     alike = [profile for then, profile in past.items() if then.weekday() == day.weekday()][-_ALIKE:]
     lost: list[tuple[str, str, int]] = []
     came_daily = 0

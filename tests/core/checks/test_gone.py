@@ -43,8 +43,8 @@ def test_a_product_ends_as_those_before_it_did_and_a_larger_one_is_missed() -> N
     base = {"m1": 300, "m2": 100}
     first, other = {**base, "p1": 60}, {**base, "p2": 60}
     # p1 has ended before, as large a part of the rows.
-    assert judged([*[first] * 14, *[other] * 16, base]) is Outcome.PASS
+    assert judged([*[first] * 12, *[other] * 29, base]) is Outcome.PASS
     # m1 is a greater part than anything that has ended.
-    assert judged([*[first] * 14, *[other] * 16, {"m2": 100, "p2": 60}]) is Outcome.FAIL
+    assert judged([*[first] * 12, *[other] * 29, {"m2": 100, "p2": 60}]) is Outcome.FAIL
     # Where nothing has ended yet, the first that ends is asked about.
     assert judged([*[other] * 20, base]) is Outcome.FAIL

@@ -60,6 +60,15 @@ def test_every_question_of_the_table_has_limits_and_each_stands_on_days(month: A
     assert all((one.low is None or one.low < one.usual) and (one.high is None or one.high > one.usual) for one in found)
 
 
+def test_what_no_single_day_is_refused_for_has_no_limit(month: Any) -> None:
+    """A quiet day is a day off: the number of rows alone never refuses the first."""
+    assert not refuses(month, "rows|all", 20.0)
+    assert "rows|all" not in {one.measure for one in limits_of(month)}
+    day, past, surprise, last = month
+    young = {then: measures for then, measures in past.items() if then.weekday() != day.weekday()}
+    assert known_limits(day, last, young, surprise) == []
+
+
 def test_what_few_days_let_nobody_say_has_no_limit() -> None:
     past = Past().run(6)
     measures = {profile.day: profile.feeds["visits"].measures for profile in past.profiles}

@@ -30,6 +30,7 @@ def judged(told: str, refused_days: int = 0) -> Finding:
         ("aaaaaaaabbbcd" + "a", Outcome.FAIL),  # it seldom changes, and three changes are undone at once
         ("aaaaaaaabbbb" + "a", Outcome.PASS),  # somebody took a change back
         ("aaaaabaaaaaba" + "ab", Outcome.PASS),  # a flag for some days, as every week
+        ("ababababab" + "a", Outcome.PASS),  # by turns, every day
         ("abcdef" + "e", Outcome.UNKNOWN),  # too few days to know how it moves
     ],
 )

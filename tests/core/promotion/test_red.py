@@ -76,6 +76,22 @@ def test_a_champion_that_always_was_worse_than_the_plain_rule_is_not_red_for_it(
     assert judged(world) is Outcome.PASS
 
 
+@pytest.mark.parametrize(
+    ("noise", "distance", "outcome"),
+    [
+        (0.02, 0.10, Outcome.PASS),  # beyond all that was seen, and not by five spreads
+        (0.02, 0.16, Outcome.FAIL),
+        (0.001, 0.03, Outcome.PASS),  # many spreads, and not a tenth of what it usually loses
+        (0.001, 0.07, Outcome.FAIL),
+    ],
+)
+def test_far_is_five_spreads_and_a_tenth_of_the_usual_loss(noise: float, distance: float, outcome: Outcome) -> None:
+    """A champion that is as good as the plain rule, a little better and a little worse by turns."""
+    past = {day: 0.6 + noise * (-1) ** n for n, day in enumerate(DAYS[:30])}
+    world = {"champion": {**past, TODAY: 0.6 + distance}, "plain": dict.fromkeys([*DAYS[:30], TODAY], 0.6)}
+    assert judged(world) is outcome
+
+
 @pytest.mark.parametrize("units", [30, 300])
 def test_sound_days_are_seldom_red(units: int) -> None:
     """A champion no better than the plain rule, whose noise is that of so many units, heavy-tailed by day."""

@@ -13,10 +13,10 @@ import numpy as np
 
 from pipeline.core.checks.learned.families import family_of
 from pipeline.core.checks.learned.measures import Measures
-from pipeline.core.checks.learned.question import limit_of
+from pipeline.core.checks.learned.question import FamilyLimits, limit_of
 from pipeline.core.checks.learned.relevance import Table, too_small
 from pipeline.core.checks.learned.scales import plain, scaled
-from pipeline.core.checks.learned.surprise import Predicted, predicted
+from pipeline.core.checks.learned.surprise import Predicted, Surprise, predicted
 
 #: A value that is as odd as the limit and still too small a change to matter is followed so far, in limits.
 _FOLLOWED = tuple(np.geomspace(1.0, 30.0, 37).tolist())
@@ -60,9 +60,9 @@ def known_limits(
         return []
     families = [family_of(name) for name in made.table.names]
     seen = sum(then.weekday() == day.weekday() for then in past)
-    alone = {family: limit_of(family, surprise_before, seen).alone for family in set(families)}
-    far = np.array([alone[family] for family in families])
-    low, high = (_nearest(made, far, sign) for sign in (-1, 1))
+    by_family = {family: limit_of(family, surprise_before, seen) for family in set(families)}
+    held_to = [by_family[family] for family in families]
+    low, high = (_nearest(made, held_to, sign) for sign in (-1, 1))
     asked = np.isfinite(made.spread) & np.isfinite(made.center)
     return [
         KnownLimit(
@@ -79,17 +79,19 @@ def known_limits(
     ]
 
 
-def _nearest(made: Predicted, far: np.ndarray, sign: int) -> list[float | None]:
-    """The nearest value on one side that is beyond the limit and matters; None where none is within reach."""
-    table, found = made.table, np.full(len(far), np.nan)
+def _nearest(made: Predicted, held_to: Sequence[FamilyLimits], sign: int) -> list[float | None]:
+    """The nearest value on one side that a day is refused for by itself; None where none is within reach."""
+    table, found = made.table, np.full(len(held_to), np.nan)
+    far = np.array([limit.alone for limit in held_to])
     for times in _FOLLOWED:
         values = plain(table.kinds, made.center + sign * times * far * made.spread)
         there = table.values.copy()
         there[-1] = values
         trial = Table(table.names, there, table.counts, table.rows)
-        # A share ends at nothing and at all: what lies beyond that is no value.
-        reached = np.abs(scaled(table.kinds, values[None])[0] - made.center) >= far * made.spread * (1 - 1e-6)
-        moved = (np.sign(values - made.usual) == sign) & reached
-        rings = moved & ~too_small(trial, made.usual, made.in_a_day, made.error) & np.isnan(found)
-        found[rings] = values[rings]
+        # A share ends at nothing and at all: what lies beyond that is no value. The least bit more is beyond the limit.
+        size = (scaled(table.kinds, values[None])[0] - made.center) / made.spread * (1 + 1e-6)
+        asked = (np.sign(values - made.usual) == sign) & ~too_small(trial, made.usual, made.in_a_day, made.error)
+        for n in np.flatnonzero(asked & np.isnan(found)).tolist():
+            one = Surprise(table.names[n], float(values[n]), float(made.usual[n]), float(size[n]), int(made.days[n]))
+            found[n] = values[n] if held_to[n].rings(one, before=0) else np.nan
     return [None if np.isnan(value) else float(value) for value in found]
