@@ -56,7 +56,7 @@ def verdict_headline(verdict: Verdict) -> str:
     if unable := unable_champion(verdict.reason):
         return first_that_fits(f"{verdict.decision.capitalize()}: ", _succession_forms(verdict, unable, True))
     if verdict.decision == "hold":
-        return first_that_fits("Hold: ", _hold_forms(verdict))
+        return first_that_fits("Hold: ", _alarm_forms(verdict.alarms[0]) if verdict.alarms else _hold_forms(verdict))
     if verdict.decision == "start":
         who = verdict.challenger.recipe if verdict.challenger else "nobody"
         return first_that_fits("Start with ", [f"{who} as the first champion", "the baseline as the first champion"])

@@ -62,7 +62,11 @@ def red_day(day: str, losses: Mapping[str, Mapping[str, float]], champion: str, 
     more = f" ({percent(theirs[day] / loss - 1)} more)" if loss > 0 and theirs[day] > loss else ""
     text = (
         f"the champion lost {theirs[day]:.4g} on {day}, usually {loss:.4g}{more}; the plain rule lost "
-        f"{plain[day]:.4g}: a distance of {today:+.4g}, usually {usual:+.4g}"
+        f"{plain[day]:.4g}, than which it was {_apart(today)}, usually {_apart(usual)}"
     )
     outcome = Outcome.FAIL if red else Outcome.PASS
     return Finding(name, outcome, text, value=today, wanted=Bound(high=limit), counts=counts, required=False)
+
+
+def _apart(distance: float) -> str:
+    return f"{abs(distance):.4g} {'worse' if distance > 0 else 'better'}"

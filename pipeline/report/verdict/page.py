@@ -188,6 +188,8 @@ def _banner(verdict: Verdict) -> dict[str, str]:
     # Holding is no accident: the champion serves on, and what was lacking stands in the table in its colour.
     hold = ("", "‖", f"{champion_name} stays champion" if champion else champion_name)
     mood, sign, beside = look.get(verdict.decision, hold)
+    if verdict.alarms:  # whoever won: somebody must look at the champion
+        mood, sign = "bad", "✕"
     texts = {"headline": verdict_headline(verdict), "why": why_in_one_line(verdict), "reason": verdict.reason}
     return {"mood": mood, "sign": sign, "beside": beside, **texts}
 

@@ -135,29 +135,35 @@ def _inputs(usecase: Usecase, trained: Trained, world: World, units: Units) -> I
     before = world.engine.units(usecase, trained.validated["snapshot"]["versions"], week, without)
     if not len(units) or not len(before):
         return
-    far = {name: _distance(before.inputs[name].to_numpy(), units.inputs[name].to_numpy()) for name in units.inputs}
-    unlike = sorted((name for name in far if far[name] >= _FAR), key=lambda name: -far[name])
+    apart = {name: _distance(before.inputs[name].to_numpy(), units.inputs[name].to_numpy()) for name in units.inputs}
+    far = {name: distance for name, (distance, chance) in apart.items() if distance >= max(_FAR, chance)}
+    unlike = sorted(far, key=lambda name: -far[name])
     if unlike:
         named = [f"{name} (at {100 * far[name]:.0f} % of the units)" for name in unlike]
         yield f"unlike the week before: {first_few(named, _NAMED)}"
 
 
-def _distance(one: Floats, other: Floats) -> float:
-    """The greatest difference of the shares of any value (words), or below any value (numbers): at most 1."""
+def _distance(one: Floats, other: Floats) -> tuple[float, float]:
+    """How far two samples are apart, at most 1, and how far chance alone seldom takes them.
+
+    Of numbers the greatest difference of the shares below any value, whose 1 % point is 1.63 roots of 1/n + 1/m
+    (Smirnov, Annals of Mathematical Statistics 19, 1948); of words the share that would have to change.
+    """
+    root = float(np.sqrt(1 / len(one) + 1 / len(other)))
     try:
         first, second = (np.asarray(values, dtype=np.float64) for values in (one, other))
     except (TypeError, ValueError):
         words = [np.array([str(value) for value in values], dtype=np.str_) for values in (one, other)]
         names = np.unique(np.concatenate(words))
         shares = [np.array([np.mean(values == name) for name in names]) for values in words]
-        return float(np.abs(shares[0] - shares[1]).sum() / 2)
+        return float(np.abs(shares[0] - shares[1]).sum() / 2), float(np.sqrt(len(names))) * root
     gone = abs(float(np.isnan(first).mean()) - float(np.isnan(second).mean()))
     first, second = np.sort(first[~np.isnan(first)]), np.sort(second[~np.isnan(second)])
     if not len(first) or not len(second):
-        return gone
+        return gone, 1.63 * root
     at = np.concatenate([first, second])
     below = [np.searchsorted(values, at, "right") / len(values) for values in (first, second)]
-    return max(gone, float(np.abs(below[0] - below[1]).max()))
+    return max(gone, float(np.abs(below[0] - below[1]).max())), 1.63 * root
 
 
 def _mean(losses: Floats) -> float:

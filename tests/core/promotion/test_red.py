@@ -111,6 +111,6 @@ def test_the_sentence_names_both_losses_and_what_is_usual() -> None:
     found = red_day(TODAY, losses(0.95, 0.6, noise=0), "champion", "plain")
     assert found is not None
     assert found.text == (
-        f"the champion lost 0.95 on {TODAY}, usually 0.4 (137 % more); the plain rule lost 0.6: a distance of +0.35, "
-        "usually -0.2"
+        f"the champion lost 0.95 on {TODAY}, usually 0.4 (137 % more); the plain rule lost 0.6, than which it was "
+        "0.35 worse, usually 0.2 better"
     )
