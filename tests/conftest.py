@@ -76,4 +76,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("live"):
             item.add_marker(pytest.mark.xdist_group(_group(item)))
+            # The days of the team's stack are walked by whichever test asks for them first: a quarter of an hour.
+            item.add_marker(pytest.mark.timeout(1800 if _group(item) == "team" else 900))
     items.sort(key=_rank)

@@ -70,7 +70,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(true: Callable[[], object], seconds: float = 30.0) -> bool:
+def eventually(true: Callable[[], object], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if true():

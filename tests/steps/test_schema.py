@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.core.gates import EverySlice, Latency
 from pipeline.core.ports import World
-from pipeline.core.verdict import Contestant, Finding, Outcome, Verdict
+from pipeline.core.verdict import Contestant, Finding, Outcome, Part, Verdict
 from pipeline.steps.recompute import newest_verdict
 from pipeline.steps.register import verdict_file
 from tests import small
@@ -84,16 +84,18 @@ def samples() -> list[dict[str, Any]]:
 def test_the_schema_is_one_and_describes_every_field() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert not list(described(SCHEMA))
+    # Where there is nothing to say, so that verdicts of before it was asked keep their digests.
+    left_out: dict[type, set[str]] = {Verdict: {"alarms"}, Finding: {"parts"}}
     for kind, place in (
         (Verdict, SCHEMA),
         (Finding, SCHEMA["$defs"]["finding"]),
+        (Part, SCHEMA["$defs"]["part"]),
         (Contestant, SCHEMA["$defs"]["contestant"]),
     ):
         keys = getattr(kind, "KEYS", {})
         names = {keys.get(field.name, field.name) for field in dataclasses.fields(kind)}
-        # Left out where there is nothing to say, so that verdicts of before it was asked keep their digests.
         assert set(place["properties"]) == names
-        assert set(place["required"]) == names - ({"alarms"} if kind is Verdict else set())
+        assert set(place["required"]) == names - left_out.get(kind, set())
 
 
 def test_real_verdicts_keep_to_it(verdicts: list[dict[str, Any]]) -> None:
@@ -107,6 +109,11 @@ def test_an_alarm_about_the_champion_keeps_to_it(verdicts: list[dict[str, Any]])
         "champion as ever", Outcome.FAIL, "the champion lost 2", value=1.5, about="version 3", required=False
     )
     assert CHECK.is_valid({**verdicts[-1], "alarms": [alarm.to_dict()]})
+    told = dataclasses.replace(alarm, parts=(Part("'visits' are unlike the week before", "visits"), Part("so is the rest")))
+    assert CHECK.is_valid({**verdicts[-1], "alarms": [told.to_dict()]})
+    unknown = told.to_dict()
+    unknown["parts"][0]["since"] = "Monday"
+    assert not CHECK.is_valid({**verdicts[-1], "alarms": [unknown]})
 
 
 WRONG: dict[str, Any] = {
