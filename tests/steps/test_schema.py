@@ -109,7 +109,9 @@ def test_an_alarm_about_the_champion_keeps_to_it(verdicts: list[dict[str, Any]])
         "champion as ever", Outcome.FAIL, "the champion lost 2", value=1.5, about="version 3", required=False
     )
     assert CHECK.is_valid({**verdicts[-1], "alarms": [alarm.to_dict()]})
-    told = dataclasses.replace(alarm, parts=(Part("'visits' are unlike the week before", "visits"), Part("so is the rest")))
+    told = dataclasses.replace(
+        alarm, parts=(Part("'visits' are unlike the week before", "visits"), Part("so is the rest"))
+    )
     assert CHECK.is_valid({**verdicts[-1], "alarms": [told.to_dict()]})
     unknown = told.to_dict()
     unknown["parts"][0]["since"] = "Monday"
