@@ -24,8 +24,12 @@ _PART = 0.02
 _PART_LIVING = 0.1
 #: On how many accepted days of the same weekday, the last ones, a value must have come to be missed on one more.
 _ALIKE = 4
-#: By how much more of the rows it must have been than the largest value of its column that has ended before.
+#: By how much more of the rows it must have been than the largest value of its column that has gone before.
 _MORE_THAN_ENDED = 1.5
+#: After how many accepted days in a row, and for how many where it has not come back.
+_DAILY, _AWAY = 4, 3
+#: What is left of that from day to day: half of it after five months.
+_FADES = 0.995
 #: How many rows of it a day must let expect: a quiet day lacks much.
 _EXPECTED = 10
 ATTRIBUTE = 0.8
@@ -44,8 +48,8 @@ def check_gone(
 
     A value that was a small part of each day may end by itself; what ended rightly is known elsewhere.
 
-    A value that stays away on Sundays is missed on none. One that ends in a column of campaigns is missed only if it
-    was more of the rows than those that ended before it.
+    A value that stays away on Sundays is missed on none. One of a column whose values come and go (campaigns, machines
+    that are repaired) is missed only if it was more of the rows than those that went before it.
 
     Args:
         about: Makes the finding.
@@ -67,8 +71,7 @@ def check_gone(
         many = median(len(counts) for counts in recent_counts) > MANY_WORDS
         lives = many or _lives(recent_counts) or _lived([profile.values.get(column, {}) for profile in history])
         least = _PART_LIVING if lives else _PART
-        if lives:
-            least = max(least, _MORE_THAN_ENDED * _ended(column, history))
+        least = max(least, _MORE_THAN_ENDED * now.went.get(column, 0.0))
         comes_today = [set(profile.values.get(column, {})) for profile in alike]
         for value in set.intersection(*(set(counts) for counts in recent_counts)):
             usual = min(counts[value] for counts in recent_counts)
@@ -104,16 +107,58 @@ def check_gone(
     return about.of_parts("values gone", parts, text)
 
 
-def _ended(column: str, history: Sequence[FeedProfile]) -> float:
-    """What part of a day's rows the largest value was that came each day of a week and then no more."""
+def may_be_gone(now: FeedProfile, past: Mapping[date, FeedProfile]) -> set[tuple[str, str]]:
+    """Column and value of what is gone on a day and need not be missed: others of its column went as suddenly."""
+    found = set()
+    for column, part in now.went.items():
+        recent = [profile for profile in list(past.values())[-RECENT:] if column in profile.values]
+        gone = set().union(*(profile.values[column] for profile in recent)) - set(now.values[column])
+        for value in gone:
+            shares = [profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent]
+            if median(shares) < _MORE_THAN_ENDED * part:
+                found.add((column, value))
+    return found
+
+
+def went(columns: Collection[str], past: Mapping[date, FeedProfile]) -> dict[str, float]:
+    """Column to what part of a day's rows the largest value was that came daily and then, on some day, did not.
+
+    Further back than days are remembered it fades, so that what was so once is not taken to be so for ever.
+
+    Args:
+        columns: Whose values are counted.
+        past: The accepted days, oldest first.
+    """
+    before = past[max(past)].went if past else {}
+    found = {column: max(_vanished(column, past), _FADES * before.get(column, 0.0)) for column in columns}
+    return {column: part for column, part in found.items() if part >= _PART / _MORE_THAN_ENDED}
+
+
+def _vanished(column: str, past: Mapping[date, FeedProfile]) -> float:
+    """The same of the days that are remembered.
+
+    A day of the week on which it stays away says nothing, nor does a day of so few rows that it may lack by chance.
+    What is away since a day or two is what is asked about, and no example yet.
+    """
     largest = 0.0
-    shares = [
-        {value: n / max(profile.rows, 1) for value, n in profile.values.get(column, {}).items()} for profile in history
-    ]
-    for value in set().union(*shares):
-        places = [place for place, day in enumerate(shares) if value in day]
-        if len(places) >= ENOUGH and len(shares) - 1 - places[-1] >= 3:
-            largest = max(largest, median(shares[place][value] for place in places[-ENOUGH:]))
+    days = [(then, profile.values.get(column, {}), max(profile.rows, 1)) for then, profile in past.items()]
+    large = {value for _, values, rows in days for value, n in values.items() if n >= _PART / _MORE_THAN_ENDED * rows}
+    for value in large:
+        there_on: dict[int, bool] = {}
+        run: list[float] = []
+        ended = away = 0.0
+        for then, values, rows in days:
+            if value in values:
+                largest = max(largest, ended)
+                ended = away = 0.0
+                run.append(values[value] / rows)
+            else:
+                part = median(run[-ENOUGH:]) if len(run) >= _DAILY and there_on.get(then.weekday(), False) else 0.0
+                ended = max(ended, part if part * rows >= _EXPECTED else 0.0)
+                away += 1
+                run = []
+            there_on[then.weekday()] = value in values
+        largest = max(largest, ended if away >= _AWAY else 0.0)
     return largest
 
 

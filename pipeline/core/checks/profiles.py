@@ -60,6 +60,7 @@ class FeedProfile:
         fixed: Name of a :class:`Fixed` fact to what its given columns determine.
         measures: What :func:`~pipeline.core.checks.learned.feed.feed_measures` says of it.
         remembered: Digests of parts of its rows (:mod:`~pipeline.core.checks.learned.resent`).
+        went: What :func:`~pipeline.core.checks.gone.went` says of the days before it.
     """
 
     rows: int
@@ -73,6 +74,7 @@ class FeedProfile:
     fixed: Mapping[str, Mapping[str, float]]
     measures: Measures
     remembered: Remembered = field(default_factory=dict)
+    went: Mapping[str, float] = field(default_factory=dict)
 
     def bounded(self) -> FeedProfile:
         """The same with at most a few hundred entries each, chosen by hash."""

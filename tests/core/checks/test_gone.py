@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
-from pipeline.core.checks.gone import check_gone
-from pipeline.core.checks.profiles import FeedProfile
+import pytest
+
+from pipeline.core.checks.gone import check_gone, may_be_gone, went
+from pipeline.core.checks.profiles import PROFILE_DAYS, FeedProfile
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Outcome
 
@@ -21,8 +24,17 @@ def profile(counts: Mapping[str, int]) -> FeedProfile:
 
 def judged(days: list[Mapping[str, int]]) -> Outcome:
     """The last day, after those before it, all accepted."""
-    past = {MONDAY + timedelta(n): profile(counts) for n, counts in enumerate(days[:-1])}
-    return check_gone(ABOUT, MONDAY + timedelta(len(days) - 1), profile(days[-1]), past).outcome
+    today, now, past = told(days)
+    return check_gone(ABOUT, today, now, past).outcome
+
+
+def told(days: list[Mapping[str, int]]) -> tuple[date, FeedProfile, dict[date, FeedProfile]]:
+    """The last day, what is known of it, and the days before it that are remembered."""
+    past: dict[date, FeedProfile] = {}
+    for n, counts in enumerate(days[:-1]):
+        past[MONDAY + timedelta(n)] = replace(profile(counts), went=went(["machine"], past))
+        past = dict(list(past.items())[-PROFILE_DAYS:])
+    return MONDAY + timedelta(len(days) - 1), replace(profile(days[-1]), went=went(["machine"], past)), past
 
 
 WHOLE = {"m1": 100, "m2": 100, "m3": 80}
@@ -48,3 +60,43 @@ def test_a_product_ends_as_those_before_it_did_and_a_larger_one_is_missed() -> N
     assert judged([*[first] * 12, *[other] * 29, {"m2": 100, "p2": 60}]) is Outcome.FAIL
     # Where nothing has ended yet, the first that ends is asked about.
     assert judged([*[other] * 20, base]) is Outcome.FAIL
+
+
+EIGHT = {f"m{n}": 100 for n in range(8)}
+
+
+def without(*names: str) -> Mapping[str, int]:
+    return {name: rows for name, rows in EIGHT.items() if name not in names}
+
+
+def test_a_machine_that_is_repaired_for_two_days_tells_that_machines_are_repaired() -> None:
+    repaired = [*[EIGHT] * 10, *[without("m1")] * 2, *[EIGHT] * 10]
+    assert judged([*repaired, without("m2")]) is Outcome.PASS
+    assert judged([*[EIGHT] * 22, without("m2")]) is Outcome.FAIL
+    # One that makes twice as much is missed all the same.
+    large = [{**day, "m7": 200} for day in repaired]
+    assert judged([*large, without("m7")]) is Outcome.FAIL
+    # So is the volume of the day asked about the one, and not about the other.
+    _, now, past = told([*repaired, without("m2")])
+    assert may_be_gone(now, past) == {("machine", "m2")}
+    _, now, past = told([*large, without("m7")])
+    assert may_be_gone(now, past) == set()
+
+
+@pytest.mark.parametrize("away", [1, 2])
+def test_who_went_yesterday_is_no_example_of_itself(away: int) -> None:
+    """Or a day that was accepted with a word missing would let the second one pass."""
+    _, now, past = told([*[EIGHT] * 20, *[without("m2")] * away, without("m2")])
+    assert may_be_gone(now, past) == set()
+
+
+def test_what_went_is_known_for_longer_than_days_are_remembered_and_fades() -> None:
+    repaired = [*[EIGHT] * 10, *[without("m1")] * 2]
+    assert judged([*repaired, *[EIGHT] * (PROFILE_DAYS + 20), without("m2")]) is Outcome.PASS
+    assert judged([*repaired, *[EIGHT] * (PROFILE_DAYS + 200), without("m2")]) is Outcome.FAIL
+
+
+def test_a_weekday_off_and_a_day_of_few_rows_tell_nothing_of_repairs() -> None:
+    assert went(["machine"], told([*[*[EIGHT] * 5, *[without("m1")] * 2] * 4, EIGHT])[2]) == {}
+    few = {"m0": 20, "m2": 18}  # a holiday
+    assert went(["machine"], told([*[EIGHT] * 10, few, *[EIGHT] * 5])[2]) == {}

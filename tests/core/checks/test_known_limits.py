@@ -78,7 +78,7 @@ def test_what_few_days_let_nobody_say_has_no_limit() -> None:
 def test_every_measure_has_words_without_a_number(month: Any) -> None:
     *_, last = month
     shops = Past().run(3).profiles[-1].references["shops"].measures
-    for measure in (*last, *shops, "step|weight", "still|weight", "slow|ratio|net|tax"):
+    for measure in (*last, *shops, "step|weight|scale", "still|weight|scale", "slow|ratio|net|tax"):
         words, form = measured(measure)
         assert words, measure
         assert "usual" not in words, words

@@ -18,7 +18,7 @@ from pipeline.core.checks.learned.measures import BY_ROWS, BY_UNITS, MOST_IN_SLI
 from pipeline.core.checks.learned.question import FamilyLimits, check_usual, sentence
 from pipeline.core.checks.learned.resent import kept, remembered_of, resent_measures
 from pipeline.core.checks.learned.slices import TIME_OF_DAY
-from pipeline.core.checks.learned.surprise import NEEDED, Surprise, surprises
+from pipeline.core.checks.learned.surprise import NEEDED, Surprise, predicted, surprises
 from pipeline.core.facts import Columns
 from pipeline.core.tables import Column, Feed, Reference
 from pipeline.core.verdict import Bound, Outcome
@@ -221,8 +221,8 @@ def test_a_value_that_was_odd_yesterday_is_no_past_yet(sixty: Shop) -> None:
     past = {**sixty.past, last: {**sixty.past[last], ROWS: (30.0, 30)}}
     now = feed_measures(FEED, sales(sixty.day, np.random.default_rng(2)))
     now[ROWS] = (30.0, 30)
-    (counted,) = (s for s in surprises(sixty.day, now, past) if s.measure == ROWS)
-    (apart,) = (s for s in surprises(sixty.day, now, past, [ROWS]) if s.measure == ROWS)
+    (counted,) = (s for s in surprises(predicted(sixty.day, now, past)) if s.measure == ROWS)
+    (apart,) = (s for s in surprises(predicted(sixty.day, now, past, [ROWS])) if s.measure == ROWS)
     assert abs(counted.size) < 4 < 20 < abs(apart.size)
     assert ROWS in names
 
@@ -547,7 +547,9 @@ def test_what_a_closed_sunday_never_measures_is_not_expected_of_one(measured: bo
     days = [FIRST + timedelta(n) for n in range(41)]
     sunday = FIRST + timedelta(41)
     assert sunday.weekday() == 6
-    found = surprises(sunday, {ROWS: (300.0, 300), "hints|hour|doors": (0.0, 300)}, {day: of(day) for day in days})
+    found = surprises(
+        predicted(sunday, {ROWS: (300.0, 300), "hints|hour|doors": (0.0, 300)}, {day: of(day) for day in days})
+    )
     assert any(one.measure == "hints|hour|doors" for one in found) == measured
 
 
@@ -561,6 +563,8 @@ def test_a_weekday_is_compared_with_weekdays_however_unlike_they_are_to_sundays(
     days = [FIRST + timedelta(n) for n in range(42)]
     monday = FIRST + timedelta(42)
     now = {ROWS: (2000.0, 2000), "share|hour=18": (0.2, 2000)}
-    (one,) = [found for found in surprises(monday, now, {day: of(day) for day in days}) if "hour" in found.measure]
+    (one,) = [
+        found for found in surprises(predicted(monday, now, {day: of(day) for day in days})) if "hour" in found.measure
+    ]
     assert one.usual == pytest.approx(0.3, abs=0.03), "the days before grew from a tenth to three"
     assert one.size < -3.5, "weekends would lend it their spread"

@@ -151,7 +151,7 @@ def test_rows_without_a_name_follow_nobody() -> None:
     columns = readings(3)
     columns["sensor"][columns["sensor"] == "s3"] = None
     columns["warmth"][[name is None for name in columns["sensor"]]] = 7.0
-    still = feed_measures(READINGS, columns)["still|warmth"]
+    still = feed_measures(READINGS, columns)["still|warmth|sensor"]
     assert still[1] == (SENSORS - 1) * (HOURS - 1)
     assert still[0] < 0.1
 
@@ -177,6 +177,6 @@ def test_a_price_that_often_stays_has_no_steps() -> None:
         mine = mine[np.argsort(columns["at"][mine])]
         columns["warmth"][mine] = np.repeat(k + 0.01 * np.arange(HOURS * 2 // 3), [2, 1] * (HOURS // 3))
     measures = feed_measures(READINGS, columns)
-    assert "still|warmth" in measures
-    assert "step|warmth" not in measures
-    assert "step|power" in measures
+    assert "still|warmth|sensor" in measures
+    assert "step|warmth|sensor" not in measures
+    assert "step|power|sensor" in measures

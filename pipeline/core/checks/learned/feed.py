@@ -57,8 +57,7 @@ def feed_measures(
     Returns:
         Name to value and number of rows or values behind it. What can't be measured on the day is left out.
     """
-    if late:
-        feed = replace(feed, columns=tuple(column for column in feed.columns if column.name not in late), known_at=None)
+    feed = without_late(feed, late)
     rows = len(columns[feed.day])
     found: dict[str, tuple[float, int]] = {ROWS: (float(rows), rows)}
     if not rows:
@@ -92,6 +91,13 @@ def feed_measures(
                 in_slices(feed, numbers[:MOST_IN_SLICES], title, codes, words, enough.tolist(), columns, present)
             )
     return found
+
+
+def without_late(feed: Feed, late: Sequence[str]) -> Feed:
+    """The feed without the columns that may be blank as yet."""
+    if not late:
+        return feed
+    return replace(feed, columns=tuple(column for column in feed.columns if column.name not in late), known_at=None)
 
 
 def _associated(

@@ -14,9 +14,10 @@ from datetime import date
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
 from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
+from pipeline.core.checks.learned.mix import Mix
 from pipeline.core.checks.learned.sayings import NO_NAMES, Names, sentence, subject
 from pipeline.core.checks.learned.slow import slow_shifts
-from pipeline.core.checks.learned.surprise import NEEDED, Surprise, remembered_as, surprises
+from pipeline.core.checks.learned.surprise import NEEDED, Predicted, Surprise, predicted, remembered_as, surprises
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding, Part
 
@@ -81,6 +82,7 @@ def check_usual(
     closed: Collection[tuple[str, str]] = (),
     excused: Callable[[str, str, str], bool] = lambda family, column, value: False,
     names: Names = NO_NAMES,
+    mix: Mix | None = None,
 ) -> Learned:
     """Judge a day's measures against those of the accepted days before.
 
@@ -95,10 +97,12 @@ def check_usual(
         closed: Column and word of what has rightly come to an end.
         excused: Whether a person has named that change, by family, column and value: it is told, and widens no limit.
         names: What is said where a measure is about several columns.
+        mix: The day's rows by their words, where the table is a feed.
     """
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
-    found = [one for one in surprises(day, now, past, provisional, odd_before) if one.measure not in over]
+    made = predicted(day, now, past, provisional, odd_before)
+    found = [one for one in surprises(made) if one.measure not in over]
     found += slow_shifts(day, now, past)
     if len(past) < NEEDED:
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
@@ -106,12 +110,18 @@ def check_usual(
     findings: list[Finding] = []
     largest: dict[str, float] = {}
     odd: dict[str, int] = {}
-    for family, measures in by_family(found).items():
+    for family, all_measures in by_family(found).items():
         if family not in asked:
             continue
         # A limit that the first odd day had raised would let the second one pass.
         raised = any(family_of(measure) == family for measure in provisional)
         limit = limit_of(family, surprise_before, sum(then.weekday() == day.weekday() for then in past), raised)
+        why = {
+            one.measure: _mixed(one, mix, made, limit.narrow) if abs(one.size) > limit.narrow else ""
+            for one in all_measures
+        }
+        explained = [(one, why[one.measure]) for one in all_measures if why[one.measure]]
+        measures = [one for one in all_measures if not why[one.measure]]
         # What a person has named says nothing of how far all else may stray.
         own = [one for one in measures if not excused(family, *subject(one.measure))]
         largest[family] = abs(own[0].size) if own else 0.0
@@ -128,10 +138,26 @@ def check_usual(
         elif own:
             again = "; odd, and refused if the next day is so too" if abs(own[0].size) > limit.narrow else ""
             text = f"{sentence(own[0], names)} {known_days} ({_far(own[0])}, rings at {limit.alone:.3g})"
-            findings.append(about.finding(family, True, text + again, largest[family], Bound(0, limit.alone)))
+            text += again + _told(explained, names)
+            findings.append(about.finding(family, True, text, largest[family], Bound(0, limit.alone)))
         else:
-            findings.append(about.finding(family, True, "nothing in it has moved by enough to matter"))
+            text = "nothing in it has moved by enough to matter" + _told(explained, names)
+            findings.append(about.finding(family, True, text))
     return Learned(tuple(findings), largest, odd)
+
+
+def _mixed(one: Surprise, mix: Mix | None, made: Predicted | None, limit: float) -> str:
+    """The column whose mix explains what is odd: were each of its words as usual, the day would be as it is."""
+    if mix is None or made is None:
+        return ""
+    for title, expected in mix.expected(one.measure, made.usual_by_name()):
+        if abs(one.size - made.size_of(one.measure, expected)) <= limit:
+            return title
+    return ""
+
+
+def _told(explained: Sequence[tuple[Surprise, str]], names: Names) -> str:
+    return "".join(f"; {sentence(one, names)}: the rows' '{title}' explain that" for one, title in explained[:1])
 
 
 def limit_of(

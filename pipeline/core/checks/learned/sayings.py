@@ -172,7 +172,7 @@ _SHARES: Mapping[str, Callable[[Sequence[str]], str]] = {
     "single": _single,
     "happened": lambda rest: f"'{rest[0]}' is there",
     "settles": lambda rest: f"'{rest[1]}' is what it mostly is for its '{rest[0]}'",
-    "still": lambda rest: f"'{rest[0]}' is that of the row before of the same thing",
+    "still": lambda rest: f"'{rest[0]}' is that of the row before of the same '{rest[1]}'",
     "changed": lambda rest: f"'{rest[0]}' says something else of the same key than before",
 }
 _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
@@ -181,7 +181,9 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
         f"where '{rest[0]}' mostly stands, from the least of all rows (0 %) to the greatest (100 %),"
     ),
     "tail": lambda rest: f"the {rest[1]} end of '{rest[0]}'",
-    "step": lambda rest: f"how large the steps of '{rest[0]}' are from row to row, against those over two rows,",
+    "step": lambda rest: (
+        f"how large the steps of '{rest[0]}' are from row to row of the same '{rest[1]}', against those over two rows,"
+    ),
     "order": lambda rest: f"how far '{rest[0]}' and '{rest[1]}' go up and down together",
     "tied": lambda rest: f"how far '{rest[0]}' and '{rest[1]}' go up and down together",
     "hints": lambda rest: f"how much '{rest[0]}' tells of '{rest[1]}'",

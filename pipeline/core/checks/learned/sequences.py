@@ -17,6 +17,9 @@ from pipeline.core.tables import Column, Feed
 
 #: The share of rows that say what the row before did, from which on a number is none that moves from row to row.
 _STAYS = 0.1
+#: Between half and one and a half lie all series of one thing; what is far beyond (as a logarithm) takes turns between
+#: two things, as a machine does that makes two products.
+_ONE_THING = 1.0
 #: So many rows a thing must have on average.
 _ROWS_EACH = 4
 
@@ -28,9 +31,10 @@ def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -
     nothing, 0.7 for a random walk, 0.5 for a straight line; means in place of readings are nearer to that. (Both are of
     the same place, so seasons and storms move them alike: von Neumann, Annals of Mathematical Statistics 12, 1941.)
     """
-    thing = _thing(feed, columns)
-    if thing is None or feed.time is None:
+    found = _thing(feed, columns)
+    if found is None or feed.time is None:
         return
+    name, thing = found
     order = np.lexsort((columns[feed.time], thing))
     thing = thing[order]
     follows = np.flatnonzero(thing[1:] == thing[:-1])
@@ -41,18 +45,23 @@ def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -
         step = step[np.isfinite(step)]
         if len(step) < SLICE_ROWS:
             continue
-        yield f"still|{column.name}", (float(np.mean(step == 0)), len(step))
+        yield f"still|{column.name}|{name}", (float(np.mean(step == 0)), len(step))
         two = np.abs(values[next_but_one + 2] - values[next_but_one])
         two = two[np.isfinite(two)]
         # What mostly stays as it is, as a price does, has steps of its own making.
         moves = np.mean(step == 0) < _STAYS and len(np.unique(values)) > FEW_VALUES
         if moves and len(two) >= SLICE_ROWS and np.median(two) > 0 and np.median(step) > 0:
-            yield f"step|{column.name}", (float(np.log(np.median(step) / np.median(two))), len(step))
+            ratio = float(np.log(np.median(step) / np.median(two)))
+            if abs(ratio) <= _ONE_THING:
+                yield f"step|{column.name}|{name}", (ratio, len(step))
 
 
-def _thing(feed: Feed, columns: Columns) -> NDArray[np.int64] | None:
-    """A number for each row's thing; None where no column of words has things of several rows."""
-    best: NDArray[np.int64] | None = None
+def _thing(feed: Feed, columns: Columns) -> tuple[str, NDArray[np.int64]] | None:
+    """The column that names things, and a number for each row's; None where none has things of several rows.
+
+    On a busy day it may be another column than on a quiet one, so measures tell by which they are.
+    """
+    best: tuple[str, NDArray[np.int64]] | None = None
     most = 1
     for column in feed.columns:
         if column.type != "string" or column.outcome:
@@ -60,7 +69,8 @@ def _thing(feed: Feed, columns: Columns) -> NDArray[np.int64] | None:
         there = ~missing(columns[column.name])
         names, codes = np.unique(columns[column.name][there].astype(np.str_), return_inverse=True)
         if most < len(names) and _ROWS_EACH * len(names) <= there.sum():
-            best = np.full(len(there), -1, dtype=np.int64)
-            best[there], most = codes, len(names)
-            best[~there] = len(names) + np.arange(int((~there).sum()))  # each unnamed row is a thing of its own
+            things = np.full(len(there), -1, dtype=np.int64)
+            things[there], most = codes, len(names)
+            things[~there] = len(names) + np.arange(int((~there).sum()))  # each unnamed row is a thing of its own
+            best = column.name, things
     return best

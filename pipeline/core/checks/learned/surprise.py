@@ -53,23 +53,8 @@ class Surprise:
     days: int
 
 
-def surprises(
-    day: date,
-    now: Measures,
-    past_by_day: Mapping[date, Measures],
-    provisional: Collection[str] = (),
-    alarming: Collection[str] = (),
-) -> list[Surprise]:
-    """How unusual each measure of a day is that the past lets predict and that is worth asking.
-
-    Args:
-        day: The data day.
-        now: Its measures.
-        past_by_day: Accepted day to its measures, oldest first.
-        provisional: Measures whose value of the last accepted day is not counted yet.
-        alarming: Measures that were odd when they were last judged.
-    """
-    made = predicted(day, now, past_by_day, provisional, alarming)
+def surprises(made: Predicted | None) -> list[Surprise]:
+    """How unusual each measure of a day is that the past lets predict and that is worth asking."""
     if made is None:
         return []
     table = made.table
@@ -106,6 +91,16 @@ class Predicted:
     in_a_day: NDArray[np.float64]
     days: NDArray[np.int64]
 
+    def size_of(self, measure: str, value: float) -> float:
+        """How many spreads a value of a measure would be away."""
+        n = self.table.names.index(measure)
+        on_scale = scaled(self.table.kinds[n : n + 1], np.array([[value]]))[0, 0]
+        return float((on_scale - self.center[n]) / self.spread[n])
+
+    def usual_by_name(self) -> dict[str, float]:
+        """Measure to its prediction."""
+        return dict(zip(self.table.names, self.usual.tolist(), strict=True))
+
 
 def predicted(
     day: date,
@@ -114,7 +109,15 @@ def predicted(
     provisional: Collection[str] = (),
     alarming: Collection[str] = (),
 ) -> Predicted | None:
-    """What the accepted days let predict of a day; None where that is nothing. Arguments as in :func:`surprises`."""
+    """What the accepted days let predict of a day; None where that is nothing.
+
+    Args:
+        day: The data day.
+        now: Its measures.
+        past_by_day: Accepted day to its measures, oldest first.
+        provisional: Measures whose value of the last accepted day is not counted yet.
+        alarming: Measures that were odd when they were last judged.
+    """
     days, past = list(past_by_day), list(past_by_day.values())
     names = sorted({*now, *(name for then in past[-14:] for name in then if name.startswith(_COUNTED))})
     if len(past) < NEEDED or not names:
