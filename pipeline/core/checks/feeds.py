@@ -66,7 +66,7 @@ def check_feed(
         ("values gone", lambda: check_gone(about, day, now, history, late, closed)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
         ("frozen hours", lambda: _frozen_hours(about, now, recent)),
-        ("stuck columns", lambda: _stuck(about, now, history)),
+        ("stuck columns", lambda: _stuck(about, now, history, [c.name for c in feed.columns if c.type == "string"])),
     ]
     for question, answer in learned:
         have = len(recent) if question in ("values gone", "frozen hours") else len(history)
@@ -197,10 +197,12 @@ def _frozen_hours(about: TableFindings, now: FeedProfile, recent: Sequence[FeedP
     return about.finding("frozen hours", now.repeated <= allowed, text, now.repeated, Bound(0, allowed))
 
 
-def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfile]) -> Finding:
+def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfile], words: Collection[str]) -> Finding:
     """Columns that may hold one value all day, but not on ever so many days in a row.
 
-    Nothing at all, day after day, may be a season (no snow in summer) or a broken gauge: it is said, not refused.
+    Of several words of a day only one is left while there is one campaign: whether the others are missed is another
+    question, asked on the day they go. Nothing at all, day after day, may be a season (no snow in summer) or a broken
+    gauge: it is said, not refused.
     """
     stuck: list[Part] = []
     only_nothing = True
@@ -210,8 +212,11 @@ def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfi
         *earlier, last = [len(run) for run in "".join("x" if flag else " " for flag in flags).split(" ")]
         longest, before = max(earlier, default=0), flags[: len(flags) - last]
         held = [profile.constant[column] for profile in history[: len(before)] if column in profile.constant]
-        if len(set(held)) <= _FEW_STATES and len(held) > ATTRIBUTE * len(before):
-            continue  # an attribute of the day with a few states, such as how many games are played
+        is_attribute = len(held) > ATTRIBUTE * len(before)
+        if is_attribute and len(set(held)) <= _FEW_STATES:
+            continue  # a few states, such as how many games are played
+        if column in words and not is_attribute:
+            continue
         # A column that has never been anything else has nothing to be stuck at, and one that rarely was may rest.
         still = sum(before) / len(before) if before else 1.0
         if last + 1 > max(_LONG, 2 * longest) and still ** (last + 1) < _STILL:

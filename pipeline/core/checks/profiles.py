@@ -123,7 +123,7 @@ class Profile:
     feeds: Mapping[str, FeedProfile]
     references: Mapping[str, ReferenceProfile]
     surprise: Mapping[str, Mapping[str, float]]
-    odd: Mapping[str, Mapping[str, int]]
+    odd: Mapping[str, Mapping[str, Sequence[float]]]
     known: int = 0
 
     def bounded(self) -> Profile:

@@ -72,7 +72,7 @@ class Shop:
         self.day = FIRST
         self.past: dict[date, Any] = {}
         self.surprise: list[Any] = []
-        self.odd: dict[str, int] = {}
+        self.odd: dict[str, Any] = {}
         self.provisional: dict[str, int] = {}
 
     def sell(self, plant: Callable[[Day], None] | None = None) -> set[str]:
@@ -280,7 +280,7 @@ def test_a_list_that_says_something_else_at_once_stays_refused_however_much_of_i
 
     rng = np.random.default_rng(0)
     past = {FIRST + timedelta(n): measured(float(rng.uniform(0.008, 0.012))) for n in range(30)}
-    odd: dict[str, int] = {}
+    odd: dict[str, Any] = {}
     for n in range(30, 60):
         checked = check_usual(
             "shops", FIRST + timedelta(n), measured(0.9), past, [{"rewritten content": 1.0}] * 20, odd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def found_after(shift: Shift, days: int, sound: int = 60) -> int:
     """On its how manyeth day a shift is told by the question of slow shifts, which stops nothing; 0: on none."""
     past: dict[date, Measures] = {}
     surprise: list[dict[str, float]] = []
-    odd: dict[str, int] = {}
+    odd: dict[str, Any] = {}
     for n in range(sound + days):
         now = day(n, shift(n - sound + 1) if n >= sound else 0.0)
         learned = check_usual("trips", FIRST + timedelta(n), now, past, surprise[-42:], odd)

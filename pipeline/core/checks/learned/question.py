@@ -8,6 +8,7 @@ direction: one odd day is ordinary life, a second one is none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,13 +18,22 @@ from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
 from pipeline.core.checks.learned.mix import Mix
 from pipeline.core.checks.learned.sayings import NO_NAMES, Names, sentence, subject
 from pipeline.core.checks.learned.slow import slow_shifts
-from pipeline.core.checks.learned.surprise import NEEDED, Predicted, Surprise, predicted, remembered_as, surprises
+from pipeline.core.checks.learned.surprise import (
+    BY_HOURS,
+    NEEDED,
+    Predicted,
+    Surprise,
+    predicted,
+    remembered_as,
+    surprises,
+)
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding, Part
 
 #: The measures that were beyond the narrow limit: 1 above what is usual, -1 below, and twice that if the day was
-#: refused for it.
-Odd = Mapping[str, int]
+#: refused for it; what it was on the first such day, and what was usual.
+Odd = Mapping[str, Sequence[float]]
+_CALM, _REFUSED = (0.0, math.nan, math.nan), 2
 TOLD_ONLY = ("slow shifts",)
 """What is told and stops nothing: no day of it is worse than the one before, and seasons shift things slowly, too."""
 #: By how much more a single day must stray where business as usual brings an odd day now and then.
@@ -37,6 +47,7 @@ _ALONE: Mapping[str, float] = {
     "relations": 1.5,
     "blanks": 1.5,
 }
+_LASTING = "nearer to what it was when it rang than to what is usual"
 #: An alarm is over once the measure is within this part of the narrow limit.
 _MENDED = 0.5
 #: From how many accepted days of the same weekday on one that is unlike all others is no weekday of its own.
@@ -104,12 +115,14 @@ def check_usual(
     made = predicted(day, now, past, provisional, odd_before)
     found = [one for one in surprises(made) if one.measure not in over]
     found += slow_shifts(day, now, past)
+    lasting, unseen = _not_mended(made, odd_before, over)
+    found += [one for one in lasting if one.measure not in {there.measure for there in found}]
     if len(past) < NEEDED:
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
     asked = {family_of(measure) for measure in (*now, *(one.measure for one in found))}
     findings: list[Finding] = []
     largest: dict[str, float] = {}
-    odd: dict[str, int] = {}
+    odd: dict[str, Sequence[float]] = {name: odd_before[name] for name in unseen}
     for family, all_measures in by_family(found).items():
         if family not in asked:
             continue
@@ -126,10 +139,15 @@ def check_usual(
         own = [one for one in measures if not excused(family, *subject(one.measure))]
         largest[family] = abs(own[0].size) if own else 0.0
         rung = [
-            (one, said) for one in measures if (said := limit.rings(one, odd_before.get(remembered_as(one.measure), 0)))
+            (one, said)
+            for one in measures
+            if (said := limit.rings(one, odd_before.get(remembered_as(one.measure), _CALM)[0]))
+            or (said := _LASTING if one in lasting else "")
         ]
-        odd.update({remembered_as(one.measure): _direction(one) for one in measures if abs(one.size) > limit.narrow})
-        odd.update({remembered_as(one.measure): 2 * _direction(one) for one, _ in rung})
+        odd.update(
+            {remembered_as(one.measure): _odd(one, 1, odd_before) for one in measures if abs(one.size) > limit.narrow}
+        )
+        odd.update({remembered_as(one.measure): _odd(one, _REFUSED, odd_before) for one, _ in rung})
         known_days = f"by the {len(past)} accepted days to {max(past)}"
         if rung:
             parts = [_part(one, f"{known_days} ({_far(one)}, {said})", names) for one, said in rung]
@@ -190,7 +208,7 @@ class FamilyLimits:
         narrow, wide = limits(without_lone(known))
         self.narrow = wide * _LOOSE[family] if family in _LOOSE else narrow
 
-    def rings(self, one: Surprise, before: int) -> str:
+    def rings(self, one: Surprise, before: float) -> str:
         """Why it refuses the day, or nothing; ``before`` is what :attr:`Learned.odd` said of the day before."""
         size, same_way = abs(one.size), before * one.size > 0
         # A day off is a quiet day, whatever was usual; a second one in a row is asked about.
@@ -200,7 +218,7 @@ class FamilyLimits:
         if same_way and size > self.narrow * (_MORE if one.measure == ROWS and one.size > 0 else 1.0):
             return f"at most {self.narrow:.3g} allowed on a second day"
         # Who was refused for it must come well within the limits, or one cause would ring and fall silent by turns.
-        if same_way and abs(before) == 2 and size > _MENDED * self.narrow:
+        if same_way and abs(before) == _REFUSED and size > _MENDED * self.narrow:
             return f"at most {_MENDED * self.narrow:.3g} allowed until it is mended"
         return ""
 
@@ -219,5 +237,35 @@ def _first_time(one: Surprise) -> bool:
     return one.measure.startswith(("single|", "worth|")) and one.usual < SELDOM and one.value < _ALL_BUT
 
 
-def _direction(one: Surprise) -> int:
-    return 1 if one.size > 0 else -1
+def _odd(one: Surprise, times: int, odd_before: Odd) -> tuple[float, float, float]:
+    """What is remembered of a measure that is odd; of one whose day was refused, what it was when it rang first."""
+    direction, value, usual = odd_before.get(remembered_as(one.measure), _CALM)
+    rang = abs(direction) == _REFUSED
+    sign = math.copysign(1, direction if rang and one.size * direction <= 0 else one.size)
+    return (times * sign, value, usual) if rang else (times * sign, one.value, one.usual)
+
+
+def _not_mended(made: Predicted | None, odd_before: Odd, over: Collection[str]) -> tuple[list[Surprise], list[str]]:
+    """Who was refused for and is nearer to what it was then than to what is usual, and who can't be told today.
+
+    A shop that sells to firms on weekdays says little on a Saturday: what was missing on Friday may be missing still.
+    """
+    lasting, unseen = [], []
+    for name, (direction, value, usual) in odd_before.items():
+        if abs(direction) != _REFUSED or name in over or not math.isfinite(value):
+            continue
+        if made is None or name not in made.table.names:
+            if name != BY_HOURS:
+                unseen.append(name)
+            continue
+        n = made.table.names.index(name)
+        now, center = float(made.on_scale[n]), float(made.center[n])
+        rang, was_usual = (made.scaled_as(name, one) for one in (value, usual))
+        # Whatever it is that lasts: what it was, or how far it was off.
+        far = min(abs(now - rang), abs(now - (center + rang - was_usual)))
+        if far < abs(now - center):
+            size = (now - center) / float(made.spread[n])
+            lasting.append(
+                Surprise(name, float(made.table.values[-1, n]), float(made.usual[n]), size, int(made.days[n]))
+            )
+    return lasting, unseen

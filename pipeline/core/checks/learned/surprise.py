@@ -32,6 +32,8 @@ _CHANCE_DAYS = 3
 _ALIKE = 14
 #: The kinds that are measured of each word or value that is there often enough.
 _COUNTED = ("share|", "worth|")
+BY_HOURS = "share|hours"
+"""Under what name the hours of a day are odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,15 @@ class Predicted:
     in_a_day: NDArray[np.float64]
     days: NDArray[np.int64]
 
+    def scaled_as(self, measure: str, value: float) -> float:
+        """A value of a measure on its scale."""
+        n = self.table.names.index(measure)
+        return float(scaled(self.table.kinds[n : n + 1], np.array([[value]]))[0, 0])
+
     def size_of(self, measure: str, value: float) -> float:
         """How many spreads a value of a measure would be away."""
         n = self.table.names.index(measure)
-        on_scale = scaled(self.table.kinds[n : n + 1], np.array([[value]]))[0, 0]
-        return float((on_scale - self.center[n]) / self.spread[n])
+        return float((self.scaled_as(measure, value) - self.center[n]) / self.spread[n])
 
     def usual_by_name(self) -> dict[str, float]:
         """Measure to its prediction."""
@@ -152,7 +158,7 @@ def predicted(
 
 def remembered_as(measure: str) -> str:
     """Under what name a measure is odd: hours under one, since another clock may be the calmest on the next day."""
-    return "share|hours" if measure.startswith("share|") and " hour=" in measure else measure
+    return BY_HOURS if measure.startswith("share|") and " hour=" in measure else measure
 
 
 def _predicted(
