@@ -11,7 +11,7 @@ from scipy import stats
 from pipeline.core.checks.learned.surprise import Surprise
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "volume": ("rows", "share"),
+    "volume": ("rows", "share", "clock"),
     "blanks": ("filled", "with"),
     "single values": ("single",),
     "outcomes": ("happened", "versus"),

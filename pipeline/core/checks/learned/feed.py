@@ -25,6 +25,7 @@ from pipeline.core.checks.learned.slices import (
     TIME_OF_DAY,
     Slices,
     blanks_in,
+    clock_measures,
     happened_in,
     in_slices,
     slices_of,
@@ -65,6 +66,10 @@ def feed_measures(
     # A number that names a row says nothing by its size: invoices are counted on and on.
     numbers = [c for c in feed.columns if c.type in ("number", "integer") and c.name not in feed.key]
     present = {c.name: ~missing(columns[c.name]) for c in feed.columns}
+    distances, apart = lags(feed, columns)
+    told = [*numbers, *distances]
+    columns = {**columns, **apart}
+    present.update({name: np.isfinite(values) for name, values in apart.items()})
     slices = list(slices_of(feed, columns, present, timezone))
     happened = happened_in(feed, present)
     if happened is not None:
@@ -73,13 +78,14 @@ def feed_measures(
         if asked.sum() >= SLICE_ROWS:
             found[f"filled|{about}"] = (float(there[asked].mean()), int(asked.sum()))
     found.update(_together(feed.columns, present))
-    for column in numbers:
+    for column in told:
         found.update(_single_values(column.name, columns[column.name][present[column.name]]))
     found.update(twins([c.name for c in numbers], columns))
-    found.update(pairs([c.name for c in numbers][:MOST_COMPARED], columns))
-    found.update(goes_with([one for one in slices if not one[0].endswith("hour")], numbers[:MOST_IN_SLICES], columns))
-    found.update(_associated(feed, columns, numbers, slices, lists))
+    found.update(pairs([c.name for c in told][:MOST_COMPARED], columns))
+    found.update(goes_with([one for one in slices if not one[0].endswith("hour")], told[:MOST_IN_SLICES], columns))
+    found.update(_associated(feed, columns, told, slices, lists))
     found.update(sequence_measures(feed, columns, numbers))
+    found.update(clock_measures(feed, columns, timezone))
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
         for word, n in zip(words, counts.tolist(), strict=True):
@@ -87,9 +93,7 @@ def feed_measures(
                 found[f"share|{title}={word}"] = (n / rows, rows)
         enough = np.flatnonzero(counts >= SLICE_ROWS)
         if 1 < len(words) <= MANY_WORDS and len(enough) and title.removesuffix(" hour") not in CLOCKS:
-            found.update(
-                in_slices(feed, numbers[:MOST_IN_SLICES], title, codes, words, enough.tolist(), columns, present)
-            )
+            found.update(in_slices(feed, told[:MOST_IN_SLICES], title, codes, words, enough.tolist(), columns, present))
     return found
 
 
@@ -98,6 +102,22 @@ def without_late(feed: Feed, late: Sequence[str]) -> Feed:
     if not late:
         return feed
     return replace(feed, columns=tuple(column for column in feed.columns if column.name not in late), known_at=None)
+
+
+def lags(feed: Feed, columns: Columns) -> tuple[list[Column], dict[str, NDArray[np.float64]]]:
+    """Dates and moments as numbers: days or hours after the row's own, which no season and no clock changes."""
+    found, values = [], {}
+    for column in feed.columns:
+        if column.type == "date" and column.name != feed.day:
+            unit, since, name = np.timedelta64(1, "D"), feed.day, f"{column.name} (days after {feed.day})"
+        elif column.type == "timestamp" and feed.time not in (None, column.name):
+            unit, since, name = np.timedelta64(1, "h"), feed.time, f"{column.name} (hours after {feed.time})"
+        else:
+            continue
+        distance = columns[column.name].astype("datetime64[s]") - columns[str(since)].astype("datetime64[s]")
+        found.append(replace(column, name=name, type="number"))
+        values[name] = np.where(np.isnat(distance), np.nan, distance / unit)
+    return found, values
 
 
 def _associated(

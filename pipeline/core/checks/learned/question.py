@@ -63,6 +63,7 @@ _LOOSE: Mapping[str, float] = {
     "single values": 1.4,
     "associations": 1.0,
     "tails": 1.0,
+    "said before": 1.0,
     "slow shifts": 1.0,
 }
 
@@ -255,7 +256,7 @@ def _not_mended(made: Predicted | None, odd_before: Odd, over: Collection[str]) 
         if abs(direction) != _REFUSED or name in over or not math.isfinite(value):
             continue
         if made is None or name not in made.table.names:
-            if name != BY_HOURS:
+            if name not in BY_HOURS:
                 unseen.append(name)
             continue
         n = made.table.names.index(name)

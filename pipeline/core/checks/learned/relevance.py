@@ -31,6 +31,8 @@ _HOLDS, _LOOSENED = 0.9, 0.05
 #: What part of a loose association must be lost, from what on words are taken to say anything of a column, how much of
 #: it must be gone at least, by how much two numbers must have come apart, or have come to go together.
 _LOST, _HINTED, _LEAST_LOST, _MOVED, _CAME = 0.5, 0.1, 0.05, 0.12, 0.2
+#: By how many hours all rows must be earlier or later, and to what spread of these a steady business is held.
+_HOURS, _MINUTES = 0.5, 0.05
 #: How large a part of the rows must say what they said on one earlier day, beyond what is usual.
 _RESENT = 0.05
 #: By how much, as a logarithm, the steps from row to row must have grown or shrunk against those over two rows.
@@ -112,6 +114,7 @@ def floor_of(table: Table) -> NDArray[np.float64]:
     floor = np.full(len(table.names), 1e-9)
     floor[table.kinds == "ratio"] = _RATIO / 6
     floor[table.kinds == "step"] = _STEPS / 6
+    floor[table.kinds == "clock"] = _MINUTES
     levels = np.isin(table.kinds, ("level", "apart"))
     floor[levels] = _OF_SPAN * table.spans[levels]
     # The quantile of whole numbers steps from one to the next.
@@ -153,6 +156,7 @@ def too_small(
     small |= (kinds == "tied") & ~((lost & (moved > _MOVED)) | came)
     small |= np.isin(kinds, ("resent", "still")) & (~more | (moved < _RESENT))
     small |= (kinds == "step") & (moved < _STEPS)
+    small |= (kinds == "clock") & (moved < _HOURS)
     small |= (kinds == "worth") & (moved * table.reach < _WORTH)
     # Of the ends of a column only what lies far beyond all that was seen.
     small |= (kinds == "tail") & ~_beyond(table, now)

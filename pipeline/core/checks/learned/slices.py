@@ -24,6 +24,7 @@ one of these, and nobody need have said so."""
 TIME_OF_DAY = "the time of day"
 """What a feed's moments are called where they are taken as numbers."""
 
+_ENDS = ("first tenth", "last tenth")
 #: A column of more words than these is no set of slices, and at most so many columns are.
 _WORDS, _SLICING = 400, 6
 
@@ -58,6 +59,22 @@ def slices_of(
             return
         for clock, ahead in ahead_by_clock.items():
             yield f"{clock} hour", np.where(present[feed.time], ((distinct + ahead) % 24)[place], -1), words
+
+
+def clock_measures(feed: Feed, columns: Columns, timezone: str) -> Measured:
+    """When a day's rows are, in hours by each clock: their mean, and where the first and the last tenth of them lie."""
+    moments = columns[feed.time] if feed.time is not None else np.array([], dtype="datetime64[us]")
+    seconds = moments[~np.isnat(moments)].astype("datetime64[s]").astype(np.int64)
+    if len(seconds) < SLICE_ROWS:
+        return
+    hours, place = np.unique(seconds // 3600, return_inverse=True)
+    for clock, where in {"local": timezone, **CLOCKS}.items():
+        ahead = np.array([_offset(hour, where) for hour in hours.tolist()])
+        if len(np.unique(ahead)) > 1:
+            return  # a day of 23 or 25 hours
+        told = (seconds / 3600 + ahead[place]) % 24
+        for what, value in zip(("mean", *_ENDS), (told.mean(), *np.quantile(told, (0.1, 0.9))), strict=True):
+            yield f"clock|{clock}|{what}", (float(value), len(told))
 
 
 @lru_cache(maxsize=4096)

@@ -32,8 +32,8 @@ _CHANCE_DAYS = 3
 _ALIKE = 14
 #: The kinds that are measured of each word or value that is there often enough.
 _COUNTED = ("share|", "worth|")
-BY_HOURS = "share|hours"
-"""Under what name the hours of a day are odd."""
+BY_HOURS = ("share|hours", "clock|hours")
+"""Under what names the hours of a day are odd: how many rows each has, and whether all are earlier or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,9 @@ def predicted(
 
 def remembered_as(measure: str) -> str:
     """Under what name a measure is odd: hours under one, since another clock may be the calmest on the next day."""
-    return BY_HOURS if measure.startswith("share|") and " hour=" in measure else measure
+    if measure.startswith("clock|"):
+        return BY_HOURS[1]
+    return BY_HOURS[0] if measure.startswith("share|") and " hour=" in measure else measure
 
 
 def _predicted(
@@ -219,10 +221,11 @@ def _strays(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _by_one_clock(found: list[Surprise]) -> list[Surprise]:
     """Hours are counted by several clocks, and are odd only if all say so: some of them are put forward in spring."""
-    by_clock: dict[str, list[Surprise]] = {f"share|{clock} hour": [] for clock in ("local", *CLOCKS)}
+    by_clock: dict[str, list[Surprise]] = {clock: [] for clock in ("local", *CLOCKS)}
     others: list[Surprise] = []
     for one in found:
-        by_clock.get(one.measure.partition("=")[0], others).append(one)
+        clock = one.measure.split("|")[1].partition(" hour=")[0] if remembered_as(one.measure) in BY_HOURS else ""
+        by_clock.get(clock, others).append(one)
     calmest = min(by_clock.values(), key=lambda ones: max((abs(one.size) for one in ones), default=0.0))
     return [*others, *calmest]
 
