@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 
 NAMES = ("grocer", "web", "energy", "hospital", "parcels", "coldrooms", "calls", "subscriptions")
-UPSTREAM = ("bikes", "cards", "hotel", "factory", "shuttle", "ads")
+UPSTREAM = ("bikes", "cards", "hotel", "factory", "shuttle", "ads", "pharmacy", "milk", "loans", "waste")
 """Businesses of an engineer who had seen neither the checks nor the other businesses, in the folder ``upstream``."""
 
 
