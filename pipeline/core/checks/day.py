@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from pipeline.core.checks.facts import check_fact, check_fixed
 from pipeline.core.checks.feeds import check_feed
-from pipeline.core.checks.gone import may_be_gone, went
+from pipeline.core.checks.gone import may_be_gone, replaced, went
 from pipeline.core.checks.learned.feed import without_late
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.mix import Mix
@@ -124,8 +124,14 @@ def check_day(
         )
         feeds_before = {then.day: then.feeds[feed.name] for then in past if feed.name in then.feeds}
         feeds[feed.name] = replace(feeds[feed.name], went=went(feeds[feed.name].values, feeds_before))
-        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, closed.get(feed.name, ()))
-        closed.setdefault(feed.name, set()).update(may_be_gone(feeds[feed.name], feeds_before))
+        over = closed.setdefault(feed.name, set())
+        for reference, listed in lists:
+            if len(reference.key) == 1:
+                (column,) = reference.joined_by[1]
+                keys = {key for key in texts(listed, reference.key).tolist() if key is not None}
+                over.update((column, value) for value in replaced(column, keys, feeds[feed.name], feeds_before))
+        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, over)
+        over.update(may_be_gone(feeds[feed.name], feeds_before))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
         before = {then: profile.measures for then, profile in feeds_before.items()}
         mix = Mix(without_late(feed, late), tables[feed.name], usecase.schedule.timezone)

@@ -8,7 +8,7 @@ from statistics import median
 
 from pipeline.core.checks.learned.measures import MANY_WORDS
 from pipeline.core.checks.profiles import FeedProfile
-from pipeline.core.checks.wording import ENOUGH, TableFindings
+from pipeline.core.checks.wording import ENOUGH, TableFindings, first_five
 from pipeline.core.verdict import Finding, Part
 
 # Where a number has no reason beside it, it was set on the flights and the weather of 2013 and on the businesses of
@@ -24,10 +24,17 @@ _PART = 0.02
 _PART_LIVING = 0.1
 #: On how many accepted days of the same weekday, the last ones, a value must have come to be missed on one more.
 _ALIKE = 4
+#: From how many accepted days on a value is missed on the first day: what has come daily for a fortnight may have a day
+#: off, such as a van in repair. One that is a large part of the rows is missed at once.
+_GROWN, _LARGE = 28, 0.2
+#: For how many accepted days it may have been missing, on which nobody missed it.
+_SINCE = 3
 #: By how much more of the rows it must have been than the largest value of its column that has gone before.
 _MORE_THAN_ENDED = 1.5
 #: After how many accepted days in a row, and for how many where it has not come back.
 _DAILY, _AWAY = 4, 3
+#: What part of its rows others must have that took its place.
+_TAKEN = 0.6
 #: What is left of that from day to day: half of it after five months.
 _FADES = 0.995
 #: How many rows of it a day must let expect: a quiet day lacks much.
@@ -61,8 +68,9 @@ def check_gone(
     """
     history, last = list(past.values()), max(past)
     recent = history[-RECENT:]
-    alike = [profile for then, profile in past.items() if then.weekday() == day.weekday()][-_ALIKE:]
+    dates = list(past)[-RECENT:]
     lost: list[tuple[str, str, int]] = []
+    waiting: list[str] = []
     came_daily = 0
     for column in now.values:
         recent_counts = [profile.values.get(column, {}) for profile in recent]
@@ -72,19 +80,28 @@ def check_gone(
         lives = many or _lives(recent_counts) or _lived([profile.values.get(column, {}) for profile in history])
         least = _PART_LIVING if lives else _PART
         least = max(least, _MORE_THAN_ENDED * now.went.get(column, 0.0))
-        comes_today = [set(profile.values.get(column, {})) for profile in alike]
-        for value in set.intersection(*(set(counts) for counts in recent_counts)):
-            usual = min(counts[value] for counts in recent_counts)
-            part = median(
-                counts[value] / max(profile.rows, 1) for counts, profile in zip(recent_counts, recent, strict=True)
-            )
-            is_usual = (
-                usual >= _USUAL and part >= least and part * now.rows >= _EXPECTED and (column, value) not in closed
-            )
-            came_daily += is_usual
-            expected = bool(comes_today) and all(value in values for values in comes_today)
-            if is_usual and expected and now.values[column].get(value, 0) == 0:
-                lost.append((column, value, usual))
+        for value in set.intersection(*(set(counts) for counts in recent_counts[:-_SINCE])):
+            there = [n for n, counts in enumerate(recent_counts) if value in counts]
+            since = there[-1] + 1
+            if since != len(there):
+                continue  # it does not come daily
+            usual = min(recent_counts[n][value] for n in there)
+            part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
+            is_usual = usual >= _USUAL and part >= least and (column, value) not in closed
+            came_daily += is_usual and part * now.rows >= _EXPECTED
+
+            def lacks(then: date, rows: int, column: str = column, value: str = value, part: float = part) -> bool:
+                on_weekday = [past[one].values.get(column, {}) for one in past if _alike(one, then)][-_ALIKE:]
+                return part * rows >= _EXPECTED and bool(on_weekday) and all(value in counts for counts in on_weekday)
+
+            if is_usual and now.values[column].get(value, 0) == 0 and lacks(day, now.rows):
+                # Of two such days the second was refused: if it is past, a person has accepted it.
+                before = sum(lacks(dates[n], recent[n].rows) for n in range(since, len(recent)))
+                young = len(history) - (len(recent) - since) < _GROWN and part < _LARGE
+                if before == young:
+                    lost.append((column, value, usual))
+                elif not before:
+                    waiting.append(f"'{column}' {value}")
     until = f"on each of the {len(recent)} accepted days to {last}"
     parts = [
         Part(
@@ -104,7 +121,13 @@ def check_gone(
             text = f"'{column}' is blank in all {now.rows} rows, and was filled in at least {share:.0%} of them {until}"
             parts.append(Part(text, column))
     text = f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
+    if waiting:
+        text = f"no row has {first_five(waiting)}, which came {until}; refused if the next day has none either"
     return about.of_parts("values gone", parts, text)
+
+
+def _alike(one: date, day: date) -> bool:
+    return one < day and one.weekday() == day.weekday()
 
 
 def may_be_gone(now: FeedProfile, past: Mapping[date, FeedProfile]) -> set[tuple[str, str]]:
@@ -117,6 +140,28 @@ def may_be_gone(now: FeedProfile, past: Mapping[date, FeedProfile]) -> set[tuple
             shares = [profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent]
             if median(shares) < _MORE_THAN_ENDED * part:
                 found.add((column, value))
+    return found
+
+
+def replaced(column: str, listed: Collection[str], now: FeedProfile, past: Mapping[date, FeedProfile]) -> set[str]:
+    """Values that are gone and whose rows others have, which a list has and no day had before: a new van for an old.
+
+    Args:
+        column: Whose values they are.
+        listed: What the list has.
+        now: What is known of the day.
+        past: The accepted days before it, oldest first.
+    """
+    recent = [profile for profile in list(past.values())[-RECENT:] if column in profile.values]
+    if not recent or column not in now.values:
+        return set()
+    known = set().union(*(profile.values[column] for profile in past.values() if column in profile.values))
+    new = sum(n for value, n in now.values[column].items() if value not in known and value in listed) / max(now.rows, 1)
+    found = set()
+    for value in set().union(*(profile.values[column] for profile in recent)) - set(now.values[column]):
+        part = median(profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent)
+        if 0 < part * _TAKEN <= new:
+            found.add(value)
     return found
 
 
@@ -167,6 +212,7 @@ def _whose(column: str, value: str, recent: Sequence[FeedProfile]) -> str:
 
     Two values that came equally often on each day, which was not always equally often, are taken for the same rows.
     """
+    recent = [profile for profile in recent if value in profile.values.get(column, {})]
     counts = [profile.values[column][value] for profile in recent]
     if len(set(counts)) < 2:
         return ""

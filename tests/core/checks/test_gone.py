@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipeline.core.checks.gone import check_gone, may_be_gone, went
+from pipeline.core.checks.gone import check_gone, may_be_gone, replaced, went
 from pipeline.core.checks.profiles import PROFILE_DAYS, FeedProfile
 from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Outcome
@@ -59,7 +59,7 @@ def test_a_product_ends_as_those_before_it_did_and_a_larger_one_is_missed() -> N
     # m1 is a greater part than anything that has ended.
     assert judged([*[first] * 12, *[other] * 29, {"m2": 100, "p2": 60}]) is Outcome.FAIL
     # Where nothing has ended yet, the first that ends is asked about.
-    assert judged([*[other] * 20, base]) is Outcome.FAIL
+    assert judged([*[other] * 30, base]) is Outcome.FAIL
 
 
 EIGHT = {f"m{n}": 100 for n in range(8)}
@@ -70,9 +70,9 @@ def without(*names: str) -> Mapping[str, int]:
 
 
 def test_a_machine_that_is_repaired_for_two_days_tells_that_machines_are_repaired() -> None:
-    repaired = [*[EIGHT] * 10, *[without("m1")] * 2, *[EIGHT] * 10]
+    repaired = [*[EIGHT] * 10, *[without("m1")] * 2, *[EIGHT] * 20]
     assert judged([*repaired, without("m2")]) is Outcome.PASS
-    assert judged([*[EIGHT] * 22, without("m2")]) is Outcome.FAIL
+    assert judged([*[EIGHT] * 32, without("m2")]) is Outcome.FAIL
     # One that makes twice as much is missed all the same.
     large = [{**day, "m7": 200} for day in repaired]
     assert judged([*large, without("m7")]) is Outcome.FAIL
@@ -100,3 +100,28 @@ def test_a_weekday_off_and_a_day_of_few_rows_tell_nothing_of_repairs() -> None:
     assert went(["machine"], told([*[*[EIGHT] * 5, *[without("m1")] * 2] * 4, EIGHT])[2]) == {}
     few = {"m0": 20, "m2": 18}  # a holiday
     assert went(["machine"], told([*[EIGHT] * 10, few, *[EIGHT] * 5])[2]) == {}
+
+
+@pytest.mark.parametrize("days", [10, 20])
+def test_in_a_young_store_one_that_is_away_for_a_day_is_missed_on_the_second(days: int) -> None:
+    """It may have a day off; and once it is back, it is known that such things have."""
+    assert judged([*[EIGHT] * days, without("m2")]) is Outcome.PASS
+    assert judged([*[EIGHT] * days, without("m2"), without("m2")]) is Outcome.FAIL
+    assert judged([*[EIGHT] * days, *[without("m2")] * 2, without("m2")]) is Outcome.PASS, "a person accepted it"
+    assert judged([*[EIGHT] * days, without("m2"), *[EIGHT] * 12, without("m5")]) is Outcome.PASS
+    today, now, past = told([*[EIGHT] * days, without("m2")])
+    assert "'machine' m2" in check_gone(ABOUT, today, now, past).text
+    large = {**EIGHT, "m7": 300}
+    assert judged([*[large] * days, without("m7")]) is Outcome.FAIL, "a large part is missed at once"
+
+
+def test_a_new_van_that_is_listed_takes_the_place_of_an_old_one() -> None:
+    old = [EIGHT] * 30
+    new = {**without("m2"), "m9": 90}
+    _, now, past = told([*old, new])
+    listed = {*EIGHT, "m9"}
+    assert replaced("machine", listed, now, past) == {"m2"}
+    assert replaced("machine", {*EIGHT}, now, past) == set(), "a word that no list has may be a misread one"
+    assert replaced("machine", listed, *told([*old, {**without("m2"), "m9": 20}])[1:]) == set(), "most of it is lost"
+    assert replaced("machine", listed, *told([*old, {**without("m2"), "m1": 200}])[1:]) == set(), "nobody is new"
+    assert replaced("lorry", listed, now, past) == set()

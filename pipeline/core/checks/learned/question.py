@@ -142,8 +142,7 @@ def check_usual(
         rung = [
             (one, said)
             for one in measures
-            if (said := limit.rings(one, odd_before.get(remembered_as(one.measure), _CALM)[0]))
-            or (said := _LASTING if one in lasting else "")
+            if (said := limit.rings(one, _before(one, odd_before))) or (said := _LASTING if one in lasting else "")
         ]
         odd.update(
             {remembered_as(one.measure): _odd(one, 1, odd_before) for one in measures if abs(one.size) > limit.narrow}
@@ -236,6 +235,15 @@ def _far(one: Surprise) -> str:
 def _first_time(one: Surprise) -> bool:
     """A value that was never on any row and is on some of them: a first cloudless day, a first sale at no price."""
     return one.measure.startswith(("single|", "worth|")) and one.usual < SELDOM and one.value < _ALL_BUT
+
+
+def _before(one: Surprise, odd_before: Odd) -> float:
+    """How odd it was on the day judged before; of hours, that share a name, only while they are nearly as far off."""
+    name = remembered_as(one.measure)
+    direction, value, usual = odd_before.get(name, _CALM)
+    if name in BY_HOURS and abs(one.value - one.usual) < abs(value - usual) / 2:
+        return math.copysign(1, direction)
+    return direction
 
 
 def _odd(one: Surprise, times: int, odd_before: Odd) -> tuple[float, float, float]:

@@ -181,7 +181,7 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
         f"where '{rest[0]}' mostly stands, from the least of all rows (0 %) to the greatest (100 %),"
     ),
     "tail": lambda rest: f"the {rest[1]} end of '{rest[0]}'",
-    "clock": lambda rest: f"the {rest[1]} of '{rest[0]} hour'",
+    "clock": lambda rest: f"the mean of '{rest[0]} hour'",
     "step": lambda rest: (
         f"how large the steps of '{rest[0]}' are from row to row of the same '{rest[1]}', against those over two rows,"
     ),

@@ -24,7 +24,8 @@ one of these, and nobody need have said so."""
 TIME_OF_DAY = "the time of day"
 """What a feed's moments are called where they are taken as numbers."""
 
-_ENDS = ("first tenth", "last tenth")
+#: How much the rows must lie together for their mean hour to be one: 0 where they are spread over all the day, to 1.
+_TOGETHER = 0.1
 #: A column of more words than these is no set of slices, and at most so many columns are.
 _WORDS, _SLICING = 400, 6
 
@@ -62,7 +63,10 @@ def slices_of(
 
 
 def clock_measures(feed: Feed, columns: Columns, timezone: str) -> Measured:
-    """When a day's rows are, in hours by each clock: their mean, and where the first and the last tenth of them lie."""
+    """Around what hour a day's rows lie, by each clock: their mean on the circle, since a late one may be of tomorrow.
+
+    (Mardia & Jupp, Directional Statistics, 2000, section 2.2.)
+    """
     moments = columns[feed.time] if feed.time is not None else np.array([], dtype="datetime64[us]")
     seconds = moments[~np.isnat(moments)].astype("datetime64[s]").astype(np.int64)
     if len(seconds) < SLICE_ROWS:
@@ -72,9 +76,10 @@ def clock_measures(feed: Feed, columns: Columns, timezone: str) -> Measured:
         ahead = np.array([_offset(hour, where) for hour in hours.tolist()])
         if len(np.unique(ahead)) > 1:
             return  # a day of 23 or 25 hours
-        told = (seconds / 3600 + ahead[place]) % 24
-        for what, value in zip(("mean", *_ENDS), (told.mean(), *np.quantile(told, (0.1, 0.9))), strict=True):
-            yield f"clock|{clock}|{what}", (float(value), len(told))
+        turns = 2 * np.pi * ((seconds % 86400) / 3600 + ahead[place]) / 24
+        mean = np.exp(1j * turns).mean()
+        if abs(mean) >= _TOGETHER:
+            yield f"clock|{clock}", (float(np.angle(mean) * 24 / (2 * np.pi) % 24), len(turns))
 
 
 @lru_cache(maxsize=4096)
