@@ -90,9 +90,14 @@ class Table:
         for name in columns:
             high, low = place.get(f"level|{name}|upper tenth{over}"), place.get(f"level|{name}|lower tenth{over}")
             if high is not None and low is not None:
-                reach = np.nanmax(self.values[:-1, high]) - np.nanmin(self.values[:-1, low])
+                most, least = _known(self.values[:-1, high]), _known(self.values[:-1, low])
+                reach = most.max() - least.min() if len(most) and len(least) else 0.0
                 spans.append(float(reach) if reach > 0 else math.nan)
         return min(spans) if len(spans) == len(columns) else math.nan
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[np.isfinite(values)]
 
 
 def _beyond(table: Table, now: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -103,7 +108,10 @@ def _beyond(table: Table, now: NDArray[np.float64]) -> NDArray[np.bool_]:
         column = table.names[n].split("|")[1]
         low, high = place.get(f"tail|{column}|lower"), place.get(f"tail|{column}|upper")
         if low is not None and high is not None:
-            least, most = float(np.nanmin(table.values[:-1, low])), float(np.nanmax(table.values[:-1, high]))
+            lowest, highest = _known(table.values[:-1, low]), _known(table.values[:-1, high])
+            if not len(lowest) or not len(highest):
+                continue
+            least, most = float(lowest.min()), float(highest.max())
             allowed = _BEYOND * (most - least)
             found[n] = now[n] > most + allowed or now[n] < least - allowed
     return found
@@ -174,7 +182,8 @@ def too_small(
 def loose(table: Table) -> NDArray[np.bool_]:
     """Relations of columns that have not held: strangers drift apart and together as they like."""
     held = {
-        name.split("|", 1)[1]: float(np.nanmedian(np.abs(table.values[:-1, n]))) >= _HOLDS
+        name.split("|", 1)[1]: len(known := _known(table.values[:-1, n])) > 0
+        and float(np.median(np.abs(known))) >= _HOLDS
         for n, name in enumerate(table.names)
         if table.kinds[n] == "order"
     }
