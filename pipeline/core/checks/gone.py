@@ -92,7 +92,8 @@ def check_gone(
 
             def lacks(then: date, rows: int, column: str = column, value: str = value, part: float = part) -> bool:
                 on_weekday = [past[one].values.get(column, {}) for one in past if _alike(one, then)][-_ALIKE:]
-                return part * rows >= _EXPECTED and bool(on_weekday) and all(value in counts for counts in on_weekday)
+                known = bool(on_weekday) or then != day
+                return part * rows >= _EXPECTED and known and all(value in counts for counts in on_weekday)
 
             if is_usual and now.values[column].get(value, 0) == 0 and lacks(day, now.rows):
                 # Of two such days the second was refused: if it is past, a person has accepted it.
