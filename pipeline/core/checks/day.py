@@ -39,12 +39,16 @@ from pipeline.core.tables import Feed, Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, Part
 
-RULES = 6
+RULES = 7
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 GROWN, ENOUGH_GROWN = 21, 14
 """With three weeks behind it a day's surprises are those of every day, and from so many such days on limits stand on
 them alone."""
+
+
+_MIXED = 7
+"""On how many accepted days it stands what the mix of a slice usually is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +129,20 @@ def check_day(
         feeds_before = {then.day: then.feeds[feed.name] for then in past if feed.name in then.feeds}
         feeds[feed.name] = replace(feeds[feed.name], went=went(feeds[feed.name].values, feeds_before))
         over = closed.setdefault(feed.name, set())
-        for reference, listed in lists:
+        listed: dict[str, set[str]] = {}
+        for reference, columns in lists:
             if len(reference.key) == 1:
                 (column,) = reference.joined_by[1]
-                keys = {key for key in texts(listed, reference.key).tolist() if key is not None}
+                keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
+                listed[column] = listed.get(column, set()) | keys
                 over.update((column, value) for value in replaced(column, keys, feeds[feed.name], feeds_before))
-        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, over)
-        over.update(may_be_gone(feeds[feed.name], feeds_before))
+        findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, over, listed)
+        over.update(may_be_gone(feeds[feed.name], feeds_before, listed))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
         before = {then: profile.measures for then, profile in feeds_before.items()}
-        mix = Mix(without_late(feed, late), tables[feed.name], usecase.schedule.timezone)
+        known_mixes = [profile.mix for profile in list(feeds_before.values())[-_MIXED:]]
+        mix = Mix(without_late(feed, late), tables[feed.name], usecase.schedule.timezone, known_mixes)
+        feeds[feed.name] = replace(feeds[feed.name], mix=mix.shares())
         findings += usual(feed.name, feeds[feed.name].measures, before, _names(feed, feeds[feed.name], past), mix)
     for fact in usecase.all_facts:
         if isinstance(fact, Fact):

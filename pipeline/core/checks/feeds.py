@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from statistics import median
+from types import MappingProxyType
 
 import numpy as np
 
 from pipeline.core.checks.gone import ATTRIBUTE, RECENT, check_gone
+from pipeline.core.checks.learned.measures import MANY_WORDS
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, missing, texts
@@ -44,6 +46,7 @@ def check_feed(
     past: Sequence[Profile],
     late: Sequence[str] = (),
     closed: Collection[tuple[str, str]] = (),
+    listed: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Finding]:
     """All questions about a feed's day that need no further declaration.
 
@@ -55,6 +58,7 @@ def check_feed(
         past: Profiles of the accepted days before, oldest first.
         late: Columns that may be blank as yet: outcomes, where labels take days.
         closed: Column and word of what has rightly come to an end.
+        listed: Column to the words that the list has which it is looked up in.
     """
     about = TableFindings(feed.name)
     history = {profile.day: profile.feeds[feed.name] for profile in past if feed.name in profile.feeds}
@@ -63,7 +67,7 @@ def check_feed(
     findings += [_steps(about, feed, columns)] if any(column.step for column in feed.columns) else []
     findings += [] if feed.rows is None else [_rows(about, feed.rows, day, now, history)]
     learned: list[tuple[str, Callable[[], Finding]]] = [
-        ("values gone", lambda: check_gone(about, day, now, history, late, closed)),
+        ("values gone", lambda: check_gone(about, day, now, history, late, closed, listed)),
         ("scale", lambda: _scale(about, now, list(history.values()))),
         ("frozen hours", lambda: _frozen_hours(about, now, recent)),
         ("stuck columns", lambda: _stuck(about, now, history, [c.name for c in feed.columns if c.type == "string"])),
@@ -215,7 +219,8 @@ def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfi
         is_attribute = len(held) > ATTRIBUTE * len(before)
         if is_attribute and len(set(held)) <= _FEW_STATES:
             continue  # a few states, such as how many games are played
-        if column in words and not is_attribute:
+        few = median(profile.distinct.get(column, 0) for profile in history[: len(before)] or history) <= MANY_WORDS
+        if column in words and few and not is_attribute:
             continue
         # A column that has never been anything else has nothing to be stuck at, and one that rarely was may rest.
         still = sum(before) / len(before) if before else 1.0

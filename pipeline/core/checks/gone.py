@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from statistics import median
+from types import MappingProxyType
 
 from pipeline.core.checks.learned.measures import MANY_WORDS
 from pipeline.core.checks.profiles import FeedProfile
@@ -35,6 +37,8 @@ _MORE_THAN_ENDED = 1.5
 _DAILY, _AWAY = 4, 3
 #: What part of its rows others must have that took its place.
 _TAKEN = 0.6
+#: What is too small a part to tell of others.
+_LEAST_WENT = _PART / _MORE_THAN_ENDED
 #: What is left of that from day to day: half of it after five months.
 _FADES = 0.995
 #: How many rows of it a day must let expect: a quiet day lacks much.
@@ -50,6 +54,7 @@ def check_gone(
     past: Mapping[date, FeedProfile],
     late: Sequence[str] = (),
     closed: Collection[tuple[str, str]] = (),
+    listed: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Finding:
     """A value, or a whole column, that came every day: an origin, a carrier, an hour of the day.
 
@@ -65,6 +70,7 @@ def check_gone(
         past: The accepted days before it, oldest first, at least one.
         late: Columns that may be blank as yet.
         closed: Column and word of what has rightly come to an end.
+        listed: Column to the words that the list has which it is looked up in.
     """
     history, last = list(past.values()), max(past)
     recent = history[-RECENT:]
@@ -79,15 +85,17 @@ def check_gone(
         many = median(len(counts) for counts in recent_counts) > MANY_WORDS
         lives = many or _lives(recent_counts) or _lived([profile.values.get(column, {}) for profile in history])
         least = _PART_LIVING if lives else _PART
-        least = max(least, _MORE_THAN_ENDED * now.went.get(column, 0.0))
-        for value in set.intersection(*(set(counts) for counts in recent_counts[:-_SINCE])):
+        went_before = Went(*now.went.get(column, ()))
+        back = min(max(_SINCE, int(went_before.days) + 1), len(recent) - _DAILY)
+        for value in set.intersection(*(set(counts) for counts in recent_counts[:-back])):
             there = [n for n, counts in enumerate(recent_counts) if value in counts]
             since = there[-1] + 1
             if since != len(there):
                 continue  # it does not come daily
             usual = min(recent_counts[n][value] for n in there)
             part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
-            is_usual = usual >= _USUAL and part >= least and (column, value) not in closed
+            ends = went_before.ends(part) and value not in listed.get(column, ())
+            is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and not ends
             came_daily += is_usual and part * now.rows >= _EXPECTED
 
             def lacks(then: date, rows: int, column: str = column, value: str = value, part: float = part) -> bool:
@@ -96,12 +104,13 @@ def check_gone(
                 return part * rows >= _EXPECTED and known and all(value in counts for counts in on_weekday)
 
             if is_usual and now.values[column].get(value, 0) == 0 and lacks(day, now.rows):
-                # Of two such days the second was refused: if it is past, a person has accepted it.
                 before = sum(lacks(dates[n], recent[n].rows) for n in range(since, len(recent)))
                 young = len(history) - (len(recent) - since) < _GROWN and part < _LARGE
-                if before == young:
+                allowed = max(int(young), went_before.may_be_away(part))
+                # After more such days than are allowed one was refused: if it is past, a person has accepted it.
+                if before == allowed:
                     lost.append((column, value, usual))
-                elif not before:
+                elif before < allowed:
                     waiting.append(f"'{column}' {value}")
     until = f"on each of the {len(recent)} accepted days to {last}"
     parts = [
@@ -123,7 +132,9 @@ def check_gone(
             parts.append(Part(text, column))
     text = f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
     if waiting:
-        text = f"no row has {first_five(waiting)}, which came {until}; refused if the next day has none either"
+        text = (
+            f"no row has {first_five(waiting)}, which came daily; refused if it stays away for longer than others did"
+        )
     return about.of_parts("values gone", parts, text)
 
 
@@ -131,15 +142,52 @@ def _alike(one: date, day: date) -> bool:
     return one < day and one.weekday() == day.weekday()
 
 
-def may_be_gone(now: FeedProfile, past: Mapping[date, FeedProfile]) -> set[tuple[str, str]]:
-    """Column and value of what is gone on a day and need not be missed: others of its column went as suddenly."""
+@dataclass(frozen=True, slots=True)
+class Went:
+    """How a column's values came daily and then, on some day, did not.
+
+    Attributes:
+        part: What part of a day's rows the largest of them was that came back.
+        days: For how many accepted days the longest of them was away.
+        ended: What part the largest was that has not come back.
+    """
+
+    part: float = 0.0
+    days: float = 0
+    ended: float = 0.0
+
+    def may_be_away(self, part: float) -> int:
+        """For how many days a value that is such a part of the rows may be away as others were."""
+        return int(self.days) if part < _MORE_THAN_ENDED * self.part else 0
+
+    def ends(self, part: float) -> bool:
+        """Whether such a one may end as others did."""
+        return part < _MORE_THAN_ENDED * self.ended
+
+    def with_other(self, other: Went) -> Went:
+        """The larger of each."""
+        return Went(max(self.part, other.part), max(self.days, other.days), max(self.ended, other.ended))
+
+    def faded(self) -> Went:
+        """A day later; too small a part is none."""
+        part, ended = (one * _FADES if one * _FADES >= _LEAST_WENT else 0.0 for one in (self.part, self.ended))
+        return Went(part, self.days if part else 0, ended)
+
+
+def may_be_gone(
+    now: FeedProfile, past: Mapping[date, FeedProfile], listed: Mapping[str, Collection[str]]
+) -> set[tuple[str, str]]:
+    """Column and value of what is gone and need not be missed as yet, since others of its column went as suddenly."""
     found = set()
-    for column, part in now.went.items():
-        recent = [profile for profile in list(past.values())[-RECENT:] if column in profile.values]
-        gone = set().union(*(profile.values[column] for profile in recent)) - set(now.values[column])
-        for value in gone:
-            shares = [profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent]
-            if median(shares) < _MORE_THAN_ENDED * part:
+    for column, told in now.went.items():
+        went_before = Went(*told)
+        recent = [profile.values.get(column, {}) for profile in list(past.values())[-RECENT:]]
+        rows = [max(profile.rows, 1) for profile in list(past.values())[-RECENT:]]
+        for value in set().union(*recent) - set(now.values[column]):
+            part = median(counts[value] / n for counts, n in zip(recent, rows, strict=True) if value in counts)
+            away = next(n for n, counts in enumerate(reversed(recent)) if value in counts)
+            ends = went_before.ends(part) and value not in listed.get(column, ())
+            if ends or away < went_before.may_be_away(part):
                 found.add((column, value))
     return found
 
@@ -158,16 +206,22 @@ def replaced(column: str, listed: Collection[str], now: FeedProfile, past: Mappi
         return set()
     known = set().union(*(profile.values[column] for profile in past.values() if column in profile.values))
     new = sum(n for value, n in now.values[column].items() if value not in known and value in listed) / max(now.rows, 1)
+    gone = set().union(*(profile.values[column] for profile in recent)) - set(now.values[column])
+    parts = {
+        value: median(profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent)
+        for value in gone
+    }
     found = set()
-    for value in set().union(*(profile.values[column] for profile in recent)) - set(now.values[column]):
-        part = median(profile.values[column].get(value, 0) / max(profile.rows, 1) for profile in recent)
-        if 0 < part * _TAKEN <= new:
+    # A newcomer's rows are one old one's, and not another's besides.
+    for value in sorted(gone, key=lambda value: (-parts[value], value)):
+        if 0 < parts[value] * _TAKEN <= new:
             found.add(value)
+            new -= parts[value]
     return found
 
 
-def went(columns: Collection[str], past: Mapping[date, FeedProfile]) -> dict[str, float]:
-    """Column to what part of a day's rows the largest value was that came daily and then, on some day, did not.
+def went(columns: Collection[str], past: Mapping[date, FeedProfile]) -> dict[str, tuple[float, float, float]]:
+    """Column to the fields of :class:`Went`; columns of which nothing went are left out.
 
     Further back than days are remembered it fades, so that what was so once is not taken to be so for ever.
 
@@ -176,27 +230,28 @@ def went(columns: Collection[str], past: Mapping[date, FeedProfile]) -> dict[str
         past: The accepted days, oldest first.
     """
     before = past[max(past)].went if past else {}
-    found = {column: max(_vanished(column, past), _FADES * before.get(column, 0.0)) for column in columns}
-    return {column: part for column, part in found.items() if part >= _PART / _MORE_THAN_ENDED}
+    found = {column: _went(column, past).with_other(Went(*before.get(column, ())).faded()) for column in columns}
+    return {column: (one.part, one.days, one.ended) for column, one in found.items() if one.part or one.ended}
 
 
-def _vanished(column: str, past: Mapping[date, FeedProfile]) -> float:
+def _went(column: str, past: Mapping[date, FeedProfile]) -> Went:
     """The same of the days that are remembered.
 
     A day of the week on which it stays away says nothing, nor does a day of so few rows that it may lack by chance.
     What is away since a day or two is what is asked about, and no example yet.
     """
-    largest = 0.0
+    found = Went()
     days = [(then, profile.values.get(column, {}), max(profile.rows, 1)) for then, profile in past.items()]
-    large = {value for _, values, rows in days for value, n in values.items() if n >= _PART / _MORE_THAN_ENDED * rows}
+    large = {value for _, values, rows in days for value, n in values.items() if n >= _LEAST_WENT * rows}
     for value in large:
         there_on: dict[int, bool] = {}
         run: list[float] = []
-        ended = away = 0.0
+        ended, away = 0.0, 0
         for then, values, rows in days:
             if value in values:
-                largest = max(largest, ended)
-                ended = away = 0.0
+                if ended:
+                    found = found.with_other(Went(part=ended, days=away))
+                ended, away = 0.0, 0
                 run.append(values[value] / rows)
             else:
                 part = median(run[-ENOUGH:]) if len(run) >= _DAILY and there_on.get(then.weekday(), False) else 0.0
@@ -204,8 +259,9 @@ def _vanished(column: str, past: Mapping[date, FeedProfile]) -> float:
                 away += 1
                 run = []
             there_on[then.weekday()] = value in values
-        largest = max(largest, ended if away >= _AWAY else 0.0)
-    return largest
+        if away >= _AWAY:
+            found = found.with_other(Went(ended=ended))
+    return found
 
 
 def _whose(column: str, value: str, recent: Sequence[FeedProfile]) -> str:

@@ -61,6 +61,7 @@ class FeedProfile:
         measures: What :func:`~pipeline.core.checks.learned.feed.feed_measures` says of it.
         remembered: Digests of parts of its rows (:mod:`~pipeline.core.checks.learned.resent`).
         went: What :func:`~pipeline.core.checks.gone.went` says of the days before it.
+        mix: What :meth:`~pipeline.core.checks.learned.mix.Mix.shares` says of it.
     """
 
     rows: int
@@ -74,7 +75,8 @@ class FeedProfile:
     fixed: Mapping[str, Mapping[str, float]]
     measures: Measures
     remembered: Remembered = field(default_factory=dict)
-    went: Mapping[str, float] = field(default_factory=dict)
+    went: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    mix: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def bounded(self) -> FeedProfile:
         """The same with at most a few hundred entries each, chosen by hash."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.checks.learned.feed import feed_measures, lags
+from pipeline.core.checks.learned.measures import ROWS
 from pipeline.core.checks.learned.question import check_usual
 from pipeline.core.checks.learned.slices import clock_measures
 from pipeline.core.tables import Column, Feed
@@ -90,6 +91,29 @@ def test_a_mean_hour_is_one_on_the_circle() -> None:
     assert measures["clock|local"][1] == 40
     assert np.cos(2 * np.pi * measures["clock|local"][0] / 24) == pytest.approx(1)
     assert measures["clock|american"][0] == pytest.approx(19)
+
+
+@pytest.mark.parametrize("hour", [2, 14, 19, 23.9])
+def test_two_hours_late_are_found_wherever_on_the_clock(hour: float) -> None:
+    """Somebody's clock strikes midnight there."""
+    rng = np.random.default_rng(0)
+
+    def measured(late: float) -> dict[str, tuple[float, int]]:
+        moments = np.datetime64(MONDAY).astype("datetime64[s]") + (3600 * rng.normal(hour + late, 4, 200)).astype(
+            "m8[s]"
+        )
+        return {ROWS: (200.0, 200), **dict(clock_measures(RIDES, {"pickup": moments}, "UTC"))}
+
+    past = {MONDAY + timedelta(n): measured(0) for n in range(40)}
+    surprise = [{"volume": 1.0 + 0.05 * n} for n in range(30)]
+    odd: Any = {}
+    for n in (40, 41):
+        learned = check_usual("rides", MONDAY + timedelta(n), measured(2), past, surprise, odd)
+        odd = learned.odd
+    (volume,) = (finding for finding in learned.findings if finding.name == "rides: volume")
+    assert volume.outcome is Outcome.FAIL
+    told = float(volume.text.partition(" hour' is ")[2].partition(",")[0])
+    assert 0 <= told < 24
 
 
 def test_summer_time_makes_nothing_early() -> None:

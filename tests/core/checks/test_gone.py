@@ -72,22 +72,33 @@ def without(*names: str) -> Mapping[str, int]:
 def test_a_machine_that_is_repaired_for_two_days_tells_that_machines_are_repaired() -> None:
     repaired = [*[EIGHT] * 10, *[without("m1")] * 2, *[EIGHT] * 20]
     assert judged([*repaired, without("m2")]) is Outcome.PASS
+    assert judged([*repaired, *[without("m2")] * 2]) is Outcome.PASS
+    assert judged([*repaired, *[without("m2")] * 3]) is Outcome.FAIL, "for no longer than the other was away"
     assert judged([*[EIGHT] * 32, without("m2")]) is Outcome.FAIL
     # One that makes twice as much is missed all the same.
     large = [{**day, "m7": 200} for day in repaired]
     assert judged([*large, without("m7")]) is Outcome.FAIL
     # So is the volume of the day asked about the one, and not about the other.
     _, now, past = told([*repaired, without("m2")])
-    assert may_be_gone(now, past) == {("machine", "m2")}
+    assert may_be_gone(now, past, {}) == {("machine", "m2")}
     _, now, past = told([*large, without("m7")])
-    assert may_be_gone(now, past) == set()
+    assert may_be_gone(now, past, {}) == set()
+
+
+def test_what_ended_for_good_lets_others_end_that_no_list_has() -> None:
+    today, now, past = told([*[EIGHT] * 10, *[without("m1")] * 25, without("m1", "m2")])
+    assert may_be_gone(now, past, {}) == {("machine", "m2")}
+    assert check_gone(ABOUT, today, now, past).outcome is Outcome.PASS
+    still = {"machine": set(EIGHT)}
+    assert may_be_gone(now, past, still) == set()
+    assert check_gone(ABOUT, today, now, past, listed=still).outcome is Outcome.FAIL, "a list has it still"
 
 
 @pytest.mark.parametrize("away", [1, 2])
 def test_who_went_yesterday_is_no_example_of_itself(away: int) -> None:
     """Or a day that was accepted with a word missing would let the second one pass."""
     _, now, past = told([*[EIGHT] * 20, *[without("m2")] * away, without("m2")])
-    assert may_be_gone(now, past) == set()
+    assert may_be_gone(now, past, {}) == set()
 
 
 def test_what_went_is_known_for_longer_than_days_are_remembered_and_fades() -> None:
@@ -125,3 +136,5 @@ def test_a_new_van_that_is_listed_takes_the_place_of_an_old_one() -> None:
     assert replaced("machine", listed, *told([*old, {**without("m2"), "m9": 20}])[1:]) == set(), "most of it is lost"
     assert replaced("machine", listed, *told([*old, {**without("m2"), "m1": 200}])[1:]) == set(), "nobody is new"
     assert replaced("lorry", listed, now, past) == set()
+    one_for_two = told([*old, {**without("m2", "m3"), "m9": 110}])[1:]
+    assert replaced("machine", listed, *one_for_two) == {"m2"}, "one newcomer takes one place"

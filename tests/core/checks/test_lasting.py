@@ -85,12 +85,15 @@ def days_judged(plant: Plant, first: int, faulty: int, mended: int) -> list[set[
 
 def test_who_is_missing_since_a_weekday_is_missing_on_the_weekend_and_the_monday_after() -> None:
     found = days_judged(without_firms, 42, 14, 5)
-    assert all("bookings: volume" in refused for refused in found[1:14]), "from the second day on, weekends too"
+    told = [
+        refused for n, refused in enumerate(found[1:14], start=1) if n not in (6, 13)
+    ]  # of a Sunday's few nobody can
+    assert all("bookings: volume" in refused for refused in told), "from the second day on, Saturdays too"
     assert not any(found[14:]), "and not once they are back"
 
 
 def test_one_that_begins_on_a_weekend_is_found_in_the_week() -> None:
-    found = days_judged(without_firms, 40, 9, 0)
+    found = days_judged(without_firms, 40, 7, 0)
     assert all("bookings: volume" in refused for refused in found[3:])
 
 

@@ -65,7 +65,8 @@ def judged(days: int = 30, explained: bool = True, **today: Any) -> Learned:
         past[day] = now
     day = FIRST + timedelta(days)
     rows = parts(day, **today)
-    mix = Mix(PARTS, rows) if explained else None
+    known = [Mix(PARTS, parts(day - timedelta(n))).shares() for n in range(7, 0, -1)]
+    mix = Mix(PARTS, rows, before=known) if explained else None
     return check_usual("parts", day, feed_measures(PARTS, rows), past, surprise, {}, mix=mix)
 
 
@@ -74,15 +75,53 @@ def refused(learned: Learned) -> set[str]:
 
 
 @pytest.mark.parametrize("measure", ["filled|vision", "single|scrap|zero", "against|scrap", "versus|any outcome"])
-def test_what_is_expected_of_a_slice_is_the_mean_of_its_parts(measure: str) -> None:
-    rows = parts(FIRST, MOVED)
-    kept = np.isfinite(rows["returned"]) if measure.startswith("filled") else np.ones(1000, dtype=bool)
-    axles = kept & (rows["product"] == "axle")
+def test_a_slice_is_expected_to_move_as_the_mean_of_its_parts_does(measure: str) -> None:
+    before, rows = parts(FIRST), parts(FIRST, MOVED)
     usual = {f"{measure}|machine={name}": 0.1 * (n + 1) for n, name in enumerate(MACHINES)}
-    shares = [np.mean(rows["machine"][axles] == name) for name in MACHINES]
-    ((title, expected),) = Mix(PARTS, rows).expected(f"{measure}|product=axle", usual)
+
+    def mean(rows: dict[str, Any]) -> float:
+        kept = np.isfinite(rows["returned"]) if measure.startswith("filled") else np.ones(1000, dtype=bool)
+        axles = kept & (rows["product"] == "axle")
+        shares = [np.mean(rows["machine"][axles] == name) for name in MACHINES]
+        return float(0.1 * shares[0] + 0.2 * shares[1] + 0.3 * shares[2])
+
+    usual[f"{measure}|product=axle"] = 0.7
+    mix = Mix(PARTS, rows, before=[Mix(PARTS, before).shares()])
+    ((title, expected),) = mix.expected(f"{measure}|product=axle", usual)
     assert title == "machine"
-    assert expected == pytest.approx(0.1 * shares[0] + 0.2 * shares[1] + 0.3 * shares[2])
+    assert expected == pytest.approx(0.7 + mean(rows) - mean(before))
+    assert not list(Mix(PARTS, rows).expected(f"{measure}|product=axle", usual)), "nothing is known of its mix"
+
+
+def test_a_slice_that_becomes_like_all_others_has_no_other_mix() -> None:
+    """One machine's camera saw all and now sees as many parts as the others' do; products are made everywhere."""
+
+    def even(day: date, seen: float = 1.0) -> dict[str, Any]:
+        rng, n = np.random.default_rng(day.toordinal()), 1000
+        rows = parts(day)
+        rows["machine"] = rng.choice(MACHINES, n).astype(object)
+        often = np.where(rows["machine"] == "one", seen, 0.6)
+        rows["vision"] = np.where(rng.random(n) < often, rng.normal(5, 1, n), np.nan)
+        return rows
+
+    past: dict[date, Any] = {}
+    surprise: list[Any] = []
+    mixes = []
+    for n in range(31):
+        day = FIRST + timedelta(n)
+        rows = even(day, 0.7 if n == 30 else 1.0)
+        now, mix = feed_measures(PARTS, rows), Mix(PARTS, rows, before=mixes[-7:])
+        learned = check_usual("parts", day, now, past, surprise, {}, mix=mix)
+        surprise.append(learned.surprise)
+        mixes.append(mix.shares())
+        past[day] = now
+    assert "parts: blanks" in refused(learned)
+
+
+def test_what_is_no_mean_over_rows_is_not_explained() -> None:
+    rows = parts(FIRST, MOVED)
+    usual = {f"single|scrap|commonest|machine={name}": 0.5 for name in MACHINES}
+    assert not list(Mix(PARTS, rows).expected("single|scrap|commonest", usual))
 
 
 def test_what_is_expected_of_a_whole_day_is_so_too() -> None:

@@ -9,20 +9,26 @@ nothing explains it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.checks.learned.measures import SLICE_ROWS
 from pipeline.core.checks.learned.slices import CLOCKS, TIME_OF_DAY, happened_in, slices_of, time_of_day
 from pipeline.core.facts import Columns, missing
 from pipeline.core.tables import Feed
 
+_HAPPENED = "happened|"
+#: Columns of no more words than these have their mix remembered.
+_FEW = 16
 #: What part of the rows must have a word of which something is known.
 _KNOWN = 0.95
 #: Kinds that are means over rows, so that a mixture's is the weighted mean of its parts'.
 _MEANS = ("filled", "single", "against", "versus", "happened")
+EXPLAINED = tuple(f"{kind}|" for kind in _MEANS)
+"""How the names of what a mix may explain begin."""
 
 
 class Mix:
@@ -32,10 +38,17 @@ class Mix:
         feed: The declaration.
         columns: The feed's rows of that day, by column.
         timezone: Where the business keeps its hours.
+        before: What :meth:`shares` said of the last accepted days.
     """
 
-    def __init__(self, feed: Feed, columns: Columns, timezone: str = "UTC") -> None:
-        self._feed, self._columns, self._timezone = feed, columns, timezone
+    def __init__(
+        self,
+        feed: Feed,
+        columns: Columns,
+        timezone: str = "UTC",
+        before: Sequence[Mapping[str, Mapping[str, float]]] = (),
+    ) -> None:
+        self._feed, self._columns, self._timezone, self._before = feed, columns, timezone, before
 
     @cached_property
     def _present(self) -> dict[str, NDArray[np.bool_]]:
@@ -46,6 +59,31 @@ class Mix:
         made = slices_of(self._feed, self._columns, self._present, self._timezone)
         return {title: (codes, words) for title, codes, words in made if title.removesuffix(" hour") not in CLOCKS}
 
+    def shares(self) -> dict[str, dict[str, float]]:
+        """``machine=m1|product`` to each product's share of that machine's rows, for columns of few words.
+
+        Once more with ``happened|`` before it, of the rows that have any outcome, where that may lack.
+        """
+        few = {
+            title: one for title, one in self._slices.items() if 1 < len(one[1]) <= _FEW and not title.endswith("hour")
+        }
+        happened = happened_in(self._feed, self._present)
+        everywhere = np.ones(len(self._columns[self._feed.day]), dtype=bool)
+        found: dict[str, dict[str, float]] = {}
+        for start, rows in (("", everywhere),) if happened is None else (("", everywhere), (_HAPPENED, happened)):
+            for title, (codes, words) in few.items():
+                for other, (others, their_words) in few.items():
+                    if other == title:
+                        continue
+                    there = (codes >= 0) & (others >= 0) & rows
+                    size = len(words) * len(their_words)
+                    pairs = np.bincount(codes[there] * len(their_words) + others[there], minlength=size)
+                    for word, counts in zip(words, pairs.reshape(len(words), -1), strict=True):
+                        if counts.sum() >= SLICE_ROWS:
+                            told = zip(their_words, (counts / counts.sum()).tolist(), strict=True)
+                            found[f"{start}{title}={word}|{other}"] = {name: share for name, share in told if share}
+        return found
+
     def expected(self, measure: str, usual: Mapping[str, float]) -> Iterator[tuple[str, float]]:
         """By each column of words, and what the measure would be if each of its words were as usual.
 
@@ -54,7 +92,7 @@ class Mix:
             usual: Measure to its prediction from the past days.
         """
         kind, about, *rest = measure.split("|")
-        if kind not in _MEANS or any("@" in part for part in rest):
+        if kind not in _MEANS or any("@" in part for part in rest) or (kind == "single" and rest[:1] != ["zero"]):
             return
         own, _, word = rest[-1].partition("=") if rest and "=" in rest[-1] else ("", "", "")
         rows = self._rows(kind, about)
@@ -75,8 +113,26 @@ class Mix:
             counts = np.bincount(codes[rows & (codes >= 0)], minlength=len(words))
             theirs = np.array([usual.get(f"{of_words}{middle}|{title}={word}", np.nan) for word in words])
             known = np.isfinite(theirs)
-            if rows.sum() and counts[known].sum() >= _KNOWN * rows.sum():
-                yield title, base + float(np.average(theirs[known], weights=counts[known]))
+            if not rows.sum() or counts[known].sum() < _KNOWN * rows.sum():
+                continue
+            today = float(np.average(theirs[known], weights=counts[known]))
+            if not own:
+                yield title, base + today
+                continue
+            # A slice has a level of its own: what its rows' other words explain is by how much it moves.
+            start = _HAPPENED if kind == "filled" and happened_in(self._feed, self._present) is not None else ""
+            usually = self._usually(f"{start}{own}={word}|{title}", dict(zip(words, theirs.tolist(), strict=True)))
+            if measure in usual and usually is not None:
+                yield title, usual[measure] + today - usually
+
+    def _usually(self, slice_and_title: str, of_words: Mapping[str, float]) -> float | None:
+        """The same mean over the mix that the slice had on the last accepted days; None where too little is known."""
+        means = []
+        for shares in (one[slice_and_title] for one in self._before if slice_and_title in one):
+            known = {name: share for name, share in shares.items() if np.isfinite(of_words.get(name, np.nan))}
+            if sum(known.values()) >= _KNOWN:
+                means.append(sum(share * of_words[name] for name, share in known.items()) / sum(known.values()))
+        return float(np.median(means)) if means else None
 
     def _rows(self, kind: str, about: str) -> NDArray[np.bool_] | None:
         """The rows that the measure is a mean over."""

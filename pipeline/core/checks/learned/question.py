@@ -12,10 +12,13 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
+
+import numpy as np
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
 from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
-from pipeline.core.checks.learned.mix import Mix
+from pipeline.core.checks.learned.mix import EXPLAINED, Mix
 from pipeline.core.checks.learned.sayings import NO_NAMES, Names, sentence, subject
 from pipeline.core.checks.learned.slow import slow_shifts
 from pipeline.core.checks.learned.surprise import (
@@ -50,6 +53,8 @@ _ALONE: Mapping[str, float] = {
 _LASTING = "nearer to what it was when it rang than to what is usual"
 #: An alarm is over once the measure is within this part of the narrow limit.
 _MENDED = 0.5
+#: An alarm about what so many accepted days have not had any more is over.
+_REMEMBERED = 14
 #: From how many accepted days of the same weekday on one that is unlike all others is no weekday of its own.
 _WEEKDAYS = 2
 #: By how much more a growing number of rows must stray.
@@ -114,9 +119,11 @@ def check_usual(
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
     made = predicted(day, now, past, provisional, odd_before)
+    usual = _Usual(made, past)
     found = [one for one in surprises(made) if one.measure not in over]
     found += slow_shifts(day, now, past)
-    lasting, unseen = _not_mended(made, odd_before, over)
+    known = {name for then in list(past.values())[-_REMEMBERED:] for name in then}
+    lasting, unseen = _not_mended(made, {name: one for name, one in odd_before.items() if name in known}, over)
     found += [one for one in lasting if one.measure not in {there.measure for there in found}]
     if len(past) < NEEDED:
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
@@ -131,7 +138,7 @@ def check_usual(
         raised = any(family_of(measure) == family for measure in provisional)
         limit = limit_of(family, surprise_before, sum(then.weekday() == day.weekday() for then in past), raised)
         why = {
-            one.measure: _mixed(one, mix, made, limit.narrow) if abs(one.size) > limit.narrow else ""
+            one.measure: _mixed(one, mix, made, usual, limit.narrow) if abs(one.size) > limit.narrow else ""
             for one in all_measures
         }
         explained = [(one, why[one.measure]) for one in all_measures if why[one.measure]]
@@ -164,11 +171,26 @@ def check_usual(
     return Learned(tuple(findings), largest, odd)
 
 
-def _mixed(one: Surprise, mix: Mix | None, made: Predicted | None, limit: float) -> str:
+class _Usual:
+    """What is usual of every measure, also of one that can't be told today; made once something is odd."""
+
+    def __init__(self, made: Predicted | None, past: Mapping[date, Measures]) -> None:
+        self._made, self._past = made, past
+
+    @cached_property
+    def by_name(self) -> Mapping[str, float]:
+        """Measure to its prediction, or to the middle of the days of the last week that had it."""
+        last = list(self._past.values())[-7:]
+        names = {name for then in last for name in then if name.startswith(EXPLAINED)}
+        known = {name: float(np.median([then[name][0] for then in last if name in then])) for name in names}
+        return {**known, **(self._made.usual_by_name() if self._made is not None else {})}
+
+
+def _mixed(one: Surprise, mix: Mix | None, made: Predicted | None, usual: _Usual, limit: float) -> str:
     """The column whose mix explains what is odd: were each of its words as usual, the day would be as it is."""
     if mix is None or made is None:
         return ""
-    for title, expected in mix.expected(one.measure, made.usual_by_name()):
+    for title, expected in mix.expected(one.measure, usual.by_name):
         if abs(one.size - made.size_of(one.measure, expected)) <= limit:
             return title
     return ""
@@ -237,6 +259,13 @@ def _first_time(one: Surprise) -> bool:
     return one.measure.startswith(("single|", "worth|")) and one.usual < SELDOM and one.value < _ALL_BUT
 
 
+def _came_over(made: Predicted, name: str, rang: float, was_usual: float) -> bool:
+    """Whether the last week of accepted days is as the refused day was: a person has said that it is so for good."""
+    past = made.table.values[:-1, made.table.place[name]]
+    last = [made.scaled_as(name, value) for value in past[np.isfinite(past)][-7:].tolist()]
+    return bool(last) and abs(float(np.median(last)) - rang) < abs(float(np.median(last)) - was_usual)
+
+
 def _before(one: Surprise, odd_before: Odd) -> float:
     """How odd it was on the day judged before; of hours, that share a name, only while they are nearly as far off."""
     name = remembered_as(one.measure)
@@ -263,18 +292,20 @@ def _not_mended(made: Predicted | None, odd_before: Odd, over: Collection[str]) 
     for name, (direction, value, usual) in odd_before.items():
         if abs(direction) != _REFUSED or name in over or not math.isfinite(value):
             continue
-        if made is None or name not in made.table.names:
-            if name not in BY_HOURS:
-                unseen.append(name)
+        if made is None or name not in made.table.place:
+            unseen.append(name)
             continue
-        n = made.table.names.index(name)
+        n = made.table.place[name]
         now, center = float(made.on_scale[n]), float(made.center[n])
         rang, was_usual = (made.scaled_as(name, one) for one in (value, usual))
         # Whatever it is that lasts: what it was, or how far it was off.
         far = min(abs(now - rang), abs(now - (center + rang - was_usual)))
-        if far < abs(now - center):
-            size = (now - center) / float(made.spread[n])
-            lasting.append(
-                Surprise(name, float(made.table.values[-1, n]), float(made.usual[n]), size, int(made.days[n]))
-            )
+        size = (now - center) / float(made.spread[n])
+        if far >= abs(now - center) or _came_over(made, name, rang, was_usual):
+            continue
+        if abs(size) < 1:
+            unseen.append(name)
+        else:
+            one = Surprise(name, float(made.table.values[-1, n]), float(made.usual[n]), size, int(made.days[n]))
+            lasting.append(one)
     return lasting, unseen

@@ -69,6 +69,11 @@ class Table:
         self.kinds: Kinds = np.array([name.split("|", 1)[0] for name in names])
 
     @cached_property
+    def place(self) -> dict[str, int]:
+        """Measure to its place."""
+        return {name: n for n, name in enumerate(self.names)}
+
+    @cached_property
     def reach(self) -> NDArray[np.float64]:
         """What part of the day each measure speaks of; what is weighted by units speaks of all of them."""
         by_units = np.array([name.endswith(f"|{BY_UNITS}") for name in self.names])

@@ -200,6 +200,7 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "hints": _together,
     "explains": _together,
     "ratio": lambda value: _number(math.exp(min(value, 500.0))),
+    "clock": lambda value: f"{value % 24:.3g}",
     "step": lambda value: f"{100 * math.exp(min(value, 500.0)):.0f} %",
 }
 _SINGLE = {

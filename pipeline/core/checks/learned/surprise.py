@@ -95,12 +95,12 @@ class Predicted:
 
     def scaled_as(self, measure: str, value: float) -> float:
         """A value of a measure on its scale."""
-        n = self.table.names.index(measure)
+        n = self.table.place[measure]
         return float(scaled(self.table.kinds[n : n + 1], np.array([[value]]))[0, 0])
 
     def size_of(self, measure: str, value: float) -> float:
         """How many spreads a value of a measure would be away."""
-        n = self.table.names.index(measure)
+        n = self.table.place[measure]
         return float((self.scaled_as(measure, value) - self.center[n]) / self.spread[n])
 
     def usual_by_name(self) -> dict[str, float]:
@@ -144,7 +144,7 @@ def predicted(
     names = [name for name, good in zip(names, enough, strict=True) if good]
     if not names:
         return None
-    table = Table(names, values[:, enough], counts[-1, enough], now[ROWS][0])
+    table = Table(names, _unwrapped(names, values[:, enough]), counts[-1, enough], now[ROWS][0])
     on_scale = _without_gaps(scaled(table.kinds, table.values))
     center, error, made = _predicted(on_scale, known[:, enough], [*days, day])
     spread = _spread(np.abs(error), made, noise_of(table.kinds, table.counts), floor_of(table))
@@ -243,6 +243,15 @@ def _table(names: Sequence[str], measured: Sequence[Measures]) -> tuple[NDArray[
         absent = asked & np.isnan(values[place])
         values[place, absent], counts[place, absent] = SELDOM / 2, one[ROWS][1]
     return values, counts
+
+
+def _unwrapped(names: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hours of the day within twelve of the last known ones: half past midnight comes after half past eleven."""
+    for n, name in enumerate(names):
+        if name.startswith("clock|"):
+            known = values[:-1, n][np.isfinite(values[:-1, n])]
+            values[:, n] = known[-1] + (values[:, n] - known[-1] + 12) % 24 - 12
+    return values
 
 
 def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
