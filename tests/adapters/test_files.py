@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from pipeline.adapters.files.bucket import BucketFiles
 from pipeline.adapters.files.local import LocalFiles
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError, UsageError
+from tests.at_once import at_once
 from tests.places import Disk, OnStorage, Where, files_at
 
 
@@ -117,7 +117,6 @@ def _put(where: Where, number: int) -> bool:
 
 
 def test_of_many_writers_of_one_name_exactly_one_wins(shelf: Disk | OnStorage) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        won = pool.starmap(_put, [(shelf.where, n) for n in range(8)])
+    won = at_once([(_put, (shelf.where, n)) for n in range(8)], processes=4)
     assert won.count(True) == 1
     assert files_at(shelf.where).get("same") == str(won.index(True)).encode() * 10_000

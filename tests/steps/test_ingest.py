@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.core.tables import Frame
 from pipeline.core.usecase import Tables, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
+from tests.at_once import at_once
 from tests.small import FIRST, SMALL, VISITS, days, deliver, world_in
 
 LENIENT: Usecase = dataclasses.replace(SMALL, feeds=(dataclasses.replace(VISITS, bad_rows=0.1),), lookback=4)
@@ -334,8 +334,7 @@ def _ingest(home: Path, name: str) -> dict[str, int]:
 def test_two_use_cases_that_share_their_tables_can_ingest_at_the_same_time(home: Path) -> None:
     for day in days(6):
         deliver(home / "landing", day)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        made = pool.starmap(_ingest, [(home, "one"), (home, "two")])
+    made = at_once([(_ingest, (home, "one")), (_ingest, (home, "two"))], processes=2)
     assert made == [{"visits": 5, "shops": 5}] * 2
     left = state(home)
     assert [mark["rows"] for mark in left["visits"][1].values()] == [30] * 6

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.core.errors import ConflictError, RefusedError, UnavailableError
 from tests.adapters.ledger.ledgers import Place, PostgresPlace, SqlitePlace
 from tests.adapters.ledger.lines import entry, outcome
+from tests.at_once import at_once
 
 
 @pytest.fixture
@@ -287,6 +287,5 @@ def _conclude(url: str, number: int) -> None:
 
 def test_a_ledger_made_by_many_at_once_is_one_ledger(database: Place) -> None:
     url = database.url if isinstance(database, SqlitePlace) else PostgresPlace(database.server).owner_url  # type: ignore[attr-defined]
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        pool.starmap(_conclude, [(url, n) for n in range(4)])
+    at_once([(_conclude, (url, n)) for n in range(4)], processes=4)
     assert len(SqlLedger(url).outcomes("small")) == 9

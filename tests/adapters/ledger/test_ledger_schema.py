@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-
 import psycopg
 import pytest
 
@@ -12,6 +10,7 @@ from pipeline.adapters.ledger.sql import SqlLedger
 from pipeline.core.errors import ConflictError, PipelineError, RefusedError, UsageError
 from tests.adapters.ledger.ledgers import PostgresPlace
 from tests.adapters.ledger.lines import entry, outcome
+from tests.at_once import at_once
 from tests.postgres import Postgres
 
 pytestmark = pytest.mark.live
@@ -191,10 +190,7 @@ def _use(url: str, _: str) -> None:
 
 def test_many_may_prepare_at_once_while_the_owner_uses_it(postgres: Postgres) -> None:
     place = PostgresPlace(postgres)
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        waiting = [pool.apply_async(act, (place.owner_url, place.writer)) for act in (_prepare, _use) * 3]
-        for one in waiting:
-            one.get(120)
+    at_once([(act, (place.owner_url, place.writer)) for act in (_prepare, _use) * 3], processes=4, seconds=120)
     assert place.raw("SELECT count(*) FROM outcomes") == [(1,)]
     SqlLedger(place.url).append(entry(1))
 

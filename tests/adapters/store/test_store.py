@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -18,6 +17,7 @@ import pytest
 from pipeline.adapters.store.delta import DeltaStore
 from pipeline.core.errors import PipelineError, RefusedError, UnavailableError, UsageError
 from pipeline.core.windows import Days
+from tests.at_once import at_once
 from tests.places import Disk, OnStorage, Where, store_at, told
 
 Shelf = Disk | OnStorage
@@ -259,8 +259,7 @@ def _write(where: Where, writer: int, one_day: bool) -> list[bool]:
 
 
 def test_writers_of_the_same_day_at_once_end_with_one_whole_delivery(shelf: Shelf) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        pool.starmap(_write, [(shelf.where, n, True) for n in range(3)])
+    at_once([(_write, (shelf.where, n, True)) for n in range(3)], processes=3)
     store = store_at(shelf.where)
     version = store.version("flights")
     assert version == 17
@@ -278,8 +277,7 @@ def _same(where: Where, _: int) -> int:
 
 
 def test_two_pipelines_that_take_in_the_same_files_at_once_write_each_day_once(shelf: Shelf) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert sum(pool.starmap(_same, [(shelf.where, n) for n in range(3)])) == 6
+    assert sum(at_once([(_same, (shelf.where, n)) for n in range(3)], processes=3)) == 6
     store = store_at(shelf.where)
     assert store.version("flights") == 5
     assert {day: mark["rows"] for day, mark in store.marks("flights", 5).items()} == {
