@@ -11,7 +11,7 @@ from types import ModuleType
 
 NAMES = ("grocer", "web", "energy", "hospital", "parcels", "coldrooms", "calls", "subscriptions")
 UPSTREAM = ("bikes", "cards", "hotel", "factory", "shuttle", "ads", "pharmacy", "milk", "loans", "waste")
-"""Businesses of an engineer who had seen neither the checks nor the other businesses, in the folder ``upstream``."""
+"""Businesses of two engineers who had seen neither the checks nor the other businesses, in the folder ``upstream``."""
 
 
 def of(name: str) -> ModuleType:

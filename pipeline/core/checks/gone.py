@@ -75,7 +75,7 @@ def check_gone(
     history, last = list(past.values()), max(past)
     recent = history[-RECENT:]
     dates = list(past)[-RECENT:]
-    lost: list[tuple[str, str, int]] = []
+    lost: list[tuple[str, str, int, int]] = []
     waiting: list[str] = []
     came_daily = 0
     for column in now.values:
@@ -109,17 +109,18 @@ def check_gone(
                 allowed = max(int(young), went_before.may_be_away(part))
                 # After more such days than are allowed one was refused: if it is past, a person has accepted it.
                 if before == allowed:
-                    lost.append((column, value, usual))
+                    lost.append((column, value, usual, since))
                 elif before < allowed:
                     waiting.append(f"'{column}' {value}")
     until = f"on each of the {len(recent)} accepted days to {last}"
     parts = [
         Part(
-            f"no row has '{column}' {value}{_whose(column, value, recent)}, which at least {usual} a day had {until}",
+            f"no row has '{column}' {value}{_whose(column, value, recent)}, which at least {usual} a day had on each "
+            f"of the {since} accepted days to {dates[since - 1]}",
             column,
             value,
         )
-        for column, value, usual in sorted(lost)
+        for column, value, usual, since in sorted(lost)
     ]
     for column, filled in now.filled.items():
         if column in late:
@@ -132,9 +133,7 @@ def check_gone(
             parts.append(Part(text, column))
     text = f"{came_daily} values and columns that came on each of the last {len(recent)} days came again"
     if waiting:
-        text = (
-            f"no row has {first_five(waiting)}, which came daily; refused if it stays away for longer than others did"
-        )
+        text = f"no row has {first_five(waiting)}, which came daily; refused if it stays away"
     return about.of_parts("values gone", parts, text)
 
 

@@ -79,7 +79,7 @@ class FeedProfile:
     mix: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def bounded(self) -> FeedProfile:
-        """The same with at most a few hundred entries each, chosen by hash."""
+        """The same with at most a few hundred entries each, chosen by hash; mixes are of columns of few words alone."""
         return replace(
             self,
             values={name: _sample(counts, VALUES) for name, counts in self.values.items()},

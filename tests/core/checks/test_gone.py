@@ -138,3 +138,10 @@ def test_a_new_van_that_is_listed_takes_the_place_of_an_old_one() -> None:
     assert replaced("lorry", listed, now, past) == set()
     one_for_two = told([*old, {**without("m2", "m3"), "m9": 110}])[1:]
     assert replaced("machine", listed, *one_for_two) == {"m2"}, "one newcomer takes one place"
+
+
+def test_it_says_until_when_a_value_came() -> None:
+    """In a young store it was missing on the last accepted day as well."""
+    today, now, past = told([*[EIGHT] * 10, without("m2"), without("m2")])
+    text = check_gone(ABOUT, today, now, past).text
+    assert f"on each of the 10 accepted days to {MONDAY + timedelta(9)}" in text

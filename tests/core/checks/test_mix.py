@@ -152,3 +152,22 @@ def test_a_product_that_moves_to_another_machine_is_no_fault_of_its_columns() ->
 @pytest.mark.parametrize("where", [USUALLY, ELSEWHERE], ids=["where they always were", "on another machine"])
 def test_a_product_that_its_cameras_lose_is_one_wherever_it_is_made(where: tuple[float, ...]) -> None:
     assert "parts: blanks" in refused(judged(of_axles=where, blind=0.9))
+
+
+def test_a_machine_that_is_away_is_no_fault_of_the_products_it_mostly_makes() -> None:
+    """What it usually has of them counts, though no row of the day is its own."""
+    before = parts(FIRST)
+    kept = before["machine"] != "one"
+    today = {name: values[kept] for name, values in before.items()}
+    usual = {f"single|scrap|zero|machine={name}": 0.1 * (n + 1) for n, name in enumerate(MACHINES)}
+    usual["single|scrap|zero|product=axle"] = 0.2
+    mix = Mix(PARTS, today, before=[Mix(PARTS, before).shares()])
+    ((title, expected),) = mix.expected("single|scrap|zero|product=axle", usual)
+
+    def mean(rows: dict[str, Any]) -> float:
+        axles = rows["product"] == "axle"
+        return float(sum(0.1 * (n + 1) * np.mean(rows["machine"][axles] == name) for n, name in enumerate(MACHINES)))
+
+    assert title == "machine"
+    assert expected == pytest.approx(0.2 + mean(today) - mean(before))
+    assert expected > 0.2

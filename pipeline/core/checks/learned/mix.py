@@ -1,10 +1,10 @@
 """What the mix of a day's rows explains of it.
 
 A camera that hangs over one machine and not over the other makes a product's blanks a matter of which machine made it:
-what is usual of each machine, weighted by how many of the product's rows each has today, is what today's rows lead to
-expect. (Indirect standardisation; why slices turn without any part of them having changed: Simpson, Journal of the
-Royal Statistical Society B 13, 1951.) A fault in a column, in a slice or on a machine isn't usual of anything, so
-nothing explains it.
+what is usual of each machine, weighted by how many of the product's rows each has today, against the same by its mix of
+the last week, is by how much today's rows lead to expect them to move. (Indirect standardisation; why slices turn
+without any part of them having changed: Simpson, Journal of the Royal Statistical Society B 13, 1951.) A fault in a
+column, in a slice or on a machine isn't usual of anything, so nothing explains it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXPLAINED = tuple(f"{kind}|" for kind in _MEANS)
 
 
 class Mix:
-    """The rows of a day by the words they have; it is looked at only where something is odd.
+    """The rows of a day by the words they have: kept of each day, and looked at where something is odd.
 
     Args:
         feed: The declaration.
@@ -85,7 +85,7 @@ class Mix:
         return found
 
     def expected(self, measure: str, usual: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-        """By each column of words, and what the measure would be if each of its words were as usual.
+        """By each other column of words, and what the measure would be if each of its words were as usual.
 
         Args:
             measure: The measure's name; one that is no mean over rows has nothing to expect.
@@ -106,12 +106,12 @@ class Mix:
         of_words, base = (f"{kind}|{about}", 0.0) if kind != "happened" else ("versus|any outcome", usual.get(measure))
         if base is None:
             return
-        middle = "".join(f"|{part}" for part in (rest[:-1] if own else rest))
+        of_words += "".join(f"|{part}" for part in (rest[:-1] if own else rest))
         for title, (codes, words) in self._slices.items():
             if title in (own, about):
                 continue
             counts = np.bincount(codes[rows & (codes >= 0)], minlength=len(words))
-            theirs = np.array([usual.get(f"{of_words}{middle}|{title}={word}", np.nan) for word in words])
+            theirs = np.array([usual.get(f"{of_words}|{title}={word}", np.nan) for word in words])
             known = np.isfinite(theirs)
             if not rows.sum() or counts[known].sum() < _KNOWN * rows.sum():
                 continue
@@ -121,17 +121,21 @@ class Mix:
                 continue
             # A slice has a level of its own: what its rows' other words explain is by how much it moves.
             start = _HAPPENED if kind == "filled" and happened_in(self._feed, self._present) is not None else ""
-            usually = self._usually(f"{start}{own}={word}|{title}", dict(zip(words, theirs.tolist(), strict=True)))
+            usually = self._usually(f"{start}{own}={word}|{title}", f"{of_words}|{title}", usual)
             if measure in usual and usually is not None:
                 yield title, usual[measure] + today - usually
 
-    def _usually(self, slice_and_title: str, of_words: Mapping[str, float]) -> float | None:
-        """The same mean over the mix that the slice had on the last accepted days; None where too little is known."""
+    def _usually(self, slice_and_title: str, of_words: str, usual: Mapping[str, float]) -> float | None:
+        """The same mean over the mix that the slice had on the last accepted days; None where too little is known.
+
+        Words that no row of today has were part of it.
+        """
         means = []
         for shares in (one[slice_and_title] for one in self._before if slice_and_title in one):
-            known = {name: share for name, share in shares.items() if np.isfinite(of_words.get(name, np.nan))}
-            if sum(known.values()) >= _KNOWN:
-                means.append(sum(share * of_words[name] for name, share in known.items()) / sum(known.values()))
+            known = [(share, usual[name]) for word, share in shares.items() if (name := f"{of_words}={word}") in usual]
+            weight = sum(share for share, _ in known)
+            if weight >= _KNOWN:
+                means.append(sum(share * value for share, value in known) / weight)
         return float(np.median(means)) if means else None
 
     def _rows(self, kind: str, about: str) -> NDArray[np.bool_] | None:
