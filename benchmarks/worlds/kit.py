@@ -148,6 +148,14 @@ def no_rows(declared: Any) -> pa.Table:
     return pa.table({c.name: pa.array([], TYPES[c.type]) for c in declared.columns})
 
 
+def columns(told: str) -> tuple[Any, ...]:
+    """Columns told in short: ``day date, weight number?, lost integer?!``; ``?`` may be absent, ``!`` is an outcome."""
+    from pipeline.core.tables import Column
+
+    pairs = [one.split() for one in told.split(",")]
+    return tuple(Column(name, kind.rstrip("?!"), empty="?" in kind, outcome="!" in kind) for name, kind in pairs)  # type: ignore[arg-type]
+
+
 def ref(
     name: str, columns: tuple[Any, ...], key: tuple[str, ...], joined: tuple[str, tuple[str, ...]], **more: Any
 ) -> Any:
@@ -167,6 +175,13 @@ def ref(
         matched=Bound(0.9, 1.0),
         **more,
     )
+
+
+def listed(name: str, told: str, feed: str, keys: int = 1) -> Any:
+    """Such a reference table, told in short; its first columns are its key and have the same names in the feed."""
+    told_columns = columns(told)
+    key = tuple(column.name for column in told_columns[:keys])
+    return ref(name, told_columns, key, (feed, key))
 
 
 # Plants that fit any business -----------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Six sound businesses and sixty silent faults of an upstream engineer."""
+"""Sound businesses and silent faults of upstream engineers who had not seen the checks."""
