@@ -111,6 +111,7 @@ OF_COLUMNS = (
     "relations",
     "associations",
     "sequences",
+    "own past",
     "slow shifts",
     "tails",
     "said before",

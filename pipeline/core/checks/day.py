@@ -20,9 +20,11 @@ from pipeline.core.checks.gone import may_be_gone, replaced, went
 from pipeline.core.checks.learned.feed import without_late
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.mix import Mix
+from pipeline.core.checks.learned.ordinary import Ordinary
 from pipeline.core.checks.learned.question import Learned, Odd, check_usual
 from pipeline.core.checks.learned.resent import most_like
 from pipeline.core.checks.learned.sayings import Names
+from pipeline.core.checks.learned.things import away_or_astray, own_past
 from pipeline.core.checks.old_content import old_content
 from pipeline.core.checks.profiles import (
     FeedProfile,
@@ -39,7 +41,7 @@ from pipeline.core.tables import Feed, Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, Part
 
-RULES = 7
+RULES = 8
 """Raise it when a rule here changes its mind about days that were accepted: they are then judged anew."""
 
 GROWN, ENOUGH_GROWN = 21, 14
@@ -103,7 +105,7 @@ def check_day(
         measures: Measures,
         before: Mapping[date, Measures],
         names: Names,
-        mix: Mix | None = None,
+        ordinary: Ordinary,
     ) -> tuple[Finding, ...]:
         surprise = surprise_of(past, table)
         provisional = past[-1].odd.get(table, {}) if past else {}
@@ -113,7 +115,7 @@ def check_day(
                 excuse.covers(f"{table}: {family}", column, value) for excuse in named
             ),
             names=names,
-            mix=mix,
+            ordinary=ordinary,
         )
         return learned[table].findings
 
@@ -127,23 +129,28 @@ def check_day(
             feed, tables[feed.name], fixed, usecase.schedule.timezone, late, lists, remembered
         )
         feeds_before = {then.day: then.feeds[feed.name] for then in past if feed.name in then.feeds}
-        feeds[feed.name] = replace(feeds[feed.name], went=went(feeds[feed.name].values, feeds_before))
+        things = own_past(day, feeds[feed.name].things, {then: one.things for then, one in feeds_before.items()})
+        feeds[feed.name] = replace(
+            feeds[feed.name],
+            went=went(feeds[feed.name].values, feeds_before),
+            measures={**feeds[feed.name].measures, **dict(things)},
+        )
         over = closed.setdefault(feed.name, set())
-        listed: dict[str, set[str]] = {}
-        for reference, columns in lists:
-            if len(reference.key) == 1:
-                (column,) = reference.joined_by[1]
-                keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
-                listed[column] = listed.get(column, set()) | keys
-                over.update((column, value) for value in replaced(column, keys, feeds[feed.name], feeds_before))
+        listed = _listed(lists)
+        for column, keys in listed.items():
+            over.update((column, value) for value in replaced(column, keys, feeds[feed.name], feeds_before))
+        before = {then: profile.measures for then, profile in feeds_before.items()}
         findings += check_feed(feed, day, tables[feed.name], feeds[feed.name], past, late, over, listed)
         over.update(may_be_gone(feeds[feed.name], feeds_before, listed))
         findings += [check_fixed(fact, tables[feed.name], past) for fact in fixed]
-        before = {then: profile.measures for then, profile in feeds_before.items()}
         known_mixes = [profile.mix for profile in list(feeds_before.values())[-_MIXED:]]
         mix = Mix(without_late(feed, late), tables[feed.name], usecase.schedule.timezone, known_mixes)
         feeds[feed.name] = replace(feeds[feed.name], mix=mix.shares())
-        findings += usual(feed.name, feeds[feed.name].measures, before, _names(feed, feeds[feed.name], past), mix)
+        zone = usecase.schedule.timezone
+        ordinary = Ordinary.of_feed(feed, tables[feed.name], feeds_before, feeds[feed.name], mix, zone, late, lists)
+        findings += usual(
+            feed.name, feeds[feed.name].measures, before, _names(day, feed, feeds[feed.name], past), ordinary
+        )
     for fact in usecase.all_facts:
         if isinstance(fact, Fact):
             findings.append(check_fact(fact, tables[fact.about]))
@@ -165,9 +172,9 @@ def check_day(
             check.lost_keys(carried_histories[name], key_histories.get(name)),
             check.new_keys(carried_histories[name]),
         ]
-        findings += usual(
-            name, references[name].measures, {then: profile.measures for then, profile in served}, Names.of(reference)
-        )
+        before = {then: profile.measures for then, profile in served}
+        ordinary = Ordinary.of_list(reference, columns, previous.get(name))
+        findings += usual(name, references[name].measures, before, Names.of(reference), ordinary)
     odd_now = {table: one.odd for table, one in learned.items()}
     profile = Profile(
         day, feeds, references, {table: one.surprise for table, one in learned.items()}, odd_now, len(past)
@@ -175,8 +182,18 @@ def check_day(
     return DayChecked(excused(usecase.excuses, day, findings), profile, carried_histories, odd_now)
 
 
-def _names(feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
-    """How the feed's columns are called where several are meant, and which day said what is said again."""
+def _listed(lists: Sequence[tuple[Reference, Columns]]) -> dict[str, set[str]]:
+    """Column of a feed to the words that the lists have which it is looked up in by itself."""
+    found: dict[str, set[str]] = {}
+    for reference, columns in lists:
+        if len(reference.key) == 1:
+            keys = {key for key in texts(columns, reference.key).tolist() if key is not None}
+            found.setdefault(reference.joined_by[1][0], set()).update(keys)
+    return found
+
+
+def _names(day: date, feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
+    """How the feed's columns are called where several are meant, which day said what is said again, and who strays."""
 
     def earlier_day(what: str) -> str:
         before = (
@@ -184,7 +201,11 @@ def _names(feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
         )
         return str(most_like(now.remembered.get(what, ()), before) or "an earlier day")
 
-    return Names.of(feed, earlier_day)
+    def who(measure: str) -> list[str]:
+        levels = {then.day: then.feeds[feed.name].things for then in past if feed.name in then.feeds}
+        return away_or_astray(day, measure, now.things, levels) if measure.startswith(("came|", "astray|")) else []
+
+    return Names.of(feed, earlier_day, who)
 
 
 def surprise_of(past: Sequence[Profile], table: str) -> list[Mapping[str, float]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.core.checks.gone import ATTRIBUTE, RECENT, check_gone
 from pipeline.core.checks.learned.measures import MANY_WORDS
+from pipeline.core.checks.learned.prices import new_prices
 from pipeline.core.checks.profiles import SKETCH, VALUES, FeedProfile, Profile
 from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, missing, texts
@@ -68,7 +69,7 @@ def check_feed(
     findings += [] if feed.rows is None else [_rows(about, feed.rows, day, now, history)]
     learned: list[tuple[str, Callable[[], Finding]]] = [
         ("values gone", lambda: check_gone(about, day, now, history, late, closed, listed)),
-        ("scale", lambda: _scale(about, now, list(history.values()))),
+        ("scale", lambda: _scale(about, feed, now, list(history.values()))),
         ("frozen hours", lambda: _frozen_hours(about, now, recent)),
         ("stuck columns", lambda: _stuck(about, now, history, [c.name for c in feed.columns if c.type == "string"])),
     ]
@@ -159,7 +160,7 @@ def _rows(
     return about.finding("rows", ratio in allowed, text, ratio, allowed)
 
 
-def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
+def _scale(about: TableFindings, feed: Feed, now: FeedProfile, history: Sequence[FeedProfile]) -> Finding:
     """Fractional parts never seen: degrees or miles in another unit land between the marks of the old scale.
 
     How many unseen ones to expect is what Good and Turing say: the share of values seen exactly once. A column that
@@ -187,6 +188,8 @@ def _scale(about: TableFindings, now: FeedProfile, history: Sequence[FeedProfile
                 limit = min(allowed, 1.0)
             parts.append(Part(text, column, size=share))
             parts.sort(key=lambda one: -(one.size or 0))
+    repriced = new_prices(feed, now.measures, [profile.measures for profile in history]) if parts else {}
+    parts = [part for part in parts if part.column not in repriced]
     text = "no column shows values between the marks of its scale"
     return about.of_parts("scale", parts, text, 0.0, Bound(0, limit))
 

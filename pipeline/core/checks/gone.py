@@ -29,6 +29,8 @@ _ALIKE = 4
 #: From how many accepted days on a value is missed on the first day: what has come daily for a fortnight may have a day
 #: off, such as a van in repair. One that is a large part of the rows is missed at once.
 _GROWN, _LARGE = 28, 0.2
+#: From how many on a value is missed that is of those that come and go: what came daily for a week may end after it.
+_YOUNG = 14
 #: For how many accepted days it may have been missing, on which nobody missed it.
 _SINCE = 3
 #: By how much more of the rows it must have been than the largest value of its column that has gone before.
@@ -95,7 +97,8 @@ def check_gone(
             usual = min(recent_counts[n][value] for n in there)
             part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
             ends = went_before.ends(part) and value not in listed.get(column, ())
-            is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and not ends
+            told = len(history) >= _YOUNG or not lives or part >= _LARGE or value in listed.get(column, ())
+            is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and told and not ends
             came_daily += is_usual and part * now.rows >= _EXPECTED
 
             def lacks(then: date, rows: int, column: str = column, value: str = value, part: float = part) -> bool:
@@ -176,17 +179,21 @@ class Went:
 def may_be_gone(
     now: FeedProfile, past: Mapping[date, FeedProfile], listed: Mapping[str, Collection[str]]
 ) -> set[tuple[str, str]]:
-    """Column and value of what is gone and need not be missed as yet, since others of its column went as suddenly."""
+    """Column and value of what is gone and need not be missed as yet, since others of its column went as suddenly.
+
+    Nor need what is a small part, if no list has it: whether such a one may end is asked by :func:`check_gone` alone.
+    """
     found = set()
-    for column, told in now.went.items():
-        went_before = Went(*told)
+    for column in now.values if past else ():
+        went_before = Went(*now.went.get(column, ()))
         recent = [profile.values.get(column, {}) for profile in list(past.values())[-RECENT:]]
         rows = [max(profile.rows, 1) for profile in list(past.values())[-RECENT:]]
         for value in set().union(*recent) - set(now.values[column]):
             part = median(counts[value] / n for counts, n in zip(recent, rows, strict=True) if value in counts)
             away = next(n for n, counts in enumerate(reversed(recent)) if value in counts)
             ends = went_before.ends(part) and value not in listed.get(column, ())
-            if ends or away < went_before.may_be_away(part):
+            is_small = part < _PART_LIVING and column not in listed
+            if ends or is_small or away < went_before.may_be_away(part):
                 found.add((column, value))
     return found
 

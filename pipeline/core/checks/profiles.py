@@ -21,6 +21,7 @@ from pipeline.core.checks.learned.contents import content_measures
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.resent import Remembered, kept, remembered_of, resent_measures
+from pipeline.core.checks.learned.things import Levels, levels_of
 from pipeline.core.facts import Columns, Fixed, exact, missing, number_word, texts
 from pipeline.core.tables import Feed, Reference
 
@@ -62,6 +63,7 @@ class FeedProfile:
         remembered: Digests of parts of its rows (:mod:`~pipeline.core.checks.learned.resent`).
         went: What :func:`~pipeline.core.checks.gone.went` says of the days before it.
         mix: What :meth:`~pipeline.core.checks.learned.mix.Mix.shares` says of it.
+        things: What :func:`~pipeline.core.checks.learned.things.levels_of` says of it.
     """
 
     rows: int
@@ -77,6 +79,7 @@ class FeedProfile:
     remembered: Remembered = field(default_factory=dict)
     went: Mapping[str, Sequence[float]] = field(default_factory=dict)
     mix: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    things: Levels = field(default_factory=dict)
 
     def bounded(self) -> FeedProfile:
         """The same with at most a few hundred entries each, chosen by hash; mixes are of columns of few words alone."""
@@ -234,6 +237,7 @@ def feed_profile(
     small = [c.name for c in feed.columns if c.type in ("string", "integer") and not c.outcome]
     numbers = [c.name for c in feed.columns if c.type == "number"]
     known = [column.name for column in feed.columns if column.name not in late]
+    known_numbers = set(known) - set(feed.key)
     remembered = remembered_of(feed, {name: columns[name] for name in known}, late)
     measures = feed_measures(feed, columns, timezone, late, lists)
     return FeedProfile(
@@ -250,6 +254,9 @@ def feed_profile(
         fixed={fact.name: _determined(fact, columns) for fact in fixed},
         measures={**measures, **dict(resent_measures(remembered, past))},
         remembered=remembered,
+        things=levels_of(
+            feed, columns, [c for c in feed.columns if c.type in ("number", "integer") and c.name in known_numbers]
+        ),
     )
 
 

@@ -40,6 +40,7 @@ _ASK: Mapping[str, str] = {
     "tails": "what the outermost values are: another unit, or a sign for 'no value'",
     "said before": "whether rows of that earlier day were sent again under other names",
     "sequences": "whether what measures that column is stuck, or sends means or another's readings since this day",
+    "own past": "whether those things are written in another unit, have changed names, or were left out since this day",
     "slow shifts": "what has been moving in these columns since some days, such as a clock or a sensor that drifts",
     "old content": "which version of the table was delivered, and for the newest",
     "rewritten content": "what rewrote the table, and whether its rows still belong to their keys",

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.mix import Mix
+from pipeline.core.checks.learned.ordinary import Ordinary
 from pipeline.core.checks.learned.question import Learned, check_usual
 from pipeline.core.tables import Column, Feed
 from pipeline.core.verdict import Outcome
@@ -67,7 +68,7 @@ def judged(days: int = 30, explained: bool = True, **today: Any) -> Learned:
     rows = parts(day, **today)
     known = [Mix(PARTS, parts(day - timedelta(n))).shares() for n in range(7, 0, -1)]
     mix = Mix(PARTS, rows, before=known) if explained else None
-    return check_usual("parts", day, feed_measures(PARTS, rows), past, surprise, {}, mix=mix)
+    return check_usual("parts", day, feed_measures(PARTS, rows), past, surprise, {}, ordinary=Ordinary(mix))
 
 
 def refused(learned: Learned) -> set[str]:
@@ -111,7 +112,7 @@ def test_a_slice_that_becomes_like_all_others_has_no_other_mix() -> None:
         day = FIRST + timedelta(n)
         rows = even(day, 0.7 if n == 30 else 1.0)
         now, mix = feed_measures(PARTS, rows), Mix(PARTS, rows, before=mixes[-7:])
-        learned = check_usual("parts", day, now, past, surprise, {}, mix=mix)
+        learned = check_usual("parts", day, now, past, surprise, {}, ordinary=Ordinary(mix))
         surprise.append(learned.surprise)
         mixes.append(mix.shares())
         past[day] = now

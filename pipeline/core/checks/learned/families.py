@@ -22,6 +22,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "tails": ("tail",),
     "said before": ("resent",),
     "sequences": ("still", "step"),
+    "own past": ("came", "own", "astray"),
     "slow shifts": ("slow",),
     "rewritten content": ("changed", "gone"),
 }

@@ -85,6 +85,9 @@ def feed_measures(
     found.update(goes_with([one for one in slices if not one[0].endswith("hour")], told[:MOST_IN_SLICES], columns))
     found.update(_associated(feed, columns, told, slices, lists))
     found.update(sequence_measures(feed, columns, numbers))
+    for column in feed.columns:
+        if column.type == "timestamp":
+            found.update(_full_units(column.name, columns[column.name][present[column.name]]))
     found.update(clock_measures(feed, columns, timezone))
     for title, codes, words in slices:
         counts = np.bincount(codes[codes >= 0], minlength=len(words))
@@ -150,6 +153,13 @@ def _together(declared: Sequence[Column], present: Mapping[str, NDArray[np.bool_
                 yield f"with|{other.name}|{one.name}", (float(present[other.name][present[one.name]].mean()), n)
 
 
+def _full_units(name: str, moments: NDArray[np.datetime64]) -> Measured:
+    """How much lies on full days, hours and minutes: a cast to a date, a join by the hour. Zones differ by hours."""
+    seconds = moments.astype("datetime64[s]").astype(np.int64)
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)) if len(seconds) >= SLICE_ROWS else ():
+        yield f"single|{name}|full {unit}", (float(np.mean(seconds % size == 0)), len(seconds))
+
+
 def _single_values(name: str, values: NDArray[np.float64]) -> Measured:
     """How much lies on zero, on the commonest value, on the least and the greatest, on round numbers; and where."""
     n = len(values)
@@ -166,17 +176,18 @@ def _single_values(name: str, values: NDArray[np.float64]) -> Measured:
         if distinct[at] != 0:
             yield f"single|{name}|{what}", (float(counts[at] / n), n)
     yield f"single|{name}|whole", (float(np.mean(values % 1 == 0)), n)
+    yield f"single|{name}|negative", (float(np.mean(values < 0)), n)
     for step in (5, 10):
         yield f"single|{name}|multiple of {step}", (float(np.mean((values % step == 0) & (values != 0))), n)
+    lowest, low, middle, high, highest = np.quantile(values, (_TAIL, 0.1, 0.5, 0.9, 1 - _TAIL))
+    yield f"tail|{name}|lower", (float(lowest), n)
+    yield f"tail|{name}|upper", (float(highest), n)
     if len(distinct) <= FEW_VALUES:
         # Its quantiles jump from one value to the next; how much lies on each is measured.
         for value, count in zip(distinct.tolist(), counts.tolist(), strict=True):
             if count >= SELDOM * n:
                 yield f"worth|{name}={value:g}", (count / n, n)
         return
-    lowest, low, middle, high, highest = np.quantile(values, (_TAIL, 0.1, 0.5, 0.9, 1 - _TAIL))
-    yield f"tail|{name}|lower", (float(lowest), n)
-    yield f"tail|{name}|upper", (float(highest), n)
     yield f"level|{name}|median", (float(middle), n)
     yield f"level|{name}|lower tenth", (float(low), n)
     yield f"level|{name}|upper tenth", (float(high), n)

@@ -18,7 +18,8 @@ import numpy as np
 
 from pipeline.core.checks.learned.families import by_family, family_of, limits, without_lone
 from pipeline.core.checks.learned.measures import ROWS, SELDOM, Measures
-from pipeline.core.checks.learned.mix import EXPLAINED, Mix
+from pipeline.core.checks.learned.mix import EXPLAINED
+from pipeline.core.checks.learned.ordinary import Ordinary
 from pipeline.core.checks.learned.sayings import NO_NAMES, Names, sentence, subject
 from pipeline.core.checks.learned.slow import slow_shifts
 from pipeline.core.checks.learned.surprise import (
@@ -99,7 +100,7 @@ def check_usual(
     closed: Collection[tuple[str, str]] = (),
     excused: Callable[[str, str, str], bool] = lambda family, column, value: False,
     names: Names = NO_NAMES,
-    mix: Mix | None = None,
+    ordinary: Ordinary | None = None,
 ) -> Learned:
     """Judge a day's measures against those of the accepted days before.
 
@@ -114,7 +115,7 @@ def check_usual(
         closed: Column and word of what has rightly come to an end.
         excused: Whether a person has named that change, by family, column and value: it is told, and widens no limit.
         names: What is said where a measure is about several columns.
-        mix: The day's rows by their words, where the table is a feed.
+        ordinary: What explains what is odd, where no fault has to.
     """
     about = TableFindings(table)
     over = {f"share|{column}={word}" for column, word in closed}
@@ -138,7 +139,9 @@ def check_usual(
         raised = any(family_of(measure) == family for measure in provisional)
         limit = limit_of(family, surprise_before, sum(then.weekday() == day.weekday() for then in past), raised)
         why = {
-            one.measure: _mixed(one, mix, made, usual, limit.narrow) if abs(one.size) > limit.narrow else ""
+            one.measure: ordinary.why(one, made, lambda: usual.by_name, limit.narrow)
+            if ordinary is not None and made is not None and abs(one.size) > limit.narrow
+            else ""
             for one in all_measures
         }
         explained = [(one, why[one.measure]) for one in all_measures if why[one.measure]]
@@ -186,18 +189,8 @@ class _Usual:
         return {**known, **(self._made.usual_by_name() if self._made is not None else {})}
 
 
-def _mixed(one: Surprise, mix: Mix | None, made: Predicted | None, usual: _Usual, limit: float) -> str:
-    """The column whose mix explains what is odd: were each of its words as usual, the day would be as it is."""
-    if mix is None or made is None:
-        return ""
-    for title, expected in mix.expected(one.measure, usual.by_name):
-        if abs(one.size - made.size_of(one.measure, expected)) <= limit:
-            return title
-    return ""
-
-
 def _told(explained: Sequence[tuple[Surprise, str]], names: Names) -> str:
-    return "".join(f"; {sentence(one, names)}: the rows' '{title}' explain that" for one, title in explained[:1])
+    return "".join(f"; {sentence(one, names)}: {why}" for one, why in explained[:1])
 
 
 def limit_of(

@@ -21,7 +21,7 @@ HOURS = "hours"
 #: What is said again that is about several columns.
 _OF_SEVERAL = ("all numbers", "outcomes of the same")
 #: Kinds of measures about two columns.
-_OF_TWO = ("with", "order", "apart", "ratio", "settles", "explains", "tied", "hints")
+_OF_TWO = ("with", "order", "apart", "ratio", "settles", "explains", "tied", "hints", "own", "astray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,26 @@ class Names:
     Attributes:
         outcomes, numbers, keys: Names of these columns.
         earlier_day: What is said again, the subject of a measure, to the day that said it.
+        who: A measure of things to those that it is about.
     """
 
     outcomes: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     earlier_day: Callable[[str], str] = lambda what: "an earlier day"
+    who: Callable[[str], Sequence[str]] = lambda measure: ()
 
     @classmethod
-    def of(cls, table: Table, earlier_day: Callable[[str], str] | None = None) -> Names:
+    def of(
+        cls,
+        table: Table,
+        earlier_day: Callable[[str], str] | None = None,
+        who: Callable[[str], Sequence[str]] | None = None,
+    ) -> Names:
         """Those of a declared table."""
         outcomes = tuple(column.name for column in table.columns if column.outcome)
         numbers = tuple(c.name for c in table.columns if c.type in ("number", "integer") and c.name not in table.key)
-        return cls(outcomes, numbers, table.key, earlier_day or cls().earlier_day)
+        return cls(outcomes, numbers, table.key, earlier_day or cls().earlier_day, who or cls().who)
 
     def plain(self, subject: str) -> str:
         """The subject with its columns: ``all numbers ('net', 'tax')``."""
@@ -86,8 +93,9 @@ def measured(measure: str, names: Names = NO_NAMES) -> tuple[str, Callable[[floa
     words, joint, _ = said.rpartition(" in 0.0% of ")
     if kind == "rows":
         return "rows", lambda value: f"{value:,.0f}"
-    if kind == "gone":
-        return f"{names.plain('keys')} of the last accepted table that are gone", _percent
+    if said.startswith("0.0% of "):
+        what = f"share {said.partition(' ')[2]}"
+        return f"{names.plain('keys')} of the last accepted table that are gone" if kind == "gone" else what, _percent
     if kind == "versus":
         return said.removeprefix("how often ").rpartition(" is ")[0], _points
     if joint:
@@ -121,6 +129,15 @@ def _of_keys_and_rows(kind: str, rest: Sequence[str], one: Surprise, names: Name
     if kind == "gone":
         keys = f"{names.plain('keys')} of the last accepted table"
         return f"{one.value:.1%} of {keys} are gone, where {one.usual:.1%} is usual"
+    if kind in ("came", "astray"):
+        what = (
+            f"of the '{rest[0]}' that come daily came"
+            if kind == "came"
+            else f"of the '{rest[1]}' are far from where they were in '{rest[0]}'"
+        )
+        named = list(names.who(one.measure))
+        who = f" ({'all but ' if kind == 'came' else ''}{first_five(named)})" if named else ""
+        return f"{one.value:.1%} {what}{who}, where {one.usual:.1%} is usual"
     if kind == "resent":
         again = f"{names.plain(rest[0])} are those of rows of {names.earlier_day(rest[0])}"
         return f"{again} in {one.value:.1%} of the rows, where {one.usual:.1%} is usual"
@@ -185,6 +202,7 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
     "step": lambda rest: (
         f"how large the steps of '{rest[0]}' are from row to row of the same '{rest[1]}', against those over two rows,"
     ),
+    "own": lambda rest: f"how far '{rest[0]}' is ordered by '{rest[1]}' as on the days before",
     "order": lambda rest: f"how far '{rest[0]}' and '{rest[1]}' go up and down together",
     "tied": lambda rest: f"how far '{rest[0]}' and '{rest[1]}' go up and down together",
     "hints": lambda rest: f"how much '{rest[0]}' tells of '{rest[1]}'",
@@ -195,6 +213,7 @@ _NUMBERS: Mapping[str, Callable[[Sequence[str]], str]] = {
 #: How the number of a measure is written, where it is not as it is.
 _FORMS: Mapping[str, Callable[[float], str]] = {
     "against": lambda value: f"{100 * (value + 0.5):.0f} %",
+    "own": _together,
     "order": _together,
     "tied": _together,
     "hints": _together,
@@ -210,6 +229,10 @@ _SINGLE = {
     "greatest": "its greatest value",
     "zero": "zero",
     "whole": "a whole number",
+    "negative": "negative",
+    "full day": "at midnight",
+    "full hour": "at a full hour",
+    "full minute": "at a full minute",
     "multiple of 5": "a multiple of 5",
     "multiple of 10": "a multiple of 10",
 }

@@ -19,10 +19,15 @@ SHARES = (
     "worth",
     "resent",
     "still",
+    "came",
+    "astray",
 )
 """The kinds that are shares, from 0 to 1."""
 
-ORDERED = ("order", "tied")
+OF_THINGS = ("came", "astray")
+"""Those of them that are shares of things, not of rows."""
+
+ORDERED = ("order", "tied", "own")
 """The kinds that are rank correlations, from -1 to 1."""
 
 Kinds = NDArray[np.str_]

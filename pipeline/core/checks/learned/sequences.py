@@ -27,7 +27,7 @@ _ROWS_EACH = 4
 def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -> Measured:
     """Of each number, in what share of the rows it is that of the row before, and how large its steps are.
 
-    Steps are the median distance of two rows in a row, over that of a row and the next but one: 1 where order means
+    Steps are the middle distance of two rows in a row, over that of a row and the next but one: 1 where order means
     nothing, 0.7 for a random walk, 0.5 for a straight line; means in place of readings are nearer to that. (Both are of
     the same place, so seasons and storms move them alike: von Neumann, Annals of Mathematical Statistics 12, 1941.)
     """
@@ -50,10 +50,16 @@ def sequence_measures(feed: Feed, columns: Columns, numbers: Sequence[Column]) -
         two = two[np.isfinite(two)]
         # What mostly stays as it is, as a price does, has steps of its own making.
         moves = np.mean(step == 0) < _STAYS and len(np.unique(values)) > FEW_VALUES
-        if moves and len(two) >= SLICE_ROWS and np.median(two) > 0 and np.median(step) > 0:
-            ratio = float(np.log(np.median(step) / np.median(two)))
+        if moves and len(two) >= SLICE_ROWS and _middle(two) > 0 and _middle(step) > 0:
+            ratio = float(np.log(_middle(step) / _middle(two)))
             if abs(ratio) <= _ONE_THING:
                 yield f"step|{column.name}|{name}", (ratio, len(step))
+
+
+def _middle(steps: NDArray[np.float64]) -> float:
+    """The mean of the middle third: a median of whole numbers jumps from one to the next."""
+    third = len(steps) // 3
+    return float(np.mean(np.sort(steps)[third : len(steps) - third]))
 
 
 def _thing(feed: Feed, columns: Columns) -> tuple[str, NDArray[np.int64]] | None:

@@ -1,0 +1,170 @@
+"""What explains that a measure is odd, where no fault has to: another mix, a new price list, a newcomer's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.checks.learned.feed import feed_measures
+from pipeline.core.checks.learned.measures import MANY_WORDS, SELDOM, Measures
+from pipeline.core.checks.learned.mix import Mix
+from pipeline.core.checks.learned.prices import Changed, new_prices, revised
+from pipeline.core.checks.learned.surprise import Predicted, Surprise
+from pipeline.core.checks.wording import first_five
+from pipeline.core.facts import Columns, texts
+from pipeline.core.tables import Feed, Reference
+
+if TYPE_CHECKING:
+    from pipeline.core.checks.profiles import FeedProfile
+
+#: What of a column moves with its prices, beside how much lies on each.
+_OF_PRICES = ("commonest", "least", "greatest", "distinct", "multiple of 5", "multiple of 10", "whole")
+#: For fewer accepted days than these a word has been there that is new.
+_RECENT = 14
+
+
+class Ordinary:
+    """Explains what is odd on one day of one table; nothing is computed before something is odd.
+
+    Args:
+        mix: The day's rows by their words, where the table is a feed.
+        prices: Makes the columns with a new price list.
+        revised: Makes, for a reference table, the columns that were changed as a business does it, to how they were.
+        new: Makes the words that are new, by column.
+        without: Makes the day's measures over the rows that have none of these.
+    """
+
+    def __init__(
+        self,
+        mix: Mix | None = None,
+        prices: Callable[[], Changed] = dict,
+        revised: Callable[[], Mapping[str, str]] = dict,
+        new: Callable[[], Mapping[str, set[str]]] = dict,
+        without: Callable[[Mapping[str, set[str]]], Measures] = lambda words: {},
+    ) -> None:
+        self._mix, self._make_prices, self._revised, self._make_new, self._without = mix, prices, revised, new, without
+
+    @classmethod
+    def of_feed(
+        cls,
+        feed: Feed,
+        columns: Columns,
+        past: Mapping[date, FeedProfile],
+        now: FeedProfile,
+        mix: Mix,
+        timezone: str,
+        late: Sequence[str],
+        lists: Sequence[tuple[Reference, Columns]],
+    ) -> Ordinary:
+        """That of a feed's day.
+
+        Args:
+            feed: The declaration.
+            columns: The feed's rows of that day, by column.
+            past: The profiles of the accepted days before, oldest first.
+            now: That of the day.
+            mix: The day's rows by their words.
+            timezone: Where the business keeps its hours.
+            late: Columns that may be blank as yet.
+            lists: The reference tables that are joined to it, with their rows of that day.
+        """
+        days = list(past.values())
+
+        def without(words: Mapping[str, set[str]]) -> Measures:
+            theirs = [np.isin(texts(columns, (name,)).astype(np.str_), sorted(words[name])) for name in words]
+            others = {name: values[~np.logical_or.reduce(theirs)] for name, values in columns.items()}
+            return feed_measures(feed, others, timezone, late, lists)
+
+        return cls(
+            mix,
+            prices=lambda: new_prices(feed, now.measures, [one.measures for one in days]),
+            new=lambda: newcomers(feed, now.values, [one.values for one in days]),
+            without=without,
+        )
+
+    @classmethod
+    def of_list(cls, reference: Reference, columns: Columns, previous: Columns | None) -> Ordinary:
+        """That of a reference table's day, against the last accepted one if there is any."""
+        return cls(revised=lambda: {} if previous is None else revised(reference, columns, previous))
+
+    @cached_property
+    def _by_column(self) -> Mapping[str, str]:
+        return self._revised()
+
+    @cached_property
+    def _others(self) -> Measures:
+        return self._without(self._new) if self._new else {}
+
+    @cached_property
+    def _prices(self) -> Changed:
+        return self._make_prices()
+
+    @cached_property
+    def _new(self) -> Mapping[str, set[str]]:
+        return self._make_new()
+
+    def why(self, one: Surprise, made: Predicted, usual: Callable[[], Mapping[str, float]], limit: float) -> str:
+        """What explains it, as the end of a sentence; nothing where nothing does.
+
+        Args:
+            one: What is odd.
+            made: What was predicted of the day.
+            usual: Makes measure to what is usual of it.
+            limit: Below how many spreads it is odd no longer.
+        """
+        measure = one.measure
+        kind, about, *rest = measure.split("|")
+        if self._mix is not None:
+            for title, expected in self._mix.expected(measure, usual()):
+                if abs(one.size - made.size_of(measure, expected)) <= limit:
+                    return f"the rows' '{title}' explain that"
+        if kind == "changed" and about in self._by_column:
+            return self._by_column[about]
+        column, _, value = about.partition("=")
+        if column in self._prices and _is_of_prices(kind, rest, value, self._prices[column]):
+            return f"as on a new price list {told(self._prices[column])}"
+        others = self._others.get(measure, (SELDOM / 2,) if kind == "worth" and self._others else ())
+        if others and abs(made.size_of(measure, others[0])) <= limit:
+            words = [f"'{name}' {word}" for name in self._new for word in sorted(self._new[name])]
+            return f"without the rows of what is new, {first_five(words)}, it is as usual"
+        return ""
+
+
+def _is_of_prices(kind: str, rest: Sequence[str], value: str, pairs: Mapping[float, float]) -> bool:
+    if kind == "worth":
+        return float(value) in {*pairs, *pairs.values()}
+    return kind == "level" or (kind == "single" and rest[0] in _OF_PRICES)
+
+
+def told(pairs: Mapping[float, float]) -> str:
+    """``(1.35 where 1.2 was, ...)``."""
+    return f"({', '.join(f'{new:g} where {old:g} was' for new, old in list(pairs.items())[:3])})"
+
+
+def newcomers(
+    feed: Feed, now: Mapping[str, Mapping[str, int]], past: Sequence[Mapping[str, Mapping[str, int]]]
+) -> dict[str, set[str]]:
+    """Column to its words that are new: no remembered day had them until, of late, each day has.
+
+    Args:
+        feed: The declaration.
+        now: Column to word to rows.
+        past: The same of the accepted days before, oldest first.
+    """
+    recent, found = past[-_RECENT:], dict[str, set[str]]()
+    for name in (c.name for c in feed.columns if c.type == "string" and not c.outcome and c.name not in feed.key):
+        words = now.get(name, {})
+        if len(words) > MANY_WORDS or len(recent) < _RECENT:
+            continue
+        rows = sum(words.values())
+        for word, n in words.items():
+            there = [word in one.get(name, {}) for one in past]
+            # A word of Sundays, or of each first of the month, is no newcomer.
+            first = there.index(True) if True in there else len(there)
+            if n >= SELDOM * rows and first >= len(there) - _RECENT + 1 and all(there[first:]):
+                found.setdefault(name, set()).add(word)
+    return found
