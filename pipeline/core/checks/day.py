@@ -97,6 +97,7 @@ def check_day(
     feeds: dict[str, FeedProfile] = {}
     learned: dict[str, Learned] = {}
     closed = _closed(usecase.references, tables, past)
+    feed_by_name = {feed.name: feed for feed in usecase.feeds}
 
     named = [excuse for excuse in usecase.excuses if excuse.first <= day <= excuse.last]
 
@@ -163,17 +164,19 @@ def check_day(
         references[name], carried_histories[name] = reference_profile(
             reference, day, columns, units, key_histories.get(name), previous.get(name)
         )
-        check = ReferenceCheck(reference, day, columns, units)
-        findings += [check.age(), check.unchanged(contents[name]), check.duplicates()]
-        findings.append(old_content(name, day, contents[name], [then for then, _ in served]))
-        findings += check.compared_with_previous(previous.get(name), served)
-        findings += [check.matched(references[name]), check.matched_drop(references[name], served)]
+        keys_before, earlier = key_histories.get(name), previous.get(name)
+        check = ReferenceCheck(reference, day, columns, units, keys_before)
         findings += [
-            check.lost_keys(carried_histories[name], key_histories.get(name)),
-            check.new_keys(carried_histories[name]),
+            *(check.age(), check.unchanged(contents[name]), check.duplicates()),
+            old_content(name, day, contents[name], [then for then, _ in served]),
+            *check.compared_with_previous(earlier, served),
+            *(check.matched(references[name]), check.matched_drop(references[name], served)),
+            *(check.lost_keys(carried_histories[name], keys_before), check.new_keys(carried_histories[name])),
         ]
         before = {then: profile.measures for then, profile in served}
-        ordinary = Ordinary.of_list(reference, columns, previous.get(name))
+        ordinary = Ordinary.of_list(
+            reference, columns, earlier, feed_by_name[reference.joined_by[0]], units, check.cleared(earlier)
+        )
         findings += usual(name, references[name].measures, before, Names.of(reference), ordinary)
     odd_now = {table: one.odd for table, one in learned.items()}
     profile = Profile(

@@ -43,6 +43,8 @@ _TAKEN = 0.6
 _LEAST_WENT = _PART / _MORE_THAN_ENDED
 #: What is left of that from day to day: half of it after five months.
 _FADES = 0.995
+#: What part of what it was a value is at last that comes to an end by and by.
+_DWINDLED = 0.6
 #: How many rows of it a day must let expect: a quiet day lacks much.
 _EXPECTED = 10
 ATTRIBUTE = 0.8
@@ -97,6 +99,8 @@ def check_gone(
             usual = min(recent_counts[n][value] for n in there)
             part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
             ends = went_before.ends(part) and value not in listed.get(column, ())
+            on_days = zip(recent_counts, recent, strict=True)
+            ends = ends or _dwindled([counts.get(value, 0) / max(then.rows, 1) for counts, then in on_days])
             told = len(history) >= _YOUNG or not lives or part >= _LARGE or value in listed.get(column, ())
             is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and told and not ends
             came_daily += is_usual and part * now.rows >= _EXPECTED
@@ -138,6 +142,16 @@ def check_gone(
     if waiting:
         text = f"no row has {first_five(waiting)}, which came daily; refused if it stays away"
     return about.of_parts("values gone", parts, text)
+
+
+def _dwindled(parts: Sequence[float]) -> bool:
+    """Whether it was less and less of the rows before it ended, as where a newer version is rolled out."""
+    there = [part for part in parts if part]
+    third = len(there) // 3
+    if third < 2:
+        return False
+    first, middle, last = (median(one) for one in (there[:third], there[third:-third], there[-third:]))
+    return last < _DWINDLED * first and last < middle < first
 
 
 def _alike(one: date, day: date) -> bool:
@@ -192,6 +206,7 @@ def may_be_gone(
             part = median(counts[value] / n for counts, n in zip(recent, rows, strict=True) if value in counts)
             away = next(n for n, counts in enumerate(reversed(recent)) if value in counts)
             ends = went_before.ends(part) and value not in listed.get(column, ())
+            ends = ends or _dwindled([one.get(value, 0) / n for one, n in zip(recent, rows, strict=True)])
             is_small = part < _PART_LIVING and column not in listed
             if ends or is_small or away < went_before.may_be_away(part):
                 found.add((column, value))

@@ -10,9 +10,10 @@ from math import exp, lgamma, sqrt
 from statistics import median, stdev
 
 import numpy as np
+from scipy import stats
 
 from pipeline.core.checks.learned.contents import GONE
-from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile
+from pipeline.core.checks.profiles import KeyHistory, ReferenceProfile, in_sample
 from pipeline.core.checks.wording import ENOUGH, TableFindings, counted, first_five
 from pipeline.core.facts import Columns, exact, missing, texts
 from pipeline.core.tables import Reference
@@ -27,16 +28,29 @@ _CHANCE = 1e-4
 _MATCHED_DAYS = 28
 #: So many keys of a table may vanish in a day, whatever share of it they are, and so large a share that no unit uses.
 _FEW, _FEW_OF_ALL = 5, 0.05
+#: A key that was not used for so many days is in use no longer, and so unlikely it must be that only such were lost.
+_IN_USE, _BY_ACCIDENT = 14, 1e-3
 #: For so many days without an accepted one the keys that may have left add up.
 _GROWS = 7
 
 
 class ReferenceCheck:
-    """The questions about one snapshot as of its day; ``units`` is the day of the feed that is joined to it."""
+    """The questions about one snapshot as of its day.
 
-    def __init__(self, reference: Reference, day: date, columns: Columns, units: Columns) -> None:
+    ``units`` is the day of the feed that is joined to it, ``before`` the keys that were in use until then.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        day: date,
+        columns: Columns,
+        units: Columns,
+        before: KeyHistory | None = None,
+    ) -> None:
         self.reference, self.day = reference, day
         self.columns, self.units, self.about = columns, units, TableFindings(reference.name)
+        self.before = before
         #: The units' columns that name a row of it, and the feed: "'carrier' of flights".
         self.by = " and ".join(f"'{name}'" for name in reference.joined_by[1]) + f" of {reference.joined_by[0]}"
 
@@ -111,12 +125,14 @@ class ReferenceCheck:
         shown = _shown([*sorted(used - set(new)), *sorted(set(old) - set(new) - used)])
         # Few rows of a small table are soon a share of it.
         of_all = 0.0 if gone <= max(_FEW, (_FEW_OF_ALL + self._leave_daily(served)) * len(old)) else gone / len(old)
-        share = max(of_all, gone_used / max(len(used), 1))
+        cleared = self.cleared(previous)
+        share = max(0.0 if cleared else of_all, gone_used / max(len(used), 1))
         wanted = Bound(0, self.reference.shrinkage)
         text = (
             f"{gone} of the {len(old)} keys {_since(served)} are gone{shown}, {gone_used} of the {len(used)} that "
             f"{self.by} uses on this day (allowed: {wanted.high:.1%} of these, {_FEW_OF_ALL:.0%} of all, or {_FEW})"
         )
+        text += f"; {cleared}" if cleared and of_all else ""
         shrinkage = self.about.finding("shrinkage", share in wanted, text, share, wanted)
         if self.reference.rewritten is None:
             return [shrinkage]
@@ -134,6 +150,13 @@ class ReferenceCheck:
             shrinkage,
             self.about.finding("rewritten", changed / len(common) in wanted, text, changed / len(common), wanted),
         ]
+
+    def cleared(self, previous: Columns | None) -> str:
+        """Why the keys that the last accepted snapshot had were cleared away; nothing where that can't be told."""
+        if previous is None:
+            return ""
+        old, new = (set(texts(one, self.reference.key).tolist()) - {None} for one in (previous, self.columns))
+        return cleared_up(old, new, set(texts(self.units, self.reference.joined_by[1]).tolist()), self.before, self.day)
 
     def _rows(self, columns: Columns) -> dict[str, str]:
         names = [c.name for c in self.reference.columns if c.name != self.reference.refreshed]
@@ -225,6 +248,25 @@ class ReferenceCheck:
         least = _enough_of(len(young), sum(old), len(old))
         text += f"; at least {least} wanted"
         return self.about.finding("new keys", False, text, share, Bound(least / len(young), 1))
+
+
+def cleared_up(old: set[str], new: set[str], used: set[str], before: KeyHistory | None, day: date) -> str:
+    """Why the keys that are gone were chosen by somebody who knew which are in use; nothing where that can't be told.
+
+    None of them was used for weeks. Had as many been lost by accident, some of those in use would be among them: the
+    chance that none is, is that of drawing without replacement (hypergeometric).
+    """
+    gone = old - new
+    if before is not None and before.sampled > 1:
+        old, gone = ({key for key in keys if in_sample(key, before.sampled)} for keys in (old, gone))
+    if before is None or not gone or before.days < _IN_USE:
+        return ""
+    passed = (day - before.day).days
+    in_use = {key for key, sight in before.known.items() if sight.last + passed <= _IN_USE} | used
+    if gone & in_use:
+        return ""
+    chance = float(stats.hypergeom.pmf(0, len(old), len(in_use & old), len(gone)))
+    return f"none of those that are gone was used in {_IN_USE} days" if chance < _BY_ACCIDENT else ""
 
 
 def _enough_of(of: int, earlier_hits: int, earlier: int) -> int:

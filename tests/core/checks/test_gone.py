@@ -145,3 +145,10 @@ def test_it_says_until_when_a_value_came() -> None:
     today, now, past = told([*[EIGHT] * 10, without("m2"), without("m2")])
     text = check_gone(ABOUT, today, now, past).text
     assert f"on each of the 10 accepted days to {MONDAY + timedelta(9)}" in text
+
+
+def test_a_version_that_dwindled_may_end_and_one_that_did_not_is_missed() -> None:
+    """A new firmware is rolled out: week by week fewer rows have the old one, and then none."""
+    rolled_out = [{"m1": 100, "old": max(60 - 3 * n, 12), "new": 20 + 3 * n} for n in range(17)]
+    assert judged([*[{"m1": 100, "old": 60, "new": 20}] * 20, *rolled_out, {"m1": 100, "new": 80}]) is Outcome.PASS
+    assert judged([*[{"m1": 100, "old": 60, "new": 20}] * 37, {"m1": 100, "new": 80}]) is Outcome.FAIL

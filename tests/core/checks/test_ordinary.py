@@ -12,8 +12,10 @@ import pytest
 
 from pipeline.core.checks.day import check_day
 from pipeline.core.checks.learned.ordinary import newcomers
-from pipeline.core.checks.learned.prices import new_prices, revised
-from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, Profile
+from pipeline.core.checks.learned.prices import new_prices
+from pipeline.core.checks.learned.revised import confirmed, revised
+from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, KeyUse, Profile
+from pipeline.core.checks.references import cleared_up
 from pipeline.core.facts import Columns
 from pipeline.core.gates import Sound
 from pipeline.core.kinds import Regression
@@ -287,3 +289,64 @@ def test_prices_need_days_before_and_few_values() -> None:
         RIDES, columns=tuple(replace(one, type="integer") if one.name == "fare" else one for one in RIDES.columns)
     )
     assert new_prices(counts, risen, [worth] * 4) == {}
+
+
+def test_a_timetable_is_confirmed_by_the_moments_of_the_day() -> None:
+    """Twenty vans leave at other times, and so do the day's rides; a list that nobody keeps to is not confirmed."""
+    declared = replace(VANS, columns=(VANS.columns[0], Column("leaves", "string"), VANS.columns[3]))
+    rng = np.random.default_rng(3)
+    minutes = 300 + 20 * np.arange(40)
+    later = np.where(np.arange(40) % 2 == 0, minutes + rng.integers(60, 400, 40), minutes)
+
+    def listed(at: Any) -> dict[str, Any]:
+        clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in at]
+        return {"van": np.array(VAN_NAMES, dtype=object), "leaves": np.array(clock, dtype=object)}
+
+    rides = tables_of(FIRST)["rides"]
+    place = np.array([VAN_NAMES.index(van) for van in rides["van"]])
+    rides["at"] = np.datetime64(FIRST).astype("datetime64[us]") + (later[place] * 60).astype("m8[s]")
+    assert "goes with it" in confirmed(declared, listed(later), listed(minutes), RIDES, rides)["leaves"]
+    assert confirmed(declared, listed(minutes), listed(later), RIDES, rides) == {}
+    assert confirmed(declared, listed(rng.permutation(later)), listed(minutes), RIDES, rides) == {}
+
+
+@pytest.mark.parametrize(("gone", "said"), [("unused", True), ("used", False)])
+def test_a_list_is_cleared_of_what_nobody_uses(gone: str, said: bool) -> None:
+    keys = {f"k{n}" for n in range(100)}
+    used = {f"k{n}" for n in range(40)}
+    before = KeyHistory(FIRST, {key: KeyUse(20, 3, True, True) for key in used}, 1, 30)
+    lost = {f"k{n}" for n in (range(60, 85) if gone == "unused" else range(30, 55))}
+    assert bool(cleared_up(keys, keys - lost, set(), before, FIRST + timedelta(1))) is said
+    assert cleared_up(keys, keys - {"k60", "k61", "k62"}, set(), before, FIRST + timedelta(1)) == ""
+    assert cleared_up(keys, keys - lost, set(), replace(before, days=5), FIRST + timedelta(1)) == ""
+    assert cleared_up(keys, keys - lost, set(), None, FIRST + timedelta(1)) == ""
+
+
+def test_whole_prices_rise_with_the_cost_of_living_alone() -> None:
+    declared = replace(VANS, columns=(VANS.columns[0], Column("fee", "integer"), VANS.columns[3]))
+    fees = np.arange(300.0, 700.0, 10)
+
+    def listed(values: Any) -> dict[str, Any]:
+        return {"van": np.array(VAN_NAMES, dtype=object), "fee": np.asarray(values, dtype=float)}
+
+    assert "fee" in revised(declared, listed(np.round(fees * 1.035)), listed(fees))
+    assert revised(declared, listed(np.round(fees * 1.2)), listed(fees)) == {}
+    assert revised(declared, listed(fees + 1), listed(fees)) == {}
+
+
+def test_a_list_that_was_cleared_stays_as_small_as_it_was_accepted() -> None:
+    """Of forty vans twelve are sold, which nobody has used for weeks: not on that day, nor on any after it, a fault."""
+    past = Past(0)
+    in_use = np.array(VAN_NAMES[:28], dtype=object)
+
+    def day_of(vans: int) -> Tables:
+        tables = tables_of(past.day)
+        rng = np.random.default_rng(past.day.toordinal())
+        tables["rides"]["van"] = rng.choice(in_use, ROWS).astype(object)
+        tables["vans"] = {name: values[:vans] for name, values in tables["vans"].items()}
+        tables["vans"]["rate"] = np.round(0.01 + 0.001 * np.sin(np.arange(vans)), 4)
+        return tables
+
+    for n in range(36):
+        assert past.refused(day_of(40 if n < 25 else 28), accept=True) == {}, n
+    assert "vans: shrinkage" in past.refused(day_of(24))

@@ -46,19 +46,24 @@ def lifts(day: date, factor: float = 1.0) -> dict[str, Any]:
     }
 
 
-def judged(change: Callable[[Columns], Columns], days: int = 25) -> Finding:
-    """What the question on things says of a day that was changed, after so many that were not."""
-    levels, measures, surprise = {}, {}, []
-    for n in range(days + 1):
+def judged(change: Callable[[Columns], Columns], days: int = 25) -> list[Finding]:
+    """What the question on things says of two days that were changed, after so many that were not."""
+    levels: dict[date, Any] = {}
+    measures: dict[date, Any] = {}
+    surprise: list[Any] = []
+    odd: Any = {}
+    found = []
+    for n in range(days + 2):
         day = FIRST + timedelta(n)
         columns = lifts(day)
         columns = columns if n < days else dict(change(columns))
         now = levels_of(FEED, columns, NUMBERS)
         asked = {"rows|all": (float(len(columns["day"])), len(columns["day"])), **dict(own_past(day, now, levels))}
-        learned = check_usual("lifts", day, asked, measures, surprise, {})
-        levels[day], measures[day] = now, asked
+        learned = check_usual("lifts", day, asked, measures, surprise, odd, odd)
+        levels[day], measures[day], odd = now, asked, learned.odd
         surprise.append(learned.surprise)
-    return next(finding for finding in learned.findings if finding.name == "lifts: own past")
+        found += [finding for finding in learned.findings if finding.name == "lifts: own past"]
+    return found[-2:]
 
 
 def _where(columns: Columns, rows: Any, values: Any) -> Columns:
@@ -66,11 +71,12 @@ def _where(columns: Columns, rows: Any, values: Any) -> Columns:
 
 
 def test_a_usual_day_is_as_usual() -> None:
-    assert judged(lambda columns: columns).outcome is Outcome.PASS
+    assert [finding.outcome for finding in judged(lambda columns: columns)] == [Outcome.PASS] * 2
 
 
 def test_heavier_bins_everywhere_are_nobodys_own() -> None:
-    assert judged(lambda columns: {**columns, "weight": columns["weight"] * 1.3}).outcome is Outcome.PASS
+    heavier = judged(lambda columns: {**columns, "weight": columns["weight"] * 1.3})
+    assert [finding.outcome for finding in heavier] == [Outcome.PASS] * 2
 
 
 @pytest.mark.parametrize(
@@ -85,10 +91,14 @@ def test_heavier_bins_everywhere_are_nobodys_own() -> None:
         pytest.param(
             lambda c: {
                 **c,
-                "lorry": np.where(c["lorry"] == "l00", "l19", np.where(c["lorry"] == "l19", "l00", c["lorry"])),
+                "lorry": np.select(
+                    [c["lorry"] == name for name in ("l00", "l19", "l02", "l17")],
+                    ["l19", "l00", "l17", "l02"],
+                    c["lorry"],
+                ),
             },
             "of the 'lorry' are far from where they were in 'weight'",
-            id="exchanged",
+            id="two pairs exchanged",
         ),
         pytest.param(
             lambda c: {name: values[~np.isin(c["lorry"], LORRIES[:5])] for name, values in c.items()},
@@ -97,10 +107,15 @@ def test_heavier_bins_everywhere_are_nobodys_own() -> None:
         ),
     ],
 )
-def test_a_fault_in_some_things_is_found(fault: Callable[[Columns], Columns], said: str) -> None:
-    finding = judged(fault)
-    assert finding.outcome is Outcome.FAIL
-    assert said in finding.text
+def test_a_fault_in_some_things_is_found_within_two_days(fault: Callable[[Columns], Columns], said: str) -> None:
+    first, second = judged(fault)
+    refused = next(finding for finding in (first, second) if finding.outcome is Outcome.FAIL)
+    assert said in refused.text
+
+
+def test_one_of_twenty_that_moved_house_is_no_fault() -> None:
+    moved = judged(lambda c: _where(c, c["lorry"] == "l07", c["weight"] * 2.2))
+    assert [finding.outcome for finding in moved] == [Outcome.PASS] * 2
 
 
 def test_few_things_and_short_pasts_are_not_asked() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import MANY_WORDS, SELDOM, Measures
 from pipeline.core.checks.learned.mix import Mix
-from pipeline.core.checks.learned.prices import Changed, new_prices, revised
+from pipeline.core.checks.learned.prices import Changed, new_prices
+from pipeline.core.checks.learned.revised import confirmed, revised
 from pipeline.core.checks.learned.surprise import Predicted, Surprise
 from pipeline.core.checks.wording import first_five
 from pipeline.core.facts import Columns, texts
@@ -27,6 +28,10 @@ _OF_PRICES = ("commonest", "least", "greatest", "distinct", "multiple of 5", "mu
 _RECENT = 14
 
 
+#: Within what part of the last accepted table's rows a table is as large as that was.
+_AS_MANY = 0.02
+
+
 class Ordinary:
     """Explains what is odd on one day of one table; nothing is computed before something is odd.
 
@@ -36,6 +41,8 @@ class Ordinary:
         revised: Makes, for a reference table, the columns that were changed as a business does it, to how they were.
         new: Makes the words that are new, by column.
         without: Makes the day's measures over the rows that have none of these.
+        cleared: Why the keys that a reference table has no longer were cleared away, where that can be told.
+        rows_before: How many rows the last accepted snapshot of a reference table has.
     """
 
     def __init__(
@@ -45,8 +52,11 @@ class Ordinary:
         revised: Callable[[], Mapping[str, str]] = dict,
         new: Callable[[], Mapping[str, set[str]]] = dict,
         without: Callable[[Mapping[str, set[str]]], Measures] = lambda words: {},
+        cleared: str = "",
+        rows_before: int | None = None,
     ) -> None:
         self._mix, self._make_prices, self._revised, self._make_new, self._without = mix, prices, revised, new, without
+        self._cleared, self._rows_before = cleared, rows_before
 
     @classmethod
     def of_feed(
@@ -87,9 +97,29 @@ class Ordinary:
         )
 
     @classmethod
-    def of_list(cls, reference: Reference, columns: Columns, previous: Columns | None) -> Ordinary:
-        """That of a reference table's day, against the last accepted one if there is any."""
-        return cls(revised=lambda: {} if previous is None else revised(reference, columns, previous))
+    def of_list(
+        cls, reference: Reference, columns: Columns, previous: Columns | None, feed: Feed, units: Columns, cleared: str
+    ) -> Ordinary:
+        """That of a reference table's day, against the last accepted one if there is any.
+
+        Args:
+            reference: The declaration.
+            columns: The snapshot, by column.
+            previous: The last accepted one.
+            feed: The declaration of the feed that is joined to it.
+            units: That feed's day.
+            cleared: Why keys were cleared away, where that can be told.
+        """
+        if previous is None:
+            return cls()
+        return cls(
+            revised=lambda: {
+                **confirmed(reference, columns, previous, feed, units),
+                **revised(reference, columns, previous),
+            },
+            cleared=cleared,
+            rows_before=len(previous[reference.key[0]]),
+        )
 
     @cached_property
     def _by_column(self) -> Mapping[str, str]:
@@ -122,8 +152,8 @@ class Ordinary:
             for title, expected in self._mix.expected(measure, usual()):
                 if abs(one.size - made.size_of(measure, expected)) <= limit:
                     return f"the rows' '{title}' explain that"
-        if kind == "changed" and about in self._by_column:
-            return self._by_column[about]
+        if said := self._of_list(one, kind, about):
+            return said
         column, _, value = about.partition("=")
         if column in self._prices and _is_of_prices(kind, rest, value, self._prices[column]):
             return f"as on a new price list {told(self._prices[column])}"
@@ -132,6 +162,14 @@ class Ordinary:
             words = [f"'{name}' {word}" for name in self._new for word in sorted(self._new[name])]
             return f"without the rows of what is new, {first_five(words)}, it is as usual"
         return ""
+
+    def _of_list(self, one: Surprise, kind: str, about: str) -> str:
+        """What a reference table's own past explains."""
+        if kind in ("gone", "rows") and self._cleared:
+            return self._cleared
+        if kind == "rows" and self._rows_before and abs(one.value / self._rows_before - 1) < _AS_MANY:
+            return f"the last accepted table has {self._rows_before:,}"
+        return self._by_column.get(about, "") if kind == "changed" else ""
 
 
 def _is_of_prices(kind: str, rest: Sequence[str], value: str, pairs: Mapping[float, float]) -> bool:

@@ -7,20 +7,19 @@ and fewer decimals, a default takes the place of values that lie far from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.checks.learned.measures import SELDOM, Measures
-from pipeline.core.facts import Columns, exact, missing, number_word, texts
-from pipeline.core.tables import Feed, Reference
+from pipeline.core.facts import number_word
+from pipeline.core.tables import Feed
 
 #: How far a price is from the one whose place it takes, at most: miles are 1.6 kilometres.
 _NEAR = 1.25
 #: How many prices it takes to tell that all were multiplied by one factor, and by how much more all are at once where
 #: they follow the cost of living: taxes and currencies are more.
-_TELLS, _INDEXED = 3, 1.055
+TELLS, _INDEXED = 3, 1.055
 #: What part of the rows must have a value that is looked at.
 _PART = 0.02
 #: From so many accepted days before the change is taken what was before it, and how many there must be.
@@ -28,9 +27,7 @@ _BEFORE, _ENOUGH = 7, 4
 #: What part of the rows need not match, and how many times what chance deals out differently.
 _SLACK, _CHANCE = 0.05, 0.8
 #: How many values may be left of so many.
-_FEWER = 0.7
-#: What part of a list's rows may do as they like.
-_ALL_BUT = 0.02
+FEWER = 0.7
 
 Changed = Mapping[str, Mapping[float, float]]
 """Column to the new value to the old one that was nearest to it."""
@@ -74,11 +71,11 @@ def _new(now: tuple[dict[float, float], int], past: Sequence[tuple[dict[float, f
     old = {v: share for v, share in usual.items() if share >= _PART and today.get(v, 0.0) < SELDOM}
     new = {v: share for v, share in today.items() if share >= _PART and usual.get(v, 0.0) < SELDOM}
     slack = _SLACK + _CHANCE * float(np.sqrt(len(usual) / max(n, 1)))
-    if not old or len(new) < _FEWER * len(old) or _decimals(new) < _decimals(old):
+    if not old or len(new) < FEWER * len(old) or decimals(new) < decimals(old):
         return {}
     taken, pairs = _moved(old, new)
     unlike = max(sum(old.values()), sum(new.values())) - taken
-    if not pairs or unlike > slack or _multiplied(np.array(pairs).T):
+    if not pairs or unlike > slack or multiplied(np.array(pairs).T):
         return {}
     return {there: was for was, there in reversed(pairs)}
 
@@ -90,7 +87,7 @@ def _moved(old: Mapping[float, float], new: Mapping[float, float]) -> tuple[floa
         free = share
         for was, there in left.items():
             part = min(there, free)
-            if part > 0 and _is_near(value, was):
+            if part > 0 and is_near(value, was):
                 pairs.append((was, value))
                 left[was] = there - part
                 free -= part
@@ -98,66 +95,28 @@ def _moved(old: Mapping[float, float], new: Mapping[float, float]) -> tuple[floa
     return taken, pairs
 
 
-def _is_near(one: float, other: float) -> bool:
+def is_near(one: float, other: float) -> bool:
+    """Whether one price may have taken the place of the other."""
     return one * other > 0 and 1 / _NEAR <= one / other <= _NEAR
 
 
-def _multiplied(old_and_new: NDArray[np.float64]) -> bool:
+def multiplied(old_and_new: NDArray[np.float64]) -> bool:
     """Whether all were multiplied by one factor, and then rounded: by another one than the cost of living."""
+    times = factor(old_and_new)
+    return times is not None and not 1 <= times <= _INDEXED
+
+
+def factor(old_and_new: NDArray[np.float64]) -> float | None:
+    """The factor by which all were multiplied before they were rounded; None where it can't be told or is not one."""
     old, new = old_and_new
-    if len(np.unique(old)) < _TELLS:
-        return False
-    rounded = 0.5 * 10.0 ** -_decimals(new.tolist()) * (1 + 1e-9)
+    if len(np.unique(old)) < TELLS:
+        return None
+    rounded = 0.5 * 10.0 ** -decimals(new.tolist()) * (1 + 1e-9)
     ends = np.sort([(new - rounded) / old, (new + rounded) / old], axis=0)
     least, most = float(ends[0].max()), float(ends[1].min())
-    return least <= most and not 1 <= most <= _INDEXED
+    return most if least <= most else None
 
 
-def _decimals(values: Mapping[float, float] | Sequence[float]) -> int:
+def decimals(values: Mapping[float, float] | Sequence[float]) -> int:
+    """The most decimals that any of the values has."""
     return max(len(number_word(value).partition(".")[2]) for value in values)
-
-
-def revised(reference: Reference, now: Columns, previous: Columns) -> dict[str, str]:
-    """The columns of a list that were changed for many keys as a business does it, to how they were.
-
-    A price list has changed, key by key; or what all the changed keys had is had by none any longer, as where a branch
-    has closed and its customers are others', which were there before.
-    """
-    places = [
-        {key: n for n, key in enumerate(texts(one, reference.key).tolist()) if key is not None}
-        for one in (previous, now)
-    ]
-    common = [key for key in places[0] if key in places[1]]
-    old_rows, new_rows = (np.array([place[key] for key in common], dtype=np.int64) for place in places)
-    found = {}
-    for column in reference.columns:
-        if column.name in (*reference.key, reference.refreshed) or not common:
-            continue
-        was, now_is = exact(previous, column.name)[old_rows], exact(now, column.name)[new_rows]
-        there = ~missing(was) & ~missing(now_is)
-        changed = there & np.asarray(was != now_is, dtype=bool)
-        if column.type == "number" and _is_repriced(was[there], now_is[there], int(changed.sum())):
-            found[column.name] = "each is near what it was, as on a new price list"
-        elif column.type == "string" and changed.any():
-            gone = set(was[changed].tolist()) - set(exact(now, column.name)[~missing(exact(now, column.name))].tolist())
-            from_gone = np.array([word in gone for word in was[changed].tolist()])
-            known = set(was[there].tolist()) - gone
-            if from_gone.mean() >= 1 - _ALL_BUT and set(now_is[changed].tolist()) <= known:
-                found[column.name] = f"no key has {', '.join(sorted(gone))} any longer, and others that were there do"
-    return found
-
-
-def _is_repriced(was: NDArray[Any], now_is: NDArray[Any], changed: int) -> bool:
-    old, new = was.astype(np.float64), now_is.astype(np.float64)
-    moved = old != new
-    if not changed or not np.any(old % 1):
-        return False
-    near = np.array([_is_near(a, b) for a, b in zip(new[moved].tolist(), old[moved].tolist(), strict=True)])
-    if near.mean() < 1 - _ALL_BUT or _multiplied(np.array([old[moved][near], new[moved][near]])):
-        return False
-    pairs = np.unique(np.column_stack([old[moved], new[moved]]), axis=0)
-    fewer = len(np.unique(new[moved])) < _FEWER * len(np.unique(old[moved]))
-    coarser = _decimals(new[moved].tolist()) < _decimals(old[moved].tolist())
-    # Prices keep their order; what was dealt out anew doesn't.
-    order = np.corrcoef(np.argsort(np.argsort(pairs[:, 0])), np.argsort(np.argsort(pairs[:, 1])))[0, 1]
-    return not fewer and not coarser and (len(pairs) < _TELLS or bool(order > 1 - _ALL_BUT))

@@ -39,7 +39,7 @@ _RESENT = 0.05
 _STEPS = 0.1
 #: What part of the things that always come must be away, by how much the rank correlation of all with what they were
 #: must have fallen.
-_AWAY, _REORDERED = 0.02, 0.1
+_AWAY, _REORDERED = 0.02, 0.25
 #: The least spread of the share of things that are elsewhere, were there one.
 _ELSEWHERE = 0.33
 #: From what rank correlation with what they were on things have a level of their own.

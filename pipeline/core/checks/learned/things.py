@@ -28,6 +28,8 @@ _DAYS, _ENOUGH = 14, 4
 _REGULAR, _REGULAR_LEAST = 6, 3
 #: For how many days' evidence the spread of all things counts in that of one.
 _POOLED = 3
+#: By how much the largest of a few squares is more than the mean of all, for five and for fourteen normal ones alike.
+_LEFT_OUT = 1.3
 #: From how many of its own spreads on a thing is somewhere else.
 _ASTRAY = 4.0
 
@@ -141,7 +143,9 @@ def _compared(
     # What happens to all things alike, such as the weather, is no thing's own.
     strays = then[there] - np.nanmedian(then[there] - usual, axis=1)[:, None] - usual
     counts = np.isfinite(strays).sum(axis=0)
-    own = np.nansum(strays**2, axis=0) / (counts - 1)
+    # One odd day, such as the first one of a fault, says nothing of how far it usually strays.
+    squares = strays**2
+    own = _LEFT_OUT * (np.nansum(squares, axis=0) - np.nanmax(squares, axis=0)) / (counts - 2)
     spread = np.sqrt((counts * own + _POOLED * np.median(own)) / (counts + _POOLED))
     # Where it was is known from few days as well: a median's variance.
     spread *= np.sqrt(1 + np.pi / 2 / counts)
