@@ -97,7 +97,6 @@ def check_day(
     feeds: dict[str, FeedProfile] = {}
     learned: dict[str, Learned] = {}
     closed = _closed(usecase.references, tables, past)
-    feed_by_name = {feed.name: feed for feed in usecase.feeds}
 
     named = [excuse for excuse in usecase.excuses if excuse.first <= day <= excuse.last]
 
@@ -174,8 +173,11 @@ def check_day(
             *(check.lost_keys(carried_histories[name], keys_before), check.new_keys(carried_histories[name])),
         ]
         before = {then: profile.measures for then, profile in served}
+        units_before = {
+            then.day: then.feeds[reference.joined_by[0]] for then in past if reference.joined_by[0] in then.feeds
+        }
         ordinary = Ordinary.of_list(
-            reference, columns, earlier, feed_by_name[reference.joined_by[0]], units, check.cleared(earlier)
+            reference, columns, earlier, check.cleared(earlier), units_before, feeds[reference.joined_by[0]]
         )
         findings += usual(name, references[name].measures, before, Names.of(reference), ordinary)
     odd_now = {table: one.odd for table, one in learned.items()}

@@ -43,8 +43,8 @@ _TAKEN = 0.6
 _LEAST_WENT = _PART / _MORE_THAN_ENDED
 #: What is left of that from day to day: half of it after five months.
 _FADES = 0.995
-#: What part of what it was a value is at last that comes to an end by and by.
-_DWINDLED = 0.6
+#: What part of what it was a week before a value is that comes to an end by and by; by how many standard deviations.
+_DWINDLED, _BY_CHANCE = 0.6, 4
 #: How many rows of it a day must let expect: a quiet day lacks much.
 _EXPECTED = 10
 ATTRIBUTE = 0.8
@@ -99,8 +99,7 @@ def check_gone(
             usual = min(recent_counts[n][value] for n in there)
             part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
             ends = went_before.ends(part) and value not in listed.get(column, ())
-            on_days = zip(recent_counts, recent, strict=True)
-            ends = ends or _dwindled([counts.get(value, 0) / max(then.rows, 1) for counts, then in on_days])
+            ends = ends or (value not in listed.get(column, ()) and part < _LARGE and _dwindled(column, value, history))
             told = len(history) >= _YOUNG or not lives or part >= _LARGE or value in listed.get(column, ())
             is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and told and not ends
             came_daily += is_usual and part * now.rows >= _EXPECTED
@@ -144,14 +143,18 @@ def check_gone(
     return about.of_parts("values gone", parts, text)
 
 
-def _dwindled(parts: Sequence[float]) -> bool:
-    """Whether it was less and less of the rows before it ended, as where a newer version is rolled out."""
-    there = [part for part in parts if part]
-    third = len(there) // 3
-    if third < 2:
+def _dwindled(column: str, value: str, history: Sequence[FeedProfile]) -> bool:
+    """Whether it was much less of the rows in its last week than in the one before: a newer version is rolled out."""
+    counts = [profile.values.get(column, {}).get(value, 0) for profile in history]
+    end = max((n for n, count in enumerate(counts) if count), default=-1) + 1
+    if end < 2 * ENOUGH:
         return False
-    first, middle, last = (median(one) for one in (there[:third], there[third:-third], there[-third:]))
-    return last < _DWINDLED * first and last < middle < first
+    weeks = [slice(end - 2 * ENOUGH, end - ENOUGH), slice(end - ENOUGH, end)]
+    (before, rows_before), (last, rows_last) = (
+        (sum(counts[week]), sum(profile.rows for profile in history[week])) for week in weeks
+    )
+    expected = before * rows_last / max(rows_before, 1)
+    return last < _DWINDLED * expected and expected - last > _BY_CHANCE * (expected + last) ** 0.5
 
 
 def _alike(one: date, day: date) -> bool:
@@ -195,9 +198,10 @@ def may_be_gone(
 ) -> set[tuple[str, str]]:
     """Column and value of what is gone and need not be missed as yet, since others of its column went as suddenly.
 
-    Nor need what is a small part, if no list has it: whether such a one may end is asked by :func:`check_gone` alone.
+    Nor need what is less than a tenth of the rows, in a column that is looked up in no list: whether such a one may
+    end is asked by :func:`check_gone` alone.
     """
-    found = set()
+    found, history = set(), list(past.values())
     for column in now.values if past else ():
         went_before = Went(*now.went.get(column, ()))
         recent = [profile.values.get(column, {}) for profile in list(past.values())[-RECENT:]]
@@ -206,7 +210,7 @@ def may_be_gone(
             part = median(counts[value] / n for counts, n in zip(recent, rows, strict=True) if value in counts)
             away = next(n for n, counts in enumerate(reversed(recent)) if value in counts)
             ends = went_before.ends(part) and value not in listed.get(column, ())
-            ends = ends or _dwindled([one.get(value, 0) / n for one, n in zip(recent, rows, strict=True)])
+            ends = ends or (value not in listed.get(column, ()) and part < _LARGE and _dwindled(column, value, history))
             is_small = part < _PART_LIVING and column not in listed
             if ends or is_small or away < went_before.may_be_away(part):
                 found.add((column, value))

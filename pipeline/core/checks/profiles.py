@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
@@ -149,10 +149,11 @@ class Profile:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
+        names = {one.name for one in fields(FeedProfile)}  # what a later version may have kept besides is left
         feeds = {
             name: FeedProfile(
                 **{
-                    **saved,
+                    **{what: kept for what, kept in saved.items() if what in names},
                     "sketch": tuple(saved["sketch"]),
                     "measures": _measures(saved["measures"]),
                     "remembered": {what: tuple(rows) for what, rows in saved.get("remembered", {}).items()},

@@ -51,6 +51,7 @@ class ReferenceCheck:
         self.reference, self.day = reference, day
         self.columns, self.units, self.about = columns, units, TableFindings(reference.name)
         self.before = before
+        self._cleared: str | None = None
         #: The units' columns that name a row of it, and the feed: "'carrier' of flights".
         self.by = " and ".join(f"'{name}'" for name in reference.joined_by[1]) + f" of {reference.joined_by[0]}"
 
@@ -155,8 +156,11 @@ class ReferenceCheck:
         """Why the keys that the last accepted snapshot had were cleared away; nothing where that can't be told."""
         if previous is None:
             return ""
-        old, new = (set(texts(one, self.reference.key).tolist()) - {None} for one in (previous, self.columns))
-        return cleared_up(old, new, set(texts(self.units, self.reference.joined_by[1]).tolist()), self.before, self.day)
+        if self._cleared is None:
+            old, new = (set(texts(one, self.reference.key).tolist()) - {None} for one in (previous, self.columns))
+            used = set(texts(self.units, self.reference.joined_by[1]).tolist()) - {None}
+            self._cleared = cleared_up(old, new, used, self.before, self.day)
+        return self._cleared
 
     def _rows(self, columns: Columns) -> dict[str, str]:
         names = [c.name for c in self.reference.columns if c.name != self.reference.refreshed]
@@ -257,13 +261,14 @@ def cleared_up(old: set[str], new: set[str], used: set[str], before: KeyHistory 
     chance that none is, is that of drawing without replacement (hypergeometric).
     """
     gone = old - new
-    if before is not None and before.sampled > 1:
-        old, gone = ({key for key in keys if in_sample(key, before.sampled)} for keys in (old, gone))
-    if before is None or not gone or before.days < _IN_USE:
+    passed = (day - before.day).days if before is not None else 0
+    # While days are refused nobody counts what is in use.
+    if before is None or not gone or gone & used or before.days < _IN_USE or passed > _GROWS:
         return ""
-    passed = (day - before.day).days
-    in_use = {key for key, sight in before.known.items() if sight.last + passed <= _IN_USE} | used
-    if gone & in_use:
+    in_use = {key for key, sight in before.known.items() if sight.last <= _IN_USE} | used
+    if before.sampled > 1:
+        old, gone = ({key for key in keys if in_sample(key, before.sampled)} for keys in (old, gone))
+    if not gone or gone & in_use:
         return ""
     chance = float(stats.hypergeom.pmf(0, len(old), len(in_use & old), len(gone)))
     return f"none of those that are gone was used in {_IN_USE} days" if chance < _BY_ACCIDENT else ""

@@ -149,6 +149,14 @@ def test_it_says_until_when_a_value_came() -> None:
 
 def test_a_version_that_dwindled_may_end_and_one_that_did_not_is_missed() -> None:
     """A new firmware is rolled out: week by week fewer rows have the old one, and then none."""
-    rolled_out = [{"m1": 100, "old": max(60 - 3 * n, 12), "new": 20 + 3 * n} for n in range(17)]
-    assert judged([*[{"m1": 100, "old": 60, "new": 20}] * 20, *rolled_out, {"m1": 100, "new": 80}]) is Outcome.PASS
-    assert judged([*[{"m1": 100, "old": 60, "new": 20}] * 37, {"m1": 100, "new": 80}]) is Outcome.FAIL
+    steady = {"m1": 300, "old": 60, "new": 20}
+    rolled_out = [{"m1": 300, "old": max(60 - 4 * n, 12), "new": 20 + 4 * n} for n in range(15)]
+    assert judged([*[steady] * 20, *rolled_out, {"m1": 300, "new": 80}]) is Outcome.PASS
+    assert judged([*[steady] * 20, *rolled_out, *[{"m1": 300, "new": 80}] * 3]) is Outcome.PASS
+    assert judged([*[steady] * 35, {"m1": 300, "new": 80}]) is Outcome.FAIL
+
+
+def test_fewer_at_weekends_is_no_dwindling() -> None:
+    week = [*[{"m1": 300, "m2": 80}] * 5, *[{"m1": 100, "m2": 8}] * 2]
+    for days in range(29, 36):
+        assert judged([*(week * 5)[:days], {"m1": 300}]) is Outcome.FAIL, days

@@ -13,7 +13,7 @@ import pytest
 from pipeline.core.checks.day import check_day
 from pipeline.core.checks.learned.ordinary import newcomers
 from pipeline.core.checks.learned.prices import new_prices
-from pipeline.core.checks.learned.revised import confirmed, revised
+from pipeline.core.checks.learned.revised import revised
 from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, KeyUse, Profile
 from pipeline.core.checks.references import cleared_up
 from pipeline.core.facts import Columns
@@ -160,6 +160,7 @@ def test_nor_is_it_on_the_days_after() -> None:
     [
         pytest.param(lambda fare: np.round(fare / 1.2, 2), id="net instead of gross"),
         pytest.param(lambda fare: np.round(fare * 1.6, 2), id="in another currency"),
+        pytest.param(lambda fare: np.round(fare * 1.05, 2), id="with a tax of 5 %"),
         pytest.param(np.round, id="rounded"),
         pytest.param(lambda fare: np.where(fare == 4.6, 0.7, fare), id="a default in place of one"),
         pytest.param(lambda fare: np.full(len(fare), 1.3), id="one price for all"),
@@ -221,6 +222,21 @@ def test_one_that_is_called_otherwise_is_asked_about(past: Past, word: str) -> N
     assert "vans: rewritten content" in past.refused(tables)
 
 
+def test_one_that_leaves_all_its_vans_to_one_other_is_closed_if_the_rows_say_so_too() -> None:
+    depots = tables_of(FIRST)["vans"]["depot"]
+    now = _list(depot=np.where(depots == "west", "north", depots).astype(object))
+    assert revised(VANS, now, _list()) == {}
+    assert "no key has west" in revised(VANS, now, _list(), {"west"})["depot"]
+
+
+def test_a_column_that_falls_back_to_one_of_its_words_is_no_closure(past: Past) -> None:
+    for falls in (["west"], ["west", "south", "east"]):
+        tables = tables_of(past.day)
+        depots = tables["vans"]["depot"]
+        tables["vans"]["depot"] = np.where(np.isin(depots, falls), "north", depots).astype(object)
+        assert "vans: rewritten content" in past.refused(tables)
+
+
 def test_some_of_a_depots_vans_at_another_is_asked_about(past: Past) -> None:
     tables = tables_of(past.day)
     depots = tables["vans"]["depot"]
@@ -237,6 +253,16 @@ def test_what_a_newcomer_brings_is_its_own(past: Past) -> None:
     rides["fare"] = np.where(free, 0.0, rides["fare"])
     assert past.refused(tables) == {}
     assert "what is new, 'plan' school" in " ".join(past.told.values())
+
+
+def test_a_newcomer_in_another_unit_is_found(past: Past) -> None:
+    """Three in ten rides are a new app's, which sends seconds for minutes."""
+    tables = tables_of(past.day)
+    rides = tables["rides"]
+    new = np.random.default_rng(1).random(ROWS) < 0.3
+    rides["plan"] = np.where(new, "v2", rides["plan"]).astype(object)
+    rides["minutes"] = np.where(new, rides["minutes"] * 60, rides["minutes"])
+    assert past.refused(tables)
 
 
 def test_a_fault_beside_a_newcomer_is_found(past: Past) -> None:
@@ -291,25 +317,6 @@ def test_prices_need_days_before_and_few_values() -> None:
     assert new_prices(counts, risen, [worth] * 4) == {}
 
 
-def test_a_timetable_is_confirmed_by_the_moments_of_the_day() -> None:
-    """Twenty vans leave at other times, and so do the day's rides; a list that nobody keeps to is not confirmed."""
-    declared = replace(VANS, columns=(VANS.columns[0], Column("leaves", "string"), VANS.columns[3]))
-    rng = np.random.default_rng(3)
-    minutes = 300 + 20 * np.arange(40)
-    later = np.where(np.arange(40) % 2 == 0, minutes + rng.integers(60, 400, 40), minutes)
-
-    def listed(at: Any) -> dict[str, Any]:
-        clock = [f"{int(one) // 60:02d}:{int(one) % 60:02d}" for one in at]
-        return {"van": np.array(VAN_NAMES, dtype=object), "leaves": np.array(clock, dtype=object)}
-
-    rides = tables_of(FIRST)["rides"]
-    place = np.array([VAN_NAMES.index(van) for van in rides["van"]])
-    rides["at"] = np.datetime64(FIRST).astype("datetime64[us]") + (later[place] * 60).astype("m8[s]")
-    assert "goes with it" in confirmed(declared, listed(later), listed(minutes), RIDES, rides)["leaves"]
-    assert confirmed(declared, listed(minutes), listed(later), RIDES, rides) == {}
-    assert confirmed(declared, listed(rng.permutation(later)), listed(minutes), RIDES, rides) == {}
-
-
 @pytest.mark.parametrize(("gone", "said"), [("unused", True), ("used", False)])
 def test_a_list_is_cleared_of_what_nobody_uses(gone: str, said: bool) -> None:
     keys = {f"k{n}" for n in range(100)}
@@ -320,6 +327,9 @@ def test_a_list_is_cleared_of_what_nobody_uses(gone: str, said: bool) -> None:
     assert cleared_up(keys, keys - {"k60", "k61", "k62"}, set(), before, FIRST + timedelta(1)) == ""
     assert cleared_up(keys, keys - lost, set(), replace(before, days=5), FIRST + timedelta(1)) == ""
     assert cleared_up(keys, keys - lost, set(), None, FIRST + timedelta(1)) == ""
+    # While days are refused nobody counts what is in use, and a key that is used today is in use.
+    assert cleared_up(keys, keys - lost, set(), before, FIRST + timedelta(20)) == ""
+    assert cleared_up(keys, keys - lost, {min(lost)}, before, FIRST + timedelta(1)) == ""
 
 
 def test_whole_prices_rise_with_the_cost_of_living_alone() -> None:

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.checks.learned.feed import feed_measures
-from pipeline.core.checks.learned.measures import MANY_WORDS, SELDOM, Measures
+from pipeline.core.checks.learned.measures import MANY_WORDS, SELDOM, SLICE_ROWS, Measures
 from pipeline.core.checks.learned.mix import Mix
 from pipeline.core.checks.learned.prices import Changed, new_prices
-from pipeline.core.checks.learned.revised import confirmed, revised
+from pipeline.core.checks.learned.revised import revised
 from pipeline.core.checks.learned.surprise import Predicted, Surprise
 from pipeline.core.checks.wording import first_five
 from pipeline.core.facts import Columns, texts
@@ -28,6 +29,8 @@ _OF_PRICES = ("commonest", "least", "greatest", "distinct", "multiple of 5", "mu
 _RECENT = 14
 
 
+#: What part of a newcomer's numbers may lie beyond those of 24 in 25 of the other rows.
+_UNLIKE = 0.1
 #: Within what part of the last accepted table's rows a table is as large as that was.
 _AS_MANY = 0.02
 
@@ -40,7 +43,8 @@ class Ordinary:
         prices: Makes the columns with a new price list.
         revised: Makes, for a reference table, the columns that were changed as a business does it, to how they were.
         new: Makes the words that are new, by column.
-        without: Makes the day's measures over the rows that have none of these.
+        without: Makes the day's measures over the rows that have none of these, and the numbers in which those that
+            have some are like no other rows.
         cleared: Why the keys that a reference table has no longer were cleared away, where that can be told.
         rows_before: How many rows the last accepted snapshot of a reference table has.
     """
@@ -51,7 +55,7 @@ class Ordinary:
         prices: Callable[[], Changed] = dict,
         revised: Callable[[], Mapping[str, str]] = dict,
         new: Callable[[], Mapping[str, set[str]]] = dict,
-        without: Callable[[Mapping[str, set[str]]], Measures] = lambda words: {},
+        without: Callable[[Mapping[str, set[str]]], tuple[Measures, set[str]]] = lambda words: ({}, set()),
         cleared: str = "",
         rows_before: int | None = None,
     ) -> None:
@@ -84,10 +88,15 @@ class Ordinary:
         """
         days = list(past.values())
 
-        def without(words: Mapping[str, set[str]]) -> Measures:
+        def without(words: Mapping[str, set[str]]) -> tuple[Measures, set[str]]:
             theirs = [np.isin(texts(columns, (name,)).astype(np.str_), sorted(words[name])) for name in words]
-            others = {name: values[~np.logical_or.reduce(theirs)] for name, values in columns.items()}
-            return feed_measures(feed, others, timezone, late, lists)
+            are_new = np.logical_or.reduce(theirs)
+            if (~are_new).sum() < max(SLICE_ROWS, len(are_new) / 2):
+                return {}, set()
+            others = {name: values[~are_new] for name, values in columns.items()}
+            numbers = [c.name for c in feed.columns if c.type in ("number", "integer")]
+            unlike = {name for name in numbers if _is_unlike(columns[name][are_new], columns[name][~are_new])}
+            return feed_measures(feed, others, timezone, late, lists), unlike
 
         return cls(
             mix,
@@ -98,7 +107,13 @@ class Ordinary:
 
     @classmethod
     def of_list(
-        cls, reference: Reference, columns: Columns, previous: Columns | None, feed: Feed, units: Columns, cleared: str
+        cls,
+        reference: Reference,
+        columns: Columns,
+        previous: Columns | None,
+        cleared: str,
+        past: Mapping[date, FeedProfile],
+        now: FeedProfile,
     ) -> Ordinary:
         """That of a reference table's day, against the last accepted one if there is any.
 
@@ -106,17 +121,20 @@ class Ordinary:
             reference: The declaration.
             columns: The snapshot, by column.
             previous: The last accepted one.
-            feed: The declaration of the feed that is joined to it.
-            units: That feed's day.
             cleared: Why keys were cleared away, where that can be told.
+            past: What is known of the accepted days of the feed that is joined to it.
+            now: What is known of its day.
         """
         if previous is None:
             return cls()
+
+        def ended() -> set[str]:
+            """Words that the feed's rows had of late and have no longer."""
+            had = {word for one in list(past.values())[-_RECENT:] for words in one.values.values() for word in words}
+            return had - {word for words in now.values.values() for word in words}
+
         return cls(
-            revised=lambda: {
-                **confirmed(reference, columns, previous, feed, units),
-                **revised(reference, columns, previous),
-            },
+            revised=lambda: revised(reference, columns, previous, ended()),
             cleared=cleared,
             rows_before=len(previous[reference.key[0]]),
         )
@@ -126,8 +144,8 @@ class Ordinary:
         return self._revised()
 
     @cached_property
-    def _others(self) -> Measures:
-        return self._without(self._new) if self._new else {}
+    def _others(self) -> tuple[Measures, set[str]]:
+        return self._without(self._new) if self._new else ({}, set())
 
     @cached_property
     def _prices(self) -> Changed:
@@ -157,8 +175,9 @@ class Ordinary:
         column, _, value = about.partition("=")
         if column in self._prices and _is_of_prices(kind, rest, value, self._prices[column]):
             return f"as on a new price list {told(self._prices[column])}"
-        others = self._others.get(measure, (SELDOM / 2,) if kind == "worth" and self._others else ())
-        if others and abs(made.size_of(measure, others[0])) <= limit:
+        measures, unlike = self._others
+        others = measures.get(measure, (SELDOM / 2,) if kind == "worth" and measures else ())
+        if others and column not in unlike and abs(made.size_of(measure, others[0])) <= limit:
             words = [f"'{name}' {word}" for name in self._new for word in sorted(self._new[name])]
             return f"without the rows of what is new, {first_five(words)}, it is as usual"
         return ""
@@ -170,6 +189,17 @@ class Ordinary:
         if kind == "rows" and self._rows_before and abs(one.value / self._rows_before - 1) < _AS_MANY:
             return f"the last accepted table has {self._rows_before:,}"
         return self._by_column.get(about, "") if kind == "changed" else ""
+
+
+def _is_unlike(theirs: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Whether a newcomer's numbers are like no other row's: then they may be of another unit. Nothing is like any."""
+    theirs, others = (values[np.isfinite(values) & (values != 0)].astype(np.float64) for values in (theirs, others))
+    if not len(theirs):
+        return False
+    if len(others) < SLICE_ROWS:
+        return True
+    low, high = np.quantile(others, (0.02, 0.98))
+    return float(np.mean((theirs < low) | (theirs > high))) > _UNLIKE
 
 
 def _is_of_prices(kind: str, rest: Sequence[str], value: str, pairs: Mapping[float, float]) -> bool:

@@ -7,6 +7,7 @@ and fewer decimals, a default takes the place of values that lie far from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,9 @@ from pipeline.core.tables import Feed
 
 #: How far a price is from the one whose place it takes, at most: miles are 1.6 kilometres.
 _NEAR = 1.25
-#: How many prices it takes to tell that all were multiplied by one factor, and by how much more all are at once where
-#: they follow the cost of living: taxes and currencies are more.
-TELLS, _INDEXED = 3, 1.055
+#: How many prices it takes to tell a price list, of which not all are multiplied by one factor; and by how much more
+#: all are at once where they follow the cost of living: a sales tax is five parts in a hundred and more.
+TELLS, _INDEXED = 3, 1.045
 #: What part of the rows must have a value that is looked at.
 _PART = 0.02
 #: From so many accepted days before the change is taken what was before it, and how many there must be.
@@ -71,7 +72,7 @@ def _new(now: tuple[dict[float, float], int], past: Sequence[tuple[dict[float, f
     old = {v: share for v, share in usual.items() if share >= _PART and today.get(v, 0.0) < SELDOM}
     new = {v: share for v, share in today.items() if share >= _PART and usual.get(v, 0.0) < SELDOM}
     slack = _SLACK + _CHANCE * float(np.sqrt(len(usual) / max(n, 1)))
-    if not old or len(new) < FEWER * len(old) or decimals(new) < decimals(old):
+    if len(old) < TELLS or len(new) < FEWER * len(old) or decimals(new) < decimals(old):
         return {}
     taken, pairs = _moved(old, new)
     unlike = max(sum(old.values()), sum(new.values())) - taken
@@ -119,4 +120,4 @@ def factor(old_and_new: NDArray[np.float64]) -> float | None:
 
 def decimals(values: Mapping[float, float] | Sequence[float]) -> int:
     """The most decimals that any of the values has."""
-    return max(len(number_word(value).partition(".")[2]) for value in values)
+    return max(max(0, -int(Decimal(number_word(value)).normalize().as_tuple().exponent)) for value in values)

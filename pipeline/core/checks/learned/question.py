@@ -140,7 +140,11 @@ def check_usual(
         limit = limit_of(family, surprise_before, sum(then.weekday() == day.weekday() for then in past), raised)
         why = {
             one.measure: ordinary.why(one, made, lambda: usual.by_name, limit.narrow)
-            if ordinary is not None and made is not None and abs(one.size) > limit.narrow
+            if ordinary is not None
+            and made is not None
+            and abs(one.size) > limit.narrow
+            # What was refused stays so until it is as usual again: one cause must not ring and fall silent by turns.
+            and abs(_before(one, odd_before)) != _REFUSED
             else ""
             for one in all_measures
         }

@@ -13,15 +13,16 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.checks.learned.measures import MOST_COMPARED, Measured, ranks_of
+from pipeline.core.checks.learned.measures import Measured, ranks_of
 from pipeline.core.checks.learned.surprise import part_of_week
 from pipeline.core.facts import Columns, missing
 from pipeline.core.tables import Column, Feed
 
-#: Of so many things the levels are kept, chosen by hash; and of at most so many columns that name things.
-_KEPT, _COLUMNS = 128, 3
+#: Of so many things the levels are kept, chosen by hash; of at most so many columns that name things, in so many
+#: numbers; of columns that name so many at least.
+_KEPT, _COLUMNS, _NUMBERS, _NAMED = 64, 2, 8, 10
 #: Fewer things than these are slices, of which each is asked by itself.
-_THINGS = 8
+_THINGS = 20
 #: On how many of the last accepted days a thing's own level stands, and on how many at least.
 _DAYS, _ENOUGH = 14, 4
 #: Whoever came on all of the last days of that part of the week is expected: on at most, and at least, so many.
@@ -30,6 +31,8 @@ _REGULAR, _REGULAR_LEAST = 6, 3
 _POOLED = 3
 #: By how much the largest of a few squares is more than the mean of all, for five and for fourteen normal ones alike.
 _LEFT_OUT = 1.3
+#: Farther than this nothing strays; its square is still a number.
+_HUGE = 1e150
 #: From how many of its own spreads on a thing is somewhere else.
 _ASTRAY = 4.0
 
@@ -52,13 +55,13 @@ def levels_of(feed: Feed, columns: Columns, numbers: Sequence[Column]) -> dict[s
             continue
         there = ~missing(columns[column.name])
         words, codes = np.unique(columns[column.name][there].astype(np.str_), return_inverse=True)
-        if len(words) < _THINGS:
+        if len(words) < _NAMED:
             continue
         made += 1
         kept = sorted(range(len(words)), key=lambda n: _hash(str(words[n])))[:_KEPT]
         counts = np.bincount(codes, minlength=len(words))
         found[f"|{column.name}"] = {str(words[n]): float(counts[n]) for n in kept}
-        for number in numbers[:MOST_COMPARED]:
+        for number in numbers[:_NUMBERS]:
             medians = _medians(columns[number.name][there].astype(np.float64), codes, len(words))
             found[f"{number.name}|{column.name}"] = {
                 str(words[n]): float(medians[n]) for n in kept if np.isfinite(medians[n])
@@ -144,7 +147,7 @@ def _compared(
     strays = then[there] - np.nanmedian(then[there] - usual, axis=1)[:, None] - usual
     counts = np.isfinite(strays).sum(axis=0)
     # One odd day, such as the first one of a fault, says nothing of how far it usually strays.
-    squares = strays**2
+    squares = np.clip(strays, -_HUGE, _HUGE) ** 2
     own = _LEFT_OUT * (np.nansum(squares, axis=0) - np.nanmax(squares, axis=0)) / (counts - 2)
     spread = np.sqrt((counts * own + _POOLED * np.median(own)) / (counts + _POOLED))
     # Where it was is known from few days as well: a median's variance.
