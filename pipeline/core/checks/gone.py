@@ -98,8 +98,9 @@ def check_gone(
                 continue  # it does not come daily
             usual = min(recent_counts[n][value] for n in there)
             part = median(recent_counts[n][value] / max(recent[n].rows, 1) for n in there)
-            ends = went_before.ends(part) and value not in listed.get(column, ())
-            ends = ends or (value not in listed.get(column, ()) and part < _LARGE and _dwindled(column, value, history))
+            ends = value not in listed.get(column, ()) and (
+                went_before.ends(part) or (part < _LARGE and _dwindled(column, value, history))
+            )
             told = len(history) >= _YOUNG or not lives or part >= _LARGE or value in listed.get(column, ())
             is_usual = usual >= _USUAL and part >= least and (column, value) not in closed and told and not ends
             came_daily += is_usual and part * now.rows >= _EXPECTED
@@ -204,13 +205,14 @@ def may_be_gone(
     found, history = set(), list(past.values())
     for column in now.values if past else ():
         went_before = Went(*now.went.get(column, ()))
-        recent = [profile.values.get(column, {}) for profile in list(past.values())[-RECENT:]]
-        rows = [max(profile.rows, 1) for profile in list(past.values())[-RECENT:]]
+        recent = [profile.values.get(column, {}) for profile in history[-RECENT:]]
+        rows = [max(profile.rows, 1) for profile in history[-RECENT:]]
         for value in set().union(*recent) - set(now.values[column]):
             part = median(counts[value] / n for counts, n in zip(recent, rows, strict=True) if value in counts)
             away = next(n for n, counts in enumerate(reversed(recent)) if value in counts)
-            ends = went_before.ends(part) and value not in listed.get(column, ())
-            ends = ends or (value not in listed.get(column, ()) and part < _LARGE and _dwindled(column, value, history))
+            ends = value not in listed.get(column, ()) and (
+                went_before.ends(part) or (part < _LARGE and _dwindled(column, value, history))
+            )
             is_small = part < _PART_LIVING and column not in listed
             if ends or is_small or away < went_before.may_be_away(part):
                 found.add((column, value))

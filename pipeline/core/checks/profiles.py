@@ -21,7 +21,7 @@ from pipeline.core.checks.learned.contents import content_measures
 from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.resent import Remembered, kept, remembered_of, resent_measures
-from pipeline.core.checks.learned.things import Levels, levels_of
+from pipeline.core.checks.learned.things import Levels, hash_of, levels_of
 from pipeline.core.facts import Columns, Fixed, exact, missing, number_word, texts
 from pipeline.core.tables import Feed, Reference
 
@@ -300,7 +300,7 @@ def residues(values: NDArray[np.float64]) -> dict[str, int]:
 
 def in_sample(key: str, one_in: int) -> bool:
     """Whether the key belongs to the sample of one in so many; the same answer every day."""
-    return one_in == 1 or _hash(key) % one_in == 0
+    return one_in == 1 or hash_of(key) % one_in == 0
 
 
 def _measures(saved: Mapping[str, list[Any]]) -> Measures:
@@ -336,11 +336,7 @@ def _determined(fact: Fixed, columns: Columns) -> dict[str, float]:
     return {key: value for key, value in zip(given, values, strict=True) if key is not None and math.isfinite(value)}
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
 def _sample(entries: Mapping[str, _Value], limit: int) -> dict[str, _Value]:
     if len(entries) <= limit:
         return dict(entries)
-    return {key: entries[key] for key in sorted(entries, key=_hash)[:limit]}
+    return {key: entries[key] for key in sorted(entries, key=hash_of)[:limit]}

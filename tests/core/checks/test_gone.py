@@ -160,3 +160,10 @@ def test_fewer_at_weekends_is_no_dwindling() -> None:
     week = [*[{"m1": 300, "m2": 80}] * 5, *[{"m1": 100, "m2": 8}] * 2]
     for days in range(29, 36):
         assert judged([*(week * 5)[:days], {"m1": 300}]) is Outcome.FAIL, days
+
+
+def test_a_small_part_that_does_not_come_daily_may_be_gone_unless_a_list_has_it() -> None:
+    every_other = [{"m1": 300, **({"m2": 20} if n % 2 else {})} for n in range(30)]
+    _, now, past = told([*every_other, {"m1": 300}])
+    assert may_be_gone(now, past, {}) == {("machine", "m2")}
+    assert may_be_gone(now, past, {"machine": {"m1", "m2"}}) == set()

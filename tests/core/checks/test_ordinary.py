@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.checks.day import check_day
-from pipeline.core.checks.learned.ordinary import newcomers
+from pipeline.core.checks.learned.ordinary import Ordinary, newcomers
 from pipeline.core.checks.learned.prices import new_prices
+from pipeline.core.checks.learned.question import check_usual
 from pipeline.core.checks.learned.revised import revised
 from pipeline.core.checks.profiles import PROFILE_DAYS, KeyHistory, KeyUse, Profile
 from pipeline.core.checks.references import cleared_up
@@ -360,3 +361,42 @@ def test_a_list_that_was_cleared_stays_as_small_as_it_was_accepted() -> None:
     for n in range(36):
         assert past.refused(day_of(40 if n < 25 else 28), accept=True) == {}, n
     assert "vans: shrinkage" in past.refused(day_of(24))
+
+
+def test_what_was_refused_is_not_explained_away() -> None:
+    """An explanation that comes by on a later day of an unchanged fault would end the alarm by itself."""
+
+    class Always(Ordinary):
+        def why(self, *args: Any) -> str:
+            return "as it is"
+
+    days = {FIRST + timedelta(n): {"rows|all": (400.0, 400), "filled|fare": (0.9, 400)} for n in range(20)}
+    now = {"rows|all": (400.0, 400), "filled|fare": (0.4, 400)}
+
+    def outcome(direction: float) -> Outcome:
+        odd = {"filled|fare": (direction, 0.4, 0.9)}
+        learned = check_usual("rides", FIRST + timedelta(20), now, days, [], odd, ordinary=Always())
+        return next(one.outcome for one in learned.findings if one.name == "rides: blanks")
+
+    assert outcome(-1.0) is Outcome.PASS
+    assert outcome(-2.0) is Outcome.FAIL
+
+
+def test_numbers_that_lose_their_sign_are_found() -> None:
+    past = Past(0)
+
+    def day_of(lost: bool) -> Tables:
+        tables = tables_of(past.day)
+        degrees = np.where(np.arange(ROWS) % 5 == 0, -1, 1) * tables["rides"]["degrees"]
+        tables["rides"]["degrees"] = np.abs(degrees) if lost else degrees
+        return tables
+
+    for _ in range(25):
+        assert past.refused(day_of(False), accept=True) == {}
+    assert "'degrees' is negative in 0.0% of the rows" in past.refused(day_of(True))["rides: single values"]
+
+
+def test_a_later_version_may_have_kept_more(past: Past) -> None:
+    saved = past.profiles[-1].to_dict()
+    more = {**saved, "feeds": {name: {**feed, "of a later version": 1} for name, feed in saved["feeds"].items()}}
+    assert Profile.from_dict(more) == Profile.from_dict(saved)

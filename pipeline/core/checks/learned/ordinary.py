@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _OF_PRICES = ("commonest", "least", "greatest", "distinct", "multiple of 5", "multiple of 10", "whole")
 #: For fewer accepted days than these a word has been there that is new.
 _RECENT = 14
-
-
 #: What part of a newcomer's numbers may lie beyond those of 24 in 25 of the other rows.
 _UNLIKE = 0.1
 #: Within what part of the last accepted table's rows a table is as large as that was.
@@ -174,7 +172,7 @@ class Ordinary:
             return said
         column, _, value = about.partition("=")
         if column in self._prices and _is_of_prices(kind, rest, value, self._prices[column]):
-            return f"as on a new price list {told(self._prices[column])}"
+            return f"as on a new price list {_told(self._prices[column])}"
         measures, unlike = self._others
         others = measures.get(measure, (SELDOM / 2,) if kind == "worth" and measures else ())
         if others and column not in unlike and abs(made.size_of(measure, others[0])) <= limit:
@@ -208,7 +206,7 @@ def _is_of_prices(kind: str, rest: Sequence[str], value: str, pairs: Mapping[flo
     return kind == "level" or (kind == "single" and rest[0] in _OF_PRICES)
 
 
-def told(pairs: Mapping[float, float]) -> str:
+def _told(pairs: Mapping[float, float]) -> str:
     """``(1.35 where 1.2 was, ...)``."""
     return f"({', '.join(f'{new:g} where {old:g} was' for new, old in list(pairs.items())[:3])})"
 

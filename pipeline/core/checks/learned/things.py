@@ -58,7 +58,7 @@ def levels_of(feed: Feed, columns: Columns, numbers: Sequence[Column]) -> dict[s
         if len(words) < _NAMED:
             continue
         made += 1
-        kept = sorted(range(len(words)), key=lambda n: _hash(str(words[n])))[:_KEPT]
+        kept = sorted(range(len(words)), key=lambda n: hash_of(str(words[n])))[:_KEPT]
         counts = np.bincount(codes, minlength=len(words))
         found[f"|{column.name}"] = {str(words[n]): float(counts[n]) for n in kept}
         for number in numbers[:_NUMBERS]:
@@ -173,9 +173,10 @@ def _regular(day: date, thing: str, now: Mapping[str, float], past: Mapping[date
     if len(now) < _KEPT:
         return regular
     # Whoever the hash places after the last one that was kept is not known to be away.
-    last = max(_hash(word) for word in now)
-    return {word for word in regular if _hash(word) <= last}
+    last = max(hash_of(word) for word in now)
+    return {word for word in regular if hash_of(word) <= last}
 
 
-def _hash(word: str) -> int:
+def hash_of(word: str) -> int:
+    """A number that says of every word the same on every day, by which words are chosen."""
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
