@@ -22,7 +22,7 @@ import pytest
 from pipeline.adapters.checker.suites import GxChecker
 from pipeline.cli import main as cli
 from pipeline.core import golden, kinds
-from pipeline.core.checks.day import excused
+from pipeline.core.checks.day import DayChecked, check_day, excused
 from pipeline.core.errors import UsageError
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, Part
@@ -290,6 +290,23 @@ def test_an_excuse_is_for_a_column_and_value_ends_with_its_change_and_says_so(tm
         assert other.required, "another column that rings the same question stops the day"
         world = small.world_in(tmp_path, checker=GxChecker(places(tmp_path).expectations))
         assert validate(usecase, ingest(usecase, made.last, world), world).without == ()
+
+
+def test_what_still_rings_at_the_historys_end_is_excused_for_three_months(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rings(usecase: Usecase, day: date, *rest: Any) -> DayChecked:
+        checked = check_day(usecase, day, *rest)
+        ringing = Finding("same: varies", Outcome.FAIL, "one plan only", parts=(Part("one plan only", "plan"),))
+        findings = (*checked.findings, ringing) if (day - FIRST).days % 3 == 2 else checked.findings
+        return replace(checked, findings=excused(usecase.excuses, day, findings))
+
+    monkeypatch.setattr("pipeline.onboarding.declaring.daily_checks.check_day", rings)
+    with begun(tmp_path, same_every_day(), "history.csv", **SAME) as (made, usecase):
+        (excuse,) = usecase.excuses
+        assert (excuse.finding, excuse.column, excuse.value) == ("same: varies", "plan", "")
+        assert (excuse.first, excuse.last) == (FIRST + timedelta(2), made.last + timedelta(90))
+        assert any("and write a later day if it stays so" in note.text for note in made.notes if note.review)
 
 
 def test_what_is_to_be_reviewed_is_kept_beside_the_declaration(kept: tuple[Path, Made]) -> None:
