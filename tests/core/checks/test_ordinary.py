@@ -266,6 +266,17 @@ def test_a_newcomer_in_another_unit_is_found(past: Past) -> None:
     assert past.refused(tables)
 
 
+def test_what_covers_most_rows_is_no_newcomer(past: Past) -> None:
+    """Of seven rides in ten the plan is called otherwise and the fare is none: too few others are left to go by."""
+    tables = tables_of(past.day)
+    rides = tables["rides"]
+    new = np.random.default_rng(1).random(ROWS) < 0.7
+    rides["plan"] = np.where(new, "v2", rides["plan"]).astype(object)
+    rides["fare"] = np.where(new, 0.0, rides["fare"])
+    assert "rides: slices" in past.refused(tables)
+    assert "what is new" not in " ".join(past.told.values())
+
+
 def test_a_fault_beside_a_newcomer_is_found(past: Past) -> None:
     tables = tables_of(past.day)
     rng = np.random.default_rng(1)
