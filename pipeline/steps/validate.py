@@ -229,7 +229,7 @@ class _Bench:
 
     def _pack(self, day: date, what: str, value: Any) -> None:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-        _put(self.files, f"{self._stem(day)}.{what}.json.gz", gzip.compress(text.encode(), mtime=0))
+        _put(self.files, f"{self._stem(day)}.{what}.json.gz", gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
     def _unpack(self, day: date, what: str) -> Any:
         return json.loads(gzip.decompress(self.files.get(f"{self._stem(day)}.{what}.json.gz")))

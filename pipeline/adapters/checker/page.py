@@ -6,7 +6,7 @@ there: it opens from a folder and as an artifact alike. The same result is the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -14,7 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipeline.adapters.checker.words import name_of
+from pipeline.adapters.checker.days import Expectation
+from pipeline.adapters.checker.words import name_of, subject_of
 
 _HERE = Path(__file__).parent
 
@@ -31,29 +32,30 @@ class Line:
     advice: str
 
 
-def page(usecase: str, table: str, day: date, parts: list[tuple[str, str, Any]], advised: Mapping[str, str]) -> bytes:
+def page(
+    usecase: str, table: str, day: date, parts: Sequence[tuple[Expectation, str, Any]], advised: Mapping[str, str]
+) -> bytes:
     """One HTML page of all expectations of a table's day, the broken ones first.
 
     Args:
         usecase: The use case.
         table: The table.
         day: Its day.
-        parts: The expectation's subject (a column, or empty for the table), its outcome, the vendor's result.
+        parts: The expectation, its outcome, the vendor's result.
         advised: Name of a broken expectation to what to ask or do about it.
     """
     from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
 
     groups: dict[str, list[Line]] = {}
-    for subject, outcome, part in sorted(parts, key=lambda p: (p[1] in ("PASS", "EMPTY"), p[0])):
+    for expectation, outcome, part in sorted(parts, key=lambda p: (p[1] in ("PASS", "EMPTY"), subject_of(p[0]))):
         part.result = _plain(part.result or {})
         _forget_traces(part.exception_info)
         block = ValidationResultsTableContentBlockRenderer.render([part]).to_json_dict()
         _, expected, observed = block["table"][0]
         meta: Mapping[str, Any] = part.expectation_config.meta or {}
-        severity = str(part.expectation_config.to_json_dict().get("severity", "critical"))
-        advice = advised.get(name_of(part.expectation_config.to_json_dict()), "")
+        severity, advice = str(expectation.get("severity", "critical")), advised.get(name_of(expectation), "")
         line = Line(outcome, _escaped(expected), _escaped(observed), str(meta.get("why", "")), severity, advice)
-        groups.setdefault(subject or "the table", []).append(line)
+        groups.setdefault(subject_of(expectation) or "the table", []).append(line)
     outcomes = [outcome for _, outcome, _ in parts]
     html = (
         _view()

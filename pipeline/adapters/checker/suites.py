@@ -20,12 +20,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.adapters.checker.answers import Answer, findings_of, short, summary, unknown
 from pipeline.adapters.checker.days import days_held, sameness, split
-from pipeline.adapters.checker.words import advice, name_of, new_words, sentence, subject_of
 from pipeline.adapters.frames import in_pandas
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Checked, Rows
-from pipeline.core.verdict import Bound, Finding, Outcome, Part
+from pipeline.core.verdict import Finding, Outcome
 
 _EXAMPLES = 5
 
@@ -44,15 +44,16 @@ class GxChecker:
         """
         suite = self._suite(usecase, table)
         if not rows.num_rows:
-            return Checked((_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),), {})
+            return Checked((unknown(table, f"no rows on {day}, so the suite has nothing to judge"),), {})
         frame = _frame(rows)
         result = self._run(suite, frame)
         if isinstance(result, Finding):
             return Checked((replace(result, name=f"{table}: expectations", about=table),), {})
         from pipeline.adapters.checker.page import page
 
-        findings = _findings(table, result, suite["path"], frame)
-        parts = [(subject_of(_config(part)), _shown(part), part) for part in result.results]
+        answers = [Answer.of(part) for part in result.results]
+        findings = findings_of(table, answers, suite["path"], frame)
+        parts = [(answer.expectation, answer.shown, answer.part) for answer in answers]
         advised = {one.name.removeprefix(f"{table}: "): one.change for one in findings if one.change}
         return Checked(findings, {f"{table}.html": page(usecase, table, day, parts, advised)})
 
@@ -77,7 +78,7 @@ class GxChecker:
                 if by_table and alike not in known:
                     known[alike] = self._judged(table, {**suite, "expectations": by_table}, frames[day])
                 if all(finding.outcome is Outcome.PASS for finding in known.get(alike, ())):
-                    findings_by_day[day] = (_summary(table, held + len(by_table), blank),)
+                    findings_by_day[day] = (summary(table, held + len(by_table), blank),)
         return {
             day: findings_by_day[day] if day in findings_by_day else self._judged(table, suite, frames.get(day), day)
             for day in days
@@ -92,7 +93,8 @@ class GxChecker:
         result = self._run(suite, pd.concat(frames.values(), ignore_index=True), "COMPLETE")
         if isinstance(result, Finding):
             return {}
-        return days_held([(_config(part), part) for part in result.results], list(frames.values()), list(frames))
+        answers = [Answer.of(part) for part in result.results]
+        return days_held([(one.expectation, one.part) for one in answers], list(frames.values()), list(frames))
 
     def digest(self, usecase: str, tables: Iterable[str]) -> str:
         """Names the suites: a changed suite has another digest, an absent one has its own."""
@@ -116,7 +118,7 @@ class GxChecker:
         except FileNotFoundError:
             raise _unusable(path, table, "is missing") from None
         except ValueError as error:
-            raise _unusable(path, table, f"is no valid JSON ({_short(error)})") from error
+            raise _unusable(path, table, f"is no valid JSON ({short(error)})") from error
         except OSError as error:
             raise _unusable(path, table, f"can't be read ({error.strerror})") from error
         if not isinstance(suite, dict) or not suite.get("expectations"):
@@ -128,11 +130,11 @@ class GxChecker:
 
     def _judged(self, table: str, suite: Mapping[str, Any], frame: Any, day: date | None = None) -> tuple[Finding, ...]:
         if frame is None:
-            return (_unknown(table, f"no rows on {day}, so the suite has nothing to judge"),)
+            return (unknown(table, f"no rows on {day}, so the suite has nothing to judge"),)
         result = self._run(suite, frame)
         if isinstance(result, Finding):
             return (replace(result, name=f"{table}: expectations", about=table),)
-        return _findings(table, result, suite["path"], frame)
+        return findings_of(table, [Answer.of(part) for part in result.results], suite["path"], frame)
 
     def _run(self, suite: Mapping[str, Any], frame: Any, detail: str = "SUMMARY") -> Any | Finding:
         """Great Expectations' result, or an UNKNOWN finding if the suite can't be asked of these rows."""
@@ -150,7 +152,7 @@ class GxChecker:
                 gx_suite, result_format={"result_format": detail, "partial_unexpected_count": _EXAMPLES}
             )
         except Exception as error:  # noqa: BLE001 - whatever a suite breaks on, it has not passed
-            return _unknown("", f"the suite {suite['name']} can't be run: {_short(error)}")
+            return unknown("", f"the suite {suite['name']} can't be run: {short(error)}")
         for part in result.results:
             part.result = _told(part.result)
         return result
@@ -179,7 +181,7 @@ def _unusable(path: Path, table: str, what: str) -> RefusedError:
         f"the expectation suite {name} {what}, so nothing says what sound '{table}' are; "
         f"restore that file or write it, and run the day again (nothing is said against the data)"
     )
-    return RefusedError(text, "SUITE", (_unknown(table, text),))
+    return RefusedError(text, "SUITE", (unknown(table, text),))
 
 
 def _fault(expectations: Iterable[Mapping[str, Any]]) -> str:
@@ -190,7 +192,7 @@ def _fault(expectations: Iterable[Mapping[str, Any]]) -> str:
         try:
             ExpectationConfiguration(**expectation).to_domain_obj()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what we were looking for
-            return f"holds {expectation['type']}, which is no valid expectation ({_short(error)})"
+            return f"holds {expectation['type']}, which is no valid expectation ({short(error)})"
     return "holds something that is no valid expectation"
 
 
@@ -209,100 +211,3 @@ def _told(value: Any) -> Any:
     if isinstance(value, list):
         return [_told(held) for held in value]
     return None if type(value).__name__ == "NAType" else value
-
-
-def _findings(table: str, result: Any, path: Path, frame: Any) -> tuple[Finding, ...]:
-    """One finding per broken expectation; one in all when none is."""
-    file = str(Path(*path.parts[-3:]))
-    broken: list[Finding] = []
-    blank = 0
-    for part in result.results:
-        expectation = _config(part)
-        outcome, why_not = _outcome(part)
-        if _may_be_blank(part):
-            blank += 1
-        elif outcome is not Outcome.PASS:
-            counted = part.result or {}
-            words = new_words(expectation, frame)
-            text = why_not or sentence(expectation, counted, words)
-            broken.append(
-                Finding(
-                    name=f"{table}: {name_of(expectation)}",
-                    outcome=outcome,
-                    text=text,
-                    value=_number(counted.get("observed_value", counted.get("unexpected_count"))),
-                    wanted=_bound(expectation["kwargs"]) if "observed_value" in counted else None,
-                    counts={key: counted[key] for key in ("element_count", "unexpected_count") if key in counted},
-                    about=table,
-                    required=str(expectation.get("severity", "critical")) == "critical",
-                    change=advice(expectation, table, file, words),
-                    parts=(Part(text, subject_of(expectation)),),
-                )
-            )
-    judged = len(result.results) - blank
-    if not judged:
-        return (_unknown(table, "not one expectation found a value to judge"),)
-    if any(finding.required for finding in broken):
-        return tuple(broken)
-    return (_summary(table, judged - len(broken), blank), *broken)
-
-
-def _may_be_blank(part: Any) -> bool:
-    """Whether it found no value to judge, and says itself that this is no fault."""
-    return _outcome(part)[1] == _BLANK and bool((_config(part).get("meta") or {}).get("may_be_empty"))
-
-
-def _shown(part: Any) -> str:
-    """The outcome as the page shows it."""
-    return "EMPTY" if _may_be_blank(part) else str(_outcome(part)[0])
-
-
-def _config(part: Any) -> dict[str, Any]:
-    config: dict[str, Any] = part.expectation_config.to_json_dict()
-    return config
-
-
-_BLANK = "it found no value to judge"
-
-
-def _outcome(part: Any) -> tuple[Outcome, str]:
-    """The outcome of one expectation, and in a few words why it is unknown."""
-    info = part.exception_info or {}
-    # One exception, or one for each of several metrics by name.
-    entries = [info] if "raised_exception" in info else list(info.values())
-    raised = [entry for entry in entries if entry.get("raised_exception")]
-    expectation = _config(part)
-    if raised:
-        text = f"{name_of(expectation)} could not be asked: {_short(raised[0].get('exception_message'))}"
-        return Outcome.UNKNOWN, text
-    counted = part.result or {}
-    rows, absent = counted.get("element_count"), counted.get("missing_count")
-    if rows is not None and absent == rows and "null" not in expectation["type"]:
-        return Outcome.UNKNOWN, _BLANK
-    return (Outcome.PASS if part.success is True else Outcome.FAIL), ""
-
-
-def _summary(table: str, held: int, blank: int) -> Finding:
-    text = f"{held} expectations hold" + (f", {blank} had no value to judge and may have none" if blank else "")
-    return Finding(f"{table}: expectations", Outcome.PASS, text, counts={"expectations": held}, about=table)
-
-
-def _unknown(table: str, text: str) -> Finding:
-    return Finding(f"{table}: expectations", Outcome.UNKNOWN, text, about=table)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _bound(kwargs: Mapping[str, Any]) -> Bound | None:
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    if low is None and high is None:
-        return None
-    infinity = float("inf")
-    return Bound(-infinity if low is None else float(low), infinity if high is None else float(high))
-
-
-def _short(error: object, most: int = 200) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= most else f"{text[:most]} …"

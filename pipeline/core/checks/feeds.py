@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from statistics import median
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -238,22 +240,42 @@ def _stuck(about: TableFindings, now: FeedProfile, past: Mapping[date, FeedProfi
     return replace(finding, required=False) if stuck and only_nothing else finding
 
 
+class _Sketch(NamedTuple):
+    """A day's lowest row digests: sorted, and as a set."""
+
+    ordered: Sequence[str]
+    rows: frozenset[str]
+
+    @classmethod
+    def of(cls, profile: FeedProfile) -> _Sketch:
+        """That of a day."""
+        return cls(profile.sketch, frozenset(profile.sketch))
+
+    def share_in(self, earlier: _Sketch) -> float:
+        """The share of a day's rows that an earlier day's sketch has; 0 where nothing can be compared."""
+        # A full sketch holds every digest up to its last one, and is silent about those above.
+        full = len(earlier.ordered) >= SKETCH
+        comparable = bisect_right(self.ordered, earlier.ordered[-1]) if full else len(self.ordered)
+        return len(self.rows & earlier.rows) / comparable if comparable else 0.0
+
+
 def _sent_before(about: TableFindings, now: FeedProfile, history: Mapping[date, FeedProfile]) -> Finding:
     """A remembered day under a new date, or much of one. How alike two different days are is learnt from the past.
 
     A table of few columns repeats itself by nature: what is allowed lies half-way from what the last days share with
     those before them to the whole.
     """
-    days = list(history.items())
+    today = _Sketch.of(now)
+    days = [(before, _Sketch.of(profile)) for before, profile in history.items()]
     worst, when = 0.0, None
-    for before, profile in days:
-        share = _share_in(now.sketch, profile.sketch)
+    for before, sketch in days:
+        share = today.share_in(sketch)
         if share > worst:
             worst, when = share, before
     usual = max(
         (
-            _share_in(profile.sketch, earlier.sketch)
-            for place, (_, profile) in enumerate(days[-ENOUGH:], start=max(len(days) - ENOUGH, 0))
+            sketch.share_in(earlier)
+            for place, (_, sketch) in enumerate(days[-ENOUGH:], start=max(len(days) - ENOUGH, 0))
             for _, earlier in days[:place]
         ),
         default=0.0,
@@ -266,11 +288,3 @@ def _sent_before(about: TableFindings, now: FeedProfile, history: Mapping[date, 
         else f"no row says what a row of the last {len(history)} accepted days said"
     )
     return about.finding("sent before", worst <= allowed, text, worst, Bound(0, allowed))
-
-
-def _share_in(digests: Sequence[str], earlier: Sequence[str]) -> float:
-    """The share of a day's rows that an earlier day's sketch has; 0 where nothing can be compared."""
-    known = set(earlier)
-    # A full sketch holds every digest up to its last one, and is silent about those above.
-    comparable = [row for row in digests if len(known) < SKETCH or row <= earlier[-1]]
-    return sum(row in known for row in comparable) / len(comparable) if comparable else 0.0

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +22,13 @@ from pipeline.core.checks.learned.feed import feed_measures
 from pipeline.core.checks.learned.measures import Measures
 from pipeline.core.checks.learned.resent import Remembered, kept, remembered_of, resent_measures
 from pipeline.core.checks.learned.things import Levels, hash_of, levels_of
+from pipeline.core.checks.packed import (
+    packed_digests,
+    packed_measures,
+    unpacked_digests,
+    unpacked_measures,
+    unpacked_sketch,
+)
 from pipeline.core.facts import Columns, Fixed, exact, missing, number_word, texts
 from pipeline.core.tables import Feed, Reference
 
@@ -92,6 +99,24 @@ class FeedProfile:
             remembered={what: kept(digests) for what, digests in self.remembered.items()},
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        return {
+            **_plain(self),
+            "sketch": "".join(self.sketch),
+            "measures": packed_measures(self.measures),
+            "remembered": {what: packed_digests(digests) for what, digests in self.remembered.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> FeedProfile:
+        """Read back what :meth:`to_dict` wrote."""
+        names = {one.name for one in fields(cls)}  # what a later version may have kept besides is left
+        plain = {what: kept for what, kept in saved.items() if what in names}
+        remembered = {what: unpacked_digests(digests) for what, digests in saved["remembered"].items()}
+        measures, sketch = unpacked_measures(saved["measures"]), unpacked_sketch(saved["sketch"])
+        return cls(**{**plain, "sketch": sketch, "measures": measures, "remembered": remembered})
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceProfile:
@@ -108,6 +133,15 @@ class ReferenceProfile:
     units: int
     hits: int
     measures: Measures
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
+        return {**_plain(self), "measures": packed_measures(self.measures)}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> ReferenceProfile:
+        """Read back what :meth:`to_dict` wrote."""
+        return cls(**{**saved, "measures": unpacked_measures(saved["measures"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +173,8 @@ class Profile:
         """A dict of plain JSON values; the inverse of :meth:`from_dict`."""
         return {
             "day": self.day.isoformat(),
-            "feeds": {name: asdict(profile) for name, profile in self.feeds.items()},
-            "references": {name: asdict(profile) for name, profile in self.references.items()},
+            "feeds": {name: profile.to_dict() for name, profile in self.feeds.items()},
+            "references": {name: profile.to_dict() for name, profile in self.references.items()},
             "surprise": {table: dict(families) for table, families in self.surprise.items()},
             "odd": {table: dict(measures) for table, measures in self.odd.items()},
             "known": self.known,
@@ -149,22 +183,8 @@ class Profile:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
         """Read back what :meth:`to_dict` wrote."""
-        names = {one.name for one in fields(FeedProfile)}  # what a later version may have kept besides is left
-        feeds = {
-            name: FeedProfile(
-                **{
-                    **{what: kept for what, kept in saved.items() if what in names},
-                    "sketch": tuple(saved["sketch"]),
-                    "measures": _measures(saved["measures"]),
-                    "remembered": {what: tuple(rows) for what, rows in saved.get("remembered", {}).items()},
-                }
-            )
-            for name, saved in data["feeds"].items()
-        }
-        references = {
-            name: ReferenceProfile(**{**saved, "measures": _measures(saved["measures"])})
-            for name, saved in data["references"].items()
-        }
+        feeds = {name: FeedProfile.from_dict(saved) for name, saved in data["feeds"].items()}
+        references = {name: ReferenceProfile.from_dict(saved) for name, saved in data["references"].items()}
         known = data.get("known", 0)  # profiles of before are taken for young ones
         return cls(date.fromisoformat(data["day"]), feeds, references, data["surprise"], data["odd"], known)
 
@@ -303,8 +323,9 @@ def in_sample(key: str, one_in: int) -> bool:
     return one_in == 1 or hash_of(key) % one_in == 0
 
 
-def _measures(saved: Mapping[str, list[Any]]) -> Measures:
-    return {name: (value, n) for name, (value, n) in saved.items()}
+def _plain(profile: FeedProfile | ReferenceProfile) -> dict[str, Any]:
+    """Its attributes by name, as they are: a copy of each of thousands of entries would be thrown away at once."""
+    return {one.name: getattr(profile, one.name) for one in fields(profile)}
 
 
 def _content(feed: Feed, columns: Columns) -> list[str]:

@@ -6,6 +6,8 @@ and what came of it where it is called the same.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -60,8 +62,9 @@ def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:
     """The largest share of a day's rows that any one remembered day had."""
     for what, digests in now.items():
         worst, n = 0.0, 0
+        rows = Counter(digests)
         for before in past:
-            share, compared = _share(digests, before.get(what, ()))
+            share, compared = _share(digests, rows, before.get(what, ()))
             if compared >= SLICE_ROWS:
                 worst, n = max(worst, share), max(n, compared)
         if n:
@@ -70,8 +73,9 @@ def resent_measures(now: Remembered, past: Sequence[Remembered]) -> Measured:
 
 def most_like(now: Sequence[int], past: Iterable[tuple[date, Sequence[int]]]) -> date | None:
     """The remembered day that has the largest share of a day's rows; None where none has any."""
-    shares = [(share, day) for day, before in past for share, n in [_share(now, before)] if n >= SLICE_ROWS and share]
-    return max(shares)[1] if shares else None
+    rows = Counter(now)
+    shares = [(*_share(now, rows, before), day) for day, before in past]
+    return max(((share, day) for share, n, day in shares if n >= SLICE_ROWS and share), default=(0.0, None))[1]
 
 
 def kept(digests: Sequence[int]) -> tuple[int, ...]:
@@ -79,11 +83,8 @@ def kept(digests: Sequence[int]) -> tuple[int, ...]:
     return tuple(digests[:KEPT])
 
 
-def _share(now: Sequence[int], before: Sequence[int]) -> tuple[float, int]:
-    if not before:
-        return 0.0, 0
-    highest = before[-1] if len(before) >= KEPT else None
-    mine = np.asarray(now)
-    if highest is not None:
-        mine = mine[mine <= highest]
-    return (float(np.isin(mine, np.asarray(before)).mean()), len(mine)) if len(mine) else (0.0, 0)
+def _share(now: Sequence[int], rows: Counter[int], before: Sequence[int]) -> tuple[float, int]:
+    """The share of ``now`` that is in ``before``, both sorted, and of how many; ``rows`` counts each digest of now."""
+    # Of what was not kept nothing is known.
+    compared = bisect_right(now, before[-1]) if len(before) >= KEPT else len(now) if before else 0
+    return (sum(rows[one] for one in rows.keys() & set(before)) / compared if compared else 0.0), compared

@@ -233,16 +233,22 @@ def _by_one_clock(found: list[Surprise]) -> list[Surprise]:
 def _table(names: Sequence[str], measured: Sequence[Measures]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     values = np.full((len(measured), len(names)), np.nan)
     counts = np.ones_like(values)
-    columns = np.array([name.partition("=")[0] if name.startswith(_COUNTED) else "" for name in names])
+    counted = {name: _counted_of(name) for name in names}
+    columns = np.array(list(counted.values()))
     nothing = (math.nan, 1)
     for place, one in enumerate(measured):
-        found = np.array([one.get(name, nothing) for name in names], dtype=float)
-        values[place], counts[place] = found[:, 0], found[:, 1]
+        found = [one.get(name, nothing) for name in names]
+        values[place], counts[place] = [value for value, _ in found], [n for _, n in found]
         # A word that is not measured came too seldom for it.
-        asked = np.isin(columns, list({name.partition("=")[0] for name in one if name.startswith(_COUNTED)}))
-        absent = asked & np.isnan(values[place])
+        measured_of = {counted[name] if name in counted else _counted_of(name) for name in one} - {""}
+        absent = np.isin(columns, list(measured_of)) & np.isnan(values[place])
         values[place, absent], counts[place, absent] = SELDOM / 2, one[ROWS][1]
     return values, counts
+
+
+def _counted_of(name: str) -> str:
+    """Of what a measure counts a word; nothing for those that count none."""
+    return name.partition("=")[0] if name.startswith(_COUNTED) else ""
 
 
 def _unwrapped(names: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -272,12 +278,15 @@ def _predictions(values: NDArray[np.float64], known: NDArray[np.bool_], days: Se
         for place in range(1, min(width, n)):
             result[rule, place] = np.median(values[:place], axis=0)
         if n > width:
-            result[rule, width:] = np.median(sliding_window_view(values[:-1], width, axis=0), axis=-1)
+            windows = np.sort(sliding_window_view(values[:-1], width, axis=0), axis=-1)
+            result[rule, width:] = (windows[..., (width - 1) // 2] + windows[..., width // 2]) / 2
     weekdays = np.array([day.weekday() for day in days])
     for place in range(1, n):
         same = np.flatnonzero(weekdays[:place] == weekdays[place])[-4:]
         if len(same) >= 2:
-            measured = np.where(known[same], values[same], np.nan)
-            some = known[same].any(axis=0)
-            result[3, place, some] = np.nanmedian(measured[:, some], axis=0)
+            # What is not known comes last, and where none is, a NaN is the middle.
+            ordered = np.sort(np.where(known[same], values[same], np.nan), axis=0)
+            last = np.maximum(known[same].sum(axis=0) - 1, 0)
+            low, high = (np.take_along_axis(ordered, one[None], axis=0)[0] for one in (last // 2, (last + 1) // 2))
+            result[3, place] = (low + high) / 2
     return result
