@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks import streams
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Floats
+from pipeline.core.replay.cost import Yardstick, hindsight
 from pipeline.core.replay.figures import PolicyFigures, ageing, policy_figures
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replayer
@@ -32,7 +33,9 @@ from pipeline.report.progress import bars
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fits import make_history
 
-PRICES = (0.03, 0.05, 0.08, 0.12, 0.2)
+PRICES = (0.02, 0.05, 0.08, 0.12, 0.3)
+#: The prices of a promotion, in days of loss, at which total costs are told.
+COSTS = (0.02, 0.08, 0.3)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.
 WITHIN, SHARE = 0.005, 0.1
 #: Ages of fits, in days, that are told.
@@ -68,25 +71,31 @@ def _show(name: str, history: History, source: FitMaker, first: int, seconds: fl
 def show(title: str, history: History, recipes: Sequence[str], baseline: str, first: int) -> None:
     """One table: the habits, then the gate that decides at several prices."""
     player = Replayer(title, history, FitKey(recipes[0], first), first, baseline)
-    own = [Policy("refit daily", "always", tuple(recipes), ship="refit")] if len(recipes) == 1 else []
     ours = [
         Policy(f"price {price:g}", "gates", tuple(recipes), (Better(price=price),), ship="refit") for price in PRICES
     ]
     ours.append(replace(ours[PRICES.index(Better().price)], name=f"price {Better().price:g}, scored", ship="scored"))
-    figures = {
-        policy.name: policy_figures(player.run(policy), history)
-        for policy in (*reference_policies(recipes, "scored"), *own, *ours)
-    }
+    # Costs are told against the daily refit, as a replay tells them; the other columns against what shipped as scored.
+    refits = [replace(one, name=f"refit {one.name}") for one in reference_policies(recipes, "refit")[1:-1]]
+    policies = (*reference_policies(recipes, "scored"), *refits, *ours)
+    timelines = {policy.name: player.run(policy) for policy in policies}
+    figures = {name: policy_figures(timeline, history) for name, timeline in timelines.items()}
     daily = min((figures[f"daily {recipe}"] for recipe in recipes), key=lambda one: one.loss)
+    best = min((f"refit daily {recipe}" for recipe in recipes), key=lambda name: figures[name].loss)
+    yardsticks = [Yardstick.of(timelines[best], history, price) for price in COSTS]
     table = Table(title=title, title_justify="left")
-    for column in ("policy", "loss", "vs daily", "promotions", "harmful", "harm days", "churn", "age", "oldest", "aim"):
+    at_price = [f"cost at {price:g}" for price in COSTS]
+    for column in ("policy", *at_price, "loss", "vs daily", "promotions", "harmful", "churn", "age", "oldest", "aim"):
         table.add_column(column, justify="left" if column == "policy" else "right")
     for name, made in figures.items():
-        table.add_row(*_row(name, made, daily))
-    if own:
-        for name, (loss, churn) in _averages(player, own[0], ours[PRICES.index(Better().price)]).items():
-            table.add_row(name, f"{loss:.4f}", _beyond(loss, daily), "", "", "", f"{churn:.2f}", "", "", "")
-    Console(width=130).print(table)
+        costs = [f"{one.cost(timelines[name], history):.1f}" if one else "" for one in yardsticks]
+        table.add_row(name, *costs, *_row(made, daily))
+    known = [hindsight(history, one, recipes, player.start) if one else None for one in yardsticks]
+    table.add_row("best schedule, in hindsight", *(f"{one.cost:.1f}" if one else "" for one in known))
+    if len(recipes) == 1:
+        for name, (loss, churn) in _averages(player, refits[-1], ours[PRICES.index(Better().price)]).items():
+            table.add_row(name, *[""] * len(COSTS), f"{loss:.4f}", _beyond(loss, daily), "", "", f"{churn:.2f}")
+    Console(width=150).print(table)
 
 
 def ages(title: str, history: History, recipes: Sequence[str], first: int) -> None:
@@ -134,16 +143,14 @@ def averaged(history: History, first: int, teams: Sequence[tuple[FitKey, ...]]) 
     return lost / units, churn
 
 
-def _row(name: str, made: PolicyFigures, daily: PolicyFigures) -> tuple[str, ...]:
+def _row(made: PolicyFigures, daily: PolicyFigures) -> tuple[str, ...]:
     beyond = made.loss / daily.loss - 1
     met = beyond <= WITHIN and made.promotions <= SHARE * daily.promotions and made.harmful <= SHARE * daily.harmful
     return (
-        name,
         f"{made.loss:.4f}",
         _beyond(made.loss, daily),
         str(made.promotions),
         str(made.harmful),
-        str(made.harm_days),
         f"{made.churn:.2f}",
         f"{made.age:.1f}",
         str(made.oldest),

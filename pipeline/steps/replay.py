@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,11 +14,12 @@ from pipeline.core.errors import PipelineError, RefusedError, UsageError
 from pipeline.core.evidence.candidate import Stage
 from pipeline.core.gates.better import Better
 from pipeline.core.ports import World
-from pipeline.core.replay.figures import PolicyFigures, ageing, loss_difference, policy_figures
+from pipeline.core.replay.cost import Yardstick, hindsight
+from pipeline.core.replay.figures import ageing, loss_difference, policy_figures
 from pipeline.core.replay.history import FitKey, History
-from pipeline.core.replay.player import Replayer, Timeline
+from pipeline.core.replay.player import Replayer
 from pipeline.core.replay.policy import Policy, parse_windows, reference_policies, variant_name, with_changes
-from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult
+from pipeline.core.replay.result import PolicyResult, ReplayResult
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.ingest import ingest
@@ -26,13 +28,9 @@ from pipeline.steps.refuse import as_refusal
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fit_store import FitStore
 from pipeline.steps.replaying.fits import make_history
+from pipeline.steps.replaying.search import rank, search_policy
 from pipeline.steps.tables.new_keys import with_new_keys_daily
 from pipeline.steps.validate import validate
-
-#: The part of the history on which a search chooses.
-CHOSEN_ON = 0.6
-#: Of the days, the most that may promote for a policy to be proposed.
-MOST = 0.1
 
 
 def replay(
@@ -90,26 +88,53 @@ def replay(
             done()
     figures = [policy_figures(timeline, history) for timeline in timelines]
     daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
-    best = min(daily, key=lambda n: _rank(figures[n]))
-    played = tuple(
-        PolicyResult(timeline, its_figures, loss_difference(timeline, timelines[best], history))
+    best = min(daily, key=lambda n: rank(figures[n]))
+    price = price_of(declared)
+    yardstick = Yardstick.of(timelines[best], history, price)
+    results = [
+        PolicyResult(
+            timeline,
+            its_figures,
+            loss_difference(timeline, timelines[best], history),
+            yardstick.cost(timeline, history) if yardstick else math.nan,
+        )
         for timeline, its_figures in zip(timelines, figures, strict=True)
-    )
-    searched, proposal = _search(player, timelines[0], [timelines[n] for n in daily], world) if search else ((), None)
+    ]
+    cheapest = hindsight(history, yardstick, history.recipes, begin, usecase.label_delay) if yardstick else None
+    every_day = [timelines[n] for n in daily]
+    searched, proposal = search_policy(player, timelines[0], every_day, world) if search else ((), None)
     last = history.stretch.days[-1].astype(object)
     return ReplayResult(
         usecase,
         Days(history.stretch.days[first].astype(object), last),
         history,
-        played,
+        _told(results, len(asked_policies)),
         len(asked_policies),
-        played[best],
+        results[best],
         left_out,
         without,
         {recipe.name: ageing(history, recipe.name, first) for recipe in wider.recipes},
         searched,
         proposal,
+        price,
+        cheapest,
     )
+
+
+def price_of(policy: Policy) -> float:
+    """The declared price of a promotion, in days of loss."""
+    return next(gate.price for gate in policy.gates if isinstance(gate, Better))
+
+
+def _told(results: Sequence[PolicyResult], asked: int) -> tuple[PolicyResult, ...]:
+    """What is shown: of each habit that is no daily one the recipe that cost least."""
+    kept = list(results[:asked])
+    for one in results[asked:]:
+        habit = one.name.partition(" ")[0]
+        alike = [other for other in results[asked:] if other.name.partition(" ")[0] == habit]
+        if habit == "daily" or one is min(alike, key=lambda other: (not math.isfinite(other.cost), other.cost)):
+            kept.append(one)
+    return tuple(kept)
 
 
 def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:
@@ -123,10 +148,6 @@ def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:
                 recipe, name=variant_name(name, window), window=window, at_least=least
             )
     return replace(usecase, recipes=(*usecase.recipes, *more.values()))
-
-
-def _rank(figures: PolicyFigures) -> tuple[bool, float]:
-    return not np.isfinite(figures.loss), figures.loss
 
 
 def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
@@ -146,58 +167,6 @@ def declared_policy(usecase: Usecase) -> tuple[Policy, tuple[str, ...]]:
     left_out = tuple(gate.name for gate in usecase.gates if gate.stage is not Stage.SCORES)
     recipes = tuple(recipe.name for recipe in usecase.recipes)
     return Policy("declared", "gates", recipes, gates, ship=usecase.promotion.ship), left_out
-
-
-def _search(
-    player: Replayer, declared: Timeline, daily: Sequence[Timeline], world: World
-) -> tuple[tuple[tuple[str, float, int], ...], Proposal]:
-    """The policy with the least served loss on the first part, of those that promote on one day in ten or less.
-
-    Returns:
-        Of every policy tried its name, loss and promotions over all days; and the proposal.
-    """
-    history, first, policy = player.history, player.first, declared.policy
-    split = first + int((len(history) - first) * CHOSEN_ON)
-    if not (
-        any(history.units(n) for n in range(first, split)) and any(history.units(n) for n in range(split, len(history)))
-    ):
-        raise UsageError("a search needs labelled days to choose on and others to judge on: replay more days", "EARLY")
-    several = len(policy.recipes) > 1
-    sets = ["", *(f",recipes={name}" for name in policy.recipes)] if several else [""]
-    texts = [
-        f"price={price},switch_price={switch},ship={ship}{recipes}"
-        for recipes in sets
-        for ship in ("refit", "scored")
-        for switch in ((0.25, 0.5, 1.0) if several and not recipes else (0.5,))
-        for price in (0.02, 0.05, 0.08, 0.12, 0.2, 0.3)
-    ]
-    tried: list[tuple[Timeline, PolicyFigures]] = []
-    with world.progress("search", len(texts)) as done:
-        for text in texts:
-            timeline = player.run(with_changes(policy, text))
-            tried.append((timeline, policy_figures(timeline, history, first, split)))
-            done()
-    calm = [trial for trial in tried if trial[1].promotions <= MOST * (split - first)] or tried
-    timeline, chosen = min(calm, key=lambda trial: _rank(trial[1]))
-    best = min(daily, key=lambda habit: _rank(policy_figures(habit, history, first, split)))
-    all_day_figures = [policy_figures(tried_timeline, history) for tried_timeline, _ in tried]
-    points = [
-        (tried_timeline.policy.name, its_figures.loss, its_figures.promotions)
-        for (tried_timeline, _), its_figures in zip(tried, all_day_figures, strict=True)
-    ]
-    return tuple(points), Proposal(
-        name=timeline.policy.name,
-        split=split,
-        chosen=chosen,
-        judged=policy_figures(timeline, history, split),
-        declared_chosen=policy_figures(declared, history, first, split),
-        declared_judged=policy_figures(declared, history, split),
-        daily=best.policy.name,
-        daily_chosen=policy_figures(best, history, first, split),
-        daily_judged=policy_figures(best, history, split),
-        difference=loss_difference(timeline, declared, history, split),
-        tried=len(texts),
-    )
 
 
 def _start(usecase: Usecase, history: History, first: int, start: str) -> FitKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from benchmarks.replay import drawn_history
 from pipeline.core.gates.better import Better
+from pipeline.core.replay.cost import Yardstick, hindsight
 from pipeline.core.replay.figures import loss_difference, policy_figures
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replacement, Replayer
@@ -34,11 +36,24 @@ def made() -> ReplayResult:
     player = Replayer("flight_delay", history, FitKey("short", 0), 0, "usual")
     policies = [declared, with_changes(declared, "price=0.3,ship=scored"), *reference_policies(recipes, "refit")]
     timelines = [player.run(policy) for policy in policies]
-    best = timelines[4]
+    best = timelines[policies.index(next(one for one in policies if one.name == "daily short"))]
+    price = Better(price=0.02).price
+    yardstick = Yardstick.of(best, history, price)
+    assert yardstick is not None
     played = tuple(
-        PolicyResult(one, policy_figures(one, history), loss_difference(one, best, history)) for one in timelines
+        PolicyResult(
+            one,
+            policy_figures(one, history),
+            loss_difference(one, best, history),
+            yardstick.cost(one, history),
+        )
+        for one in timelines
     )
-    parts = [policy_figures(timelines[n], history, *ends) for n in (1, 0, 4) for ends in ((0, 25), (25, 42))]
+    parts = [
+        policy_figures(timelines[n], history, *ends)
+        for n in (1, 0, timelines.index(best))
+        for ends in ((0, 25), (25, 42))
+    ]
     proposal = Proposal(
         "price=0.3,ship=scored",
         25,
@@ -55,12 +70,14 @@ def made() -> ReplayResult:
         history=history,
         played=played,
         asked=2,
-        best=played[4],
+        best=next(one for one in played if one.timeline is best),
         left_out=("latency", "churn"),
         without=(date(2013, 1, 9),),
         ageing={recipe: [0.0, *(0.01 * n for n in range(1, 20)), float("nan")] for recipe in recipes},
         searched=(("price=0.1", 0.6, 3), ("price=<b>", 0.61, 0)),
         proposal=proposal,
+        price=price,
+        hindsight=hindsight(history, yardstick, recipes, FitKey("short", 0)),
     )
 
 
@@ -86,6 +103,11 @@ def test_the_page_says_everything_that_was_found_and_loads_nothing(made: ReplayR
     for one in made.played:
         assert one.name in page
         assert f"{one.figures.loss:.4f}" in page
+        assert math.isfinite(one.cost)
+        assert f">{one.cost:.1f}<" in page
+    assert made.hindsight is not None
+    assert made.hindsight.cost <= min(one.cost for one in made.played)
+    assert f'best schedule, in hindsight</td><td class="num">{made.hindsight.cost:.1f}<' in page
     for change in made.played[0].timeline.changes:
         assert made.model(change.winner) in page
     assert made.played[0].timeline.changes, "a page of a policy that promotes nobody shows too little"
@@ -142,7 +164,7 @@ def test_a_promotion_that_did_harm_is_marked_on_the_page(made: ReplayResult) -> 
 def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(made: ReplayResult) -> None:
     text = " ".join(as_text(made).split())
     for one in made.played:
-        assert f"{one.name} {one.figures.loss:.4f}" in text
+        assert f"{one.name} {one.cost:.1f} {one.figures.loss:.4f}" in text
     assert "not replayed: latency, churn" in text
     assert "refused days, from which nobody learns and on which nobody is judged: 2013-01-09" in text
     assert made.proposal is not None

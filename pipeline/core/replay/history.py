@@ -168,6 +168,10 @@ class History:
                     return sums[self._block_start[day] - base : self._block_start[day + 1] - base]
             self._ask(fit, day)
 
+    def knows(self, fit: FitKey, day: int) -> bool:
+        """Whether the fit's losses on a day are there, without making it anew."""
+        return any(first <= day < end for first, end, _ in self._losses.get(fit, ()))
+
     def loss(self, fit: FitKey, day: int) -> float:
         """The fit's mean loss on a day, per labelled unit; NaN where it has none.
 

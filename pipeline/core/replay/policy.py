@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: The most days that a recipe may be asked to learn from: ten years.
 LONGEST_WINDOW = 3_653
+#: The calendar habits, by their days: a month is four weeks.
+HABITS = {"monthly": 28, "weekly": 7, "daily": 1}
 #: What is shipped: the fit that was scored, or the one that has learnt from the holdout day too.
 Ship = Literal["scored", "refit"]
 
@@ -59,12 +61,14 @@ class Policy:
 
 
 def reference_policies(recipes: Sequence[str], ship: Ship) -> tuple[Policy, ...]:
-    """What teams do without gates: the first recipe never or weekly retrained, each of them daily, and a point gate."""
-    first = recipes[:1]
+    """What teams do without gates: never, or each recipe every four weeks, weekly or daily; and a point gate."""
     return (
-        Policy("never", "never", tuple(first)),
-        Policy(f"weekly {first[0]}", "always", tuple(first), every=7, ship=ship),
-        *(Policy(f"daily {recipe}", "always", (recipe,), ship=ship) for recipe in recipes),
+        Policy("never", "never", tuple(recipes[:1])),
+        *(
+            Policy(f"{name} {recipe}", "always", (recipe,), every=every, ship=ship)
+            for name, every in HABITS.items()
+            for recipe in recipes
+        ),
         Policy("point gate", "point", tuple(recipes)),
     )
 

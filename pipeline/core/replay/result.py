@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from pipeline.core.replay.cost import Hindsight
 from pipeline.core.replay.figures import AFTER, PolicyFigures, churned, harm_absolute
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
@@ -25,11 +26,13 @@ class PolicyResult:
         timeline: What it did.
         figures: What it came to.
         difference: Its served loss relative to the best recipe shipped daily.
+        cost: Its total cost in days of loss (:mod:`~pipeline.core.replay.cost`); NaN where that is not known.
     """
 
     timeline: Timeline
     figures: PolicyFigures
     difference: Interval | NoInterval
+    cost: float = math.nan
 
     @property
     def name(self) -> str:
@@ -73,7 +76,8 @@ class ReplayResult:
         usecase: Whose.
         days: The counted days.
         history: The history.
-        played: The policies; the declared one and those that were asked for come first, then the habits.
+        played: The policies; the declared one and those that were asked for come first, then the habits; of a habit
+            that is no daily one the recipe alone that cost least, known in hindsight.
         asked: How many of them are no habits.
         best: The best recipe shipped daily, among them.
         left_out: Gates that can't be replayed, as they judge what is measured on the day.
@@ -81,6 +85,8 @@ class ReplayResult:
         ageing: Recipe to its loss by age relative to its fresh fits', in order of the age; NaN where nothing is known.
         searched: The policies that a search tried, as points: name, loss, promotions.
         proposal: What it found; None: not asked.
+        price: Of a promotion, in days of loss, as the use case declares it.
+        hindsight: The cheapest schedule there was; None where costs are not known.
     """
 
     usecase: Usecase
@@ -94,6 +100,8 @@ class ReplayResult:
     ageing: Mapping[str, Sequence[float]]
     searched: tuple[tuple[str, float, int], ...] = ()
     proposal: Proposal | None = None
+    price: float = math.nan
+    hindsight: Hindsight | None = None
 
     def day(self, number: int) -> str:
         """The date of a day's number, ISO format."""
@@ -121,7 +129,19 @@ class ReplayResult:
         return (
             f"the declared policy served a loss {difference_clause(declared_result.difference)} that of "
             f"{best_result.name}, with {count(declared_result.figures.promotions, 'promotion')}{harmful}, in place "
-            f"of {best_result.figures.promotions}"
+            f"of {best_result.figures.promotions}{self._cost_clause()}"
+        )
+
+    def _cost_clause(self) -> str:
+        """What the declared policy cost, beside the cheapest habit and the cheapest schedule in hindsight."""
+        declared, habits = self.played[0], [one for one in self.played[self.asked :] if math.isfinite(one.cost)]
+        if not (math.isfinite(declared.cost) and habits):
+            return ""
+        cheapest = min(habits, key=lambda one: one.cost)
+        known = f", the best schedule known afterwards {days_of_loss(self.hindsight.cost)}" if self.hindsight else ""
+        return (
+            f"; at {days_of_loss(self.price)} a promotion it cost {days_of_loss(declared.cost)} in all, the cheapest "
+            f"habit ({cheapest.name}) {days_of_loss(cheapest.cost)}{known}"
         )
 
     def proposed(self) -> str:
@@ -147,6 +167,10 @@ class ReplayResult:
             "days": [self.days.first.isoformat(), self.days.last.isoformat()],
             "policies": [self._played(one) for one in self.played],
             "best": self.best.name,
+            "price": _number(self.price),
+            "hindsight": None
+            if self.hindsight is None
+            else {"cost": self.hindsight.cost, "promotions": self.hindsight.promotions},
             "left_out": list(self.left_out),
             "without": [day.isoformat() for day in self.without],
             "ageing": {recipe: [_number(value) for value in curve] for recipe, curve in self.ageing.items()},
@@ -161,6 +185,7 @@ class ReplayResult:
                 serving.append([self.day(result.timeline.first + n), fit.recipe, self.day(fit.day)])
         return {
             "name": result.name,
+            "cost": _number(result.cost),
             **_figures(result.figures),
             "daily": [_number(loss) for loss in result.figures.daily.tolist()],
             "difference": _interval(result.difference),
@@ -189,6 +214,14 @@ class ReplayResult:
             "difference": _interval(proposal.difference),
             **{part: _figures(getattr(proposal, part)) for part in parts},
         }
+
+
+def days_of_loss(cost: float) -> str:
+    """A cost: ``7.9 days of loss``; ``not known`` where it is no number."""
+    if not math.isfinite(cost):
+        return "not known"
+    digits = 2 if abs(cost) < 1 else 1
+    return f"{cost:.{digits}f} days of loss" if round(cost, digits) else "no loss"
 
 
 def difference_clause(difference: Interval | NoInterval) -> str:

@@ -11,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.replay.figures import PolicyFigures, churned
-from pipeline.core.replay.result import PolicyResult, ReplayResult, difference_clause
+from pipeline.core.replay.result import PolicyResult, ReplayResult, days_of_loss, difference_clause
 from pipeline.core.stats import Interval
 from pipeline.core.words import percent
 from pipeline.report.canvas import number
 from pipeline.report.replay import plots
-from pipeline.report.replay.table import cells, remarks
+from pipeline.report.replay.table import cells, cost, remarks
 from pipeline.report.verdict import findings
 
 _HERE = Path(__file__).parent
@@ -59,6 +59,8 @@ def replay_page(made: ReplayResult) -> bytes:
             loss_name=made.usecase.kind.loss_name,
             rows=_rows(made),
             best=made.best.name,
+            price=days_of_loss(made.price),
+            hindsight=made.hindsight and {"cost": cost(made.hindsight.cost), "promotions": made.hindsight.promotions},
             frontier=plots.frontier(made),
             searched=len(made.searched),
             weekly=plots.losses(made),
@@ -80,6 +82,7 @@ def _cards(made: ReplayResult) -> list[dict[str, Any]]:
     def card(style: str, role: str, one: PolicyResult) -> dict[str, Any]:
         f = one.figures
         more = [
+            f"{cost(one.cost)} days of loss in all",
             f"{f.promotions:,} promotions, {f.harmful:,} harmful",
             f"{f.churn:.2f} of all decisions churned, mean age {f.age:.1f} days",
         ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.core.replay.result import PolicyResult, ReplayResult
+from pipeline.core.replay.result import PolicyResult, ReplayResult, days_of_loss
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.words import first_few
 from pipeline.report.terminal.tables import plain_table, show
 
 HEAD = (
     "policy",
+    "total cost",
     "served loss",
     "against the best daily",
     "promotions",
@@ -31,6 +33,7 @@ def replay_view(made: ReplayResult) -> RenderableType:
         Text(f"{made.usecase.name}, {made.days}: {made.sentence()}", "bold", overflow="fold"),
         _table(made),
         Text(
+            f"total cost: days of loss above the best daily, and {days_of_loss(made.price)} for each promotion; "
             "against the best daily: served loss relative to that of the recipe that shipped daily was best, with its "
             "95 % interval, in which weeks fail together, or eighths of the days where that is wider. harmful: worse "
             "than what it replaced over the next seven days. churn: share of decisions changed by promotions, added "
@@ -77,10 +80,13 @@ def remarks(made: ReplayResult) -> list[str]:
 def _table(made: ReplayResult) -> RenderableType:
     shown = plain_table()
     for n, name in enumerate(HEAD):
-        shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 3, 7, 8))
+        shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 2, 4, 8, 9))
     for one in made.played:
         is_asked = one in made.played[: made.asked]
         shown.add_row(*cells(one, made.best), style="bold" if is_asked else "")
+    if made.hindsight is not None:
+        least, n = cost(made.hindsight.cost), made.hindsight.promotions
+        shown.add_row("best schedule, in hindsight", least, "", "", f"{n:,}", *[""] * 5, style="dim")
     return shown
 
 
@@ -89,6 +95,7 @@ def cells(one: PolicyResult, best: PolicyResult) -> tuple[str, ...]:
     figures = one.figures
     return (
         one.name,
+        cost(one.cost),
         f"{figures.loss:.4f}",
         "the best daily" if one is best else difference(one.difference),
         f"{figures.promotions:,}",
@@ -98,6 +105,11 @@ def cells(one: PolicyResult, best: PolicyResult) -> tuple[str, ...]:
         f"{figures.age:.1f}, {figures.oldest}",
         f"{figures.fits:,}",
     )
+
+
+def cost(days: float) -> str:
+    """A total cost, short."""
+    return f"{days:.1f}" if math.isfinite(days) else "not known"
 
 
 def difference(found: Interval | NoInterval) -> str:

@@ -30,7 +30,7 @@ from pipeline.steps.replaying.fit_store import FitStore
 log = logging.getLogger(__name__)
 
 #: For how many days on a fit is asked at once, its holdout day the first; few champions grow older.
-HORIZON = 28
+HORIZON = 35
 
 
 def make_history(

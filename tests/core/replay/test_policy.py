@@ -71,10 +71,13 @@ def test_a_text_that_changes_nothing_is_refused_in_a_sentence(text: str, says: s
         with_changes(DECLARED, text)
 
 
-def test_the_habits_are_never_weekly_daily_and_a_point_gate() -> None:
+def test_the_habits_are_never_monthly_weekly_daily_and_a_point_gate() -> None:
     assert [policy.name for policy in reference_policies(("a", "b"), "refit")] == [
         "never",
+        "monthly a",
+        "monthly b",
         "weekly a",
+        "weekly b",
         "daily a",
         "daily b",
         "point gate",
