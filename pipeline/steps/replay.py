@@ -86,23 +86,20 @@ def replay(
         for policy in every:
             timelines.append(player.run(policy))
             done()
-    figures = [policy_figures(timeline, history) for timeline in timelines]
-    daily = [n for n, policy in enumerate(every) if policy.name.startswith("daily ")]
-    best = min(daily, key=lambda n: rank(figures[n]))
+    daily = [timeline for timeline in timelines if timeline.policy.name.startswith("daily ")]
+    best = min(daily, key=lambda timeline: rank(policy_figures(timeline, history)))
     price = price_of(declared)
-    yardstick = Yardstick.of(timelines[best], history, price)
+    yardstick = Yardstick.of(best, history, price)
     results = [
         PolicyResult(
             timeline,
-            its_figures,
-            loss_difference(timeline, timelines[best], history),
-            yardstick.cost(timeline, history) if yardstick else math.nan,
+            policy_figures(timeline, history, yardstick=yardstick),
+            loss_difference(timeline, best, history),
         )
-        for timeline, its_figures in zip(timelines, figures, strict=True)
+        for timeline in timelines
     ]
     cheapest = hindsight(history, yardstick, history.recipes, begin, usecase.label_delay) if yardstick else None
-    every_day = [timelines[n] for n in daily]
-    searched, proposal = search_policy(player, timelines[0], every_day, world) if search else ((), None)
+    searched, proposal = search_policy(player, timelines[0], daily, price, world) if search else ((), None)
     last = history.stretch.days[-1].astype(object)
     return ReplayResult(
         usecase,
@@ -110,7 +107,7 @@ def replay(
         history,
         _told(results, len(asked_policies)),
         len(asked_policies),
-        results[best],
+        results[timelines.index(best)],
         left_out,
         without,
         {recipe.name: ageing(history, recipe.name, first) for recipe in wider.recipes},
@@ -132,9 +129,13 @@ def _told(results: Sequence[PolicyResult], asked: int) -> tuple[PolicyResult, ..
     for one in results[asked:]:
         habit = one.name.partition(" ")[0]
         alike = [other for other in results[asked:] if other.name.partition(" ")[0] == habit]
-        if habit == "daily" or one is min(alike, key=lambda other: (not math.isfinite(other.cost), other.cost)):
+        if habit == "daily" or one is min(alike, key=_costs):
             kept.append(one)
     return tuple(kept)
+
+
+def _costs(one: PolicyResult) -> float:
+    return one.figures.cost if math.isfinite(one.figures.cost) else math.inf
 
 
 def _with_variants(usecase: Usecase, policies: Sequence[str]) -> Usecase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from pipeline.core.replay.figures import loss_difference, policy_figures
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replacement, Replayer
 from pipeline.core.replay.policy import Policy, reference_policies, with_changes
-from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, difference_clause
+from pipeline.core.replay.result import PolicyResult, Proposal, ReplayResult, days_of_loss, difference_clause
 from pipeline.core.stats import Interval, NoInterval
 from pipeline.core.waivers import Waiver
 from pipeline.core.windows import Days
@@ -43,16 +44,16 @@ def made() -> ReplayResult:
     played = tuple(
         PolicyResult(
             one,
-            policy_figures(one, history),
+            policy_figures(one, history, yardstick=yardstick),
             loss_difference(one, best, history),
-            yardstick.cost(one, history),
         )
         for one in timelines
     )
+    both = {ends: Yardstick.of(best, history, price, *ends) for ends in ((0, 25), (25, 42))}
     parts = [
-        policy_figures(timelines[n], history, *ends)
-        for n in (1, 0, timelines.index(best))
-        for ends in ((0, 25), (25, 42))
+        policy_figures(one, history, *ends, rule)
+        for one in (timelines[1], timelines[0], best)
+        for ends, rule in both.items()
     ]
     proposal = Proposal(
         "price=0.3,ship=scored",
@@ -103,10 +104,10 @@ def test_the_page_says_everything_that_was_found_and_loads_nothing(made: ReplayR
     for one in made.played:
         assert one.name in page
         assert f"{one.figures.loss:.4f}" in page
-        assert math.isfinite(one.cost)
-        assert f">{one.cost:.1f}<" in page
+        assert math.isfinite(one.figures.cost)
+        assert f">{one.figures.cost:.1f}<" in page
     assert made.hindsight is not None
-    assert made.hindsight.cost <= min(one.cost for one in made.played)
+    assert made.hindsight.cost <= min(one.figures.cost for one in made.played)
     assert f'best schedule, in hindsight</td><td class="num">{made.hindsight.cost:.1f}<' in page
     for change in made.played[0].timeline.changes:
         assert made.model(change.winner) in page
@@ -164,12 +165,30 @@ def test_a_promotion_that_did_harm_is_marked_on_the_page(made: ReplayResult) -> 
 def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(made: ReplayResult) -> None:
     text = " ".join(as_text(made).split())
     for one in made.played:
-        assert f"{one.name} {one.cost:.1f} {one.figures.loss:.4f}" in text
+        assert f"{one.name} {one.figures.cost:.1f} {one.figures.loss:.4f}" in text
     assert "not replayed: latency, churn" in text
     assert "refused days, from which nobody learns and on which nobody is judged: 2013-01-09" in text
     assert made.proposal is not None
-    assert f"{made.proposal.judged.loss:.4f}" in text
-    assert f"{made.proposal.chosen.loss:.4f}" in text
+    for part in (made.proposal.judged, made.proposal.chosen):
+        assert f"{days_of_loss(part.cost)} with {part.promotions}" in text
+
+
+def test_a_search_proposes_only_what_cost_less_on_both_parts(made: ReplayResult) -> None:
+    proposal = made.proposal
+    assert proposal is not None
+    for chosen, judged in itertools.product((1.0, 3.0), repeat=2):
+        costs = {
+            "chosen": replace(proposal.chosen, cost=chosen),
+            "declared_chosen": replace(proposal.declared_chosen, cost=2.0),
+            "judged": replace(proposal.judged, cost=judged),
+            "declared_judged": replace(proposal.declared_judged, cost=2.0),
+        }
+        one = replace(made, proposal=replace(proposal, **costs))  # type: ignore[arg-type]
+        holds = chosen < 2 and judged < 2
+        assert one.proposed().startswith("nothing better than the declared policy") is not holds
+        page = replay_page(one).decode()
+        assert ("What the search proposes" in page) is holds
+        assert ("The search found nothing better than the declared policy" in page) is not holds
 
 
 def test_the_sentence_speaks_of_an_unknown_difference_as_unknown() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.kinds import Floats
+from pipeline.core.replay.cost import Yardstick
 from pipeline.core.replay.history import FitKey, History
 from pipeline.core.replay.player import Replacement, Timeline
 from pipeline.core.stats import Clusters, Interval, NoInterval, relative_difference
@@ -31,6 +32,7 @@ class PolicyFigures:
         age: Mean age in days of what was served; a fit on its holdout day has the age 0.
         oldest: Its highest age.
         fits: Fits that were paid for.
+        cost: Total cost in days of loss (:mod:`~pipeline.core.replay.cost`); NaN where nothing measures it.
     """
 
     loss: float
@@ -42,10 +44,15 @@ class PolicyFigures:
     age: float
     oldest: int
     fits: int
+    cost: float = float("nan")
 
 
 def policy_figures(
-    timeline: Timeline, history: History, begin: int | None = None, end: int | None = None
+    timeline: Timeline,
+    history: History,
+    begin: int | None = None,
+    end: int | None = None,
+    yardstick: Yardstick | None = None,
 ) -> PolicyFigures:
     """The figures of one replayed policy, over its days or some of them.
 
@@ -55,6 +62,7 @@ def policy_figures(
         begin: Number of the first day; None: the first that is counted.
         end: Number of the day after the last; None: after the last that is counted. A change is counted by the day on
             which it began to serve.
+        yardstick: Of the same days; without it no cost is told.
     """
     first = timeline.first if begin is None else begin
     last = timeline.first + len(timeline.served) if end is None else end
@@ -76,6 +84,7 @@ def policy_figures(
         age=float(ages.mean()) if len(ages) else float("nan"),
         oldest=int(ages.max()) if len(ages) else 0,
         fits=timeline.fits,
+        cost=yardstick.cost(timeline, history) if yardstick is not None else float("nan"),
     )
 
 

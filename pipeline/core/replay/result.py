@@ -26,13 +26,11 @@ class PolicyResult:
         timeline: What it did.
         figures: What it came to.
         difference: Its served loss relative to the best recipe shipped daily.
-        cost: Its total cost in days of loss (:mod:`~pipeline.core.replay.cost`); NaN where that is not known.
     """
 
     timeline: Timeline
     figures: PolicyFigures
     difference: Interval | NoInterval
-    cost: float = math.nan
 
     @property
     def name(self) -> str:
@@ -45,7 +43,8 @@ class Proposal:
     """What a search found.
 
     Attributes:
-        name: The policy, as a change of the declared one; chosen on the first part of the history.
+        name: The policy, as a change of the declared one: of those tried it cost least on the first part of the
+            history.
         split: Number of the first day of the rest.
         chosen, judged: Its figures on the first part, and on the rest.
         declared_chosen, declared_judged: Those of the declared policy.
@@ -66,6 +65,11 @@ class Proposal:
     daily_judged: PolicyFigures
     difference: Interval | NoInterval
     tried: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether it cost less than the declared policy on both parts: on the rest nobody had chosen it."""
+        return self.chosen.cost < self.declared_chosen.cost and self.judged.cost < self.declared_judged.cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +138,14 @@ class ReplayResult:
 
     def _cost_clause(self) -> str:
         """What the declared policy cost, beside the cheapest habit and the cheapest schedule in hindsight."""
-        declared, habits = self.played[0], [one for one in self.played[self.asked :] if math.isfinite(one.cost)]
-        if not (math.isfinite(declared.cost) and habits):
+        declared, habits = self.played[0], [one for one in self.played[self.asked :] if math.isfinite(one.figures.cost)]
+        if not (math.isfinite(declared.figures.cost) and habits):
             return ""
-        cheapest = min(habits, key=lambda one: one.cost)
+        cheapest = min(habits, key=lambda one: one.figures.cost)
         known = f", the best schedule known afterwards {days_of_loss(self.hindsight.cost)}" if self.hindsight else ""
-        return (
-            f"; at {days_of_loss(self.price)} a promotion it cost {days_of_loss(declared.cost)} in all, the cheapest "
-            f"habit ({cheapest.name}) {days_of_loss(cheapest.cost)}{known}"
-        )
+        theirs = f"the cheapest habit ({cheapest.name}) {days_of_loss(cheapest.figures.cost)}{known}"
+        own = days_of_loss(declared.figures.cost)
+        return f"; at {days_of_loss(self.price)} a promotion it cost {own} in all, {theirs}"
 
     def proposed(self) -> str:
         """The search's proposal in a sentence; empty where none was asked."""
@@ -150,8 +153,15 @@ class ReplayResult:
         if proposal is None:
             return ""
         split = self.day(proposal.split)
+        if not proposal.holds:
+            return (
+                f"nothing better than the declared policy: of {proposal.tried} policies '{proposal.name}' cost least "
+                f"on the days before {split}, {_at_cost(proposal.chosen)} where the declared one cost "
+                f"{_at_cost(proposal.declared_chosen)}; on the days from then on, which had no part in the choice, "
+                f"{_at_cost(proposal.judged)} where the declared one cost {_at_cost(proposal.declared_judged)}"
+            )
         return (
-            f"of {proposal.tried} policies '{proposal.name}' had the least loss on the days before {split}: "
+            f"of {proposal.tried} policies '{proposal.name}' cost least on the days before {split}: "
             f"{_beside(proposal.chosen, proposal.declared_chosen, proposal.daily, proposal.daily_chosen)}; on the days "
             f"from then on, which had no part in the choice: "
             f"{_beside(proposal.judged, proposal.declared_judged, proposal.daily, proposal.daily_judged)}; there its "
@@ -185,7 +195,6 @@ class ReplayResult:
                 serving.append([self.day(result.timeline.first + n), fit.recipe, self.day(fit.day)])
         return {
             "name": result.name,
-            "cost": _number(result.cost),
             **_figures(result.figures),
             "daily": [_number(loss) for loss in result.figures.daily.tolist()],
             "difference": _interval(result.difference),
@@ -208,6 +217,7 @@ class ReplayResult:
         parts = ("chosen", "judged", "declared_chosen", "declared_judged", "daily_chosen", "daily_judged")
         return {
             "policy": proposal.name,
+            "holds": proposal.holds,
             "split": self.day(proposal.split),
             "daily": proposal.daily,
             "tried": proposal.tried,
@@ -235,8 +245,12 @@ def difference_clause(difference: Interval | NoInterval) -> str:
 
 
 def _beside(figures: PolicyFigures, declared: PolicyFigures, daily: str, best: PolicyFigures) -> str:
-    others = f"declared {declared.loss:.4f} with {declared.promotions}, {daily} {best.loss:.4f} with {best.promotions}"
-    return f"{figures.loss:.4f} with {count(figures.promotions, 'promotion')} ({others})"
+    others = f"declared {_at_cost(declared)}, {daily} {_at_cost(best)}"
+    return f"{_at_cost(figures)}, a loss of {figures.loss:.4f} ({others})"
+
+
+def _at_cost(figures: PolicyFigures) -> str:
+    return f"{days_of_loss(figures.cost)} with {count(figures.promotions, 'promotion')}"
 
 
 def _figures(figures: PolicyFigures) -> dict[str, Any]:

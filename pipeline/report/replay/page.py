@@ -82,7 +82,7 @@ def _cards(made: ReplayResult) -> list[dict[str, Any]]:
     def card(style: str, role: str, one: PolicyResult) -> dict[str, Any]:
         f = one.figures
         more = [
-            f"{cost(one.cost)} days of loss in all",
+            f"{cost(f.cost)} days of loss in all",
             f"{f.promotions:,} promotions, {f.harmful:,} harmful",
             f"{f.churn:.2f} of all decisions churned, mean age {f.age:.1f} days",
         ]
@@ -141,14 +141,15 @@ def _proposal(made: ReplayResult) -> dict[str, Any] | None:
         return None
 
     def row(name: str, chosen: PolicyFigures, judged: PolicyFigures) -> tuple[str, ...]:
-        figures = [cell for f in (chosen, judged) for cell in (f"{f.loss:.4f}", str(f.promotions), str(f.harmful))]
-        return (_breaking(name), *figures)
+        sides = [(cost(f.cost), f"{f.loss:.4f}", str(f.promotions), str(f.harmful)) for f in (chosen, judged)]
+        return (_breaking(name), *sides[0], *sides[1])
 
     return {
         "name": proposal.name,
         "split": made.day(proposal.split),
         "tried": proposal.tried,
         "told": difference_clause(proposal.difference),
+        "holds": proposal.holds,
         "rows": [
             row(proposal.name, proposal.chosen, proposal.judged),
             row("declared", proposal.declared_chosen, proposal.declared_judged),

@@ -43,7 +43,7 @@ def replay_view(made: ReplayResult) -> RenderableType:
     ]
     parts += [Text(line, "dim") for line in remarks(made)]
     if made.proposal is not None:
-        parts.append(Text(f"\nproposed: {made.proposed()}", "bold", overflow="fold"))
+        parts.append(Text(f"\nthe search: {made.proposed()}", "bold", overflow="fold"))
     return Group(*parts)
 
 
@@ -95,7 +95,7 @@ def cells(one: PolicyResult, best: PolicyResult) -> tuple[str, ...]:
     figures = one.figures
     return (
         one.name,
-        cost(one.cost),
+        cost(figures.cost),
         f"{figures.loss:.4f}",
         "the best daily" if one is best else difference(one.difference),
         f"{figures.promotions:,}",

@@ -19,7 +19,7 @@ from pipeline.core.ports import World
 from pipeline.core.replay.history import FitKey
 from pipeline.core.replay.player import Replayer, Timeline
 from pipeline.core.replay.policy import with_changes
-from pipeline.core.replay.result import ReplayResult
+from pipeline.core.replay.result import ReplayResult, days_of_loss
 from pipeline.core.usecase import Promotion, Usecase
 from pipeline.core.windows import Days
 from pipeline.report.replay.page import replay_page
@@ -212,16 +212,21 @@ def test_a_search_chooses_on_the_first_part_and_is_judged_on_the_rest(lived: Wor
     made = replay(USECASE, Days(START, LAST), lived, search=True, workers=1)
     found = made.proposal
     assert found is not None
-    assert found.tried == len(made.searched) == 36 + 3 * 12
+    assert found.tried == len(made.searched) == (1 + 3) * 12 + 5
     first = made.played[0].timeline.first
     assert first < found.split < len(made.history)
     assert len(found.chosen.daily) == found.split - first
     assert len(found.judged.daily) == len(made.history) - found.split
     text = made.proposed()
     for part in (found.chosen, found.judged):
-        assert f"{part.loss:.4f} with {part.promotions}" in text
+        assert f"{days_of_loss(part.cost)} with {part.promotions}" in text
+    assert found.chosen.cost <= found.declared_chosen.cost
     assert made.day(found.split) in text
-    assert with_changes(declared_policy(USECASE)[0], found.name).name == found.name
+    named = with_changes(declared_policy(USECASE)[0], found.name)
+    assert named.name == found.name
+    again = replay(USECASE, Days(START, LAST), lived, [found.name], workers=1).played[1]
+    daily = again.figures.daily
+    assert np.array_equal(daily, np.concatenate([found.chosen.daily, found.judged.daily])), "it is what it is called"
 
 
 def test_what_a_search_proposes_does_not_depend_on_the_days_it_is_judged_on(lived: World, tmp_path: Path) -> None:
