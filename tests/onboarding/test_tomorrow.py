@@ -382,6 +382,14 @@ def test_numbers_that_are_taken_as_words_are_named(tmp_path: Path, cells: list[A
     assert any(note.about == "amount" and said in note.text and note.review for note in notes)
 
 
+@pytest.mark.parametrize("shape", ["d{:02d}", "AB-{}", "dep_{}", "{}"])
+def test_a_name_with_a_number_in_it_is_taken_for_words_without_a_word(tmp_path: Path, shape: str) -> None:
+    cells = [shape.format(n % 9) for n in ROWS] if shape != "{}" else [f"{n % 9}a" for n in ROWS]
+    *_, notes = given(tmp_path, BASE.assign(driver=cells), ".csv", csv())
+    told = [note.text for note in notes if note.about == "driver" and "other signs" in note.text]
+    assert bool(told) is (shape == "{}"), "digits before a letter may be a unit"
+
+
 def test_a_sign_for_no_value_is_named_with_its_digits(tmp_path: Path) -> None:
     *_, notes = given(tmp_path, BASE.assign(calls=np.where(ROWS % 9 == 0, 2**63 - 1, BASE["calls"])), ".csv", csv())
     (note,) = [note for note in notes if note.about == "calls"]

@@ -25,6 +25,7 @@ from pipeline.core.checks.learned.question import Learned, Odd, check_usual
 from pipeline.core.checks.learned.resent import most_like
 from pipeline.core.checks.learned.sayings import Names
 from pipeline.core.checks.learned.things import away_or_astray, own_past
+from pipeline.core.checks.learned.whose import whose_rows
 from pipeline.core.checks.old_content import old_content
 from pipeline.core.checks.profiles import (
     FeedProfile,
@@ -149,7 +150,8 @@ def check_day(
         zone = usecase.schedule.timezone
         ordinary = Ordinary.of_feed(feed, tables[feed.name], feeds_before, feeds[feed.name], mix, zone, late, lists)
         findings += usual(
-            feed.name, feeds[feed.name].measures, before, _names(day, feed, feeds[feed.name], past), ordinary
+            *(feed.name, feeds[feed.name].measures, before),
+            *(_names(day, feed, tables[feed.name], feeds[feed.name], past), ordinary),
         )
     for fact in usecase.all_facts:
         if isinstance(fact, Fact):
@@ -197,7 +199,7 @@ def _listed(lists: Sequence[tuple[Reference, Columns]]) -> dict[str, set[str]]:
     return found
 
 
-def _names(day: date, feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> Names:
+def _names(day: date, feed: Feed, columns: Columns, now: FeedProfile, past: Sequence[Profile]) -> Names:
     """How the feed's columns are called where several are meant, which day said what is said again, and who strays."""
 
     def earlier_day(what: str) -> str:
@@ -210,7 +212,7 @@ def _names(day: date, feed: Feed, now: FeedProfile, past: Sequence[Profile]) -> 
         levels = {then.day: then.feeds[feed.name].things for then in past if feed.name in then.feeds}
         return away_or_astray(day, measure, now.things, levels) if measure.startswith(("came|", "astray|")) else []
 
-    return Names.of(feed, earlier_day, who)
+    return Names.of(feed, earlier_day, who, lambda one: whose_rows(feed, columns, one))
 
 
 def surprise_of(past: Sequence[Profile], table: str) -> list[Mapping[str, float]]:

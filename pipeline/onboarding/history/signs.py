@@ -65,7 +65,8 @@ def in_style(cells: pa.Array, style: tuple[str, str]) -> pa.Array | None:
 def nearly_numbers(name: str, cells: pa.Array, notes: list[Note]) -> None:
     """Name a column of words whose cells are numbers with something about them, such as ``12,5 %``."""
     shown = next((value for value in cells.to_pylist() if value is not None), None)
-    if shown is None or not _all(cells, _NEARLY) or _all(cells, "^[0-9]+$"):
+    # A letter in front, as in d03 or AB-12, makes a name of it; a unit or a sign of money stands on its own.
+    if shown is None or not _all(cells, _NEARLY) or _all(cells, "^[0-9]+$") or _all(cells, "^[A-Za-z]+[-_]?[0-9]+$"):
         return
     text = (
         f"taken as words: its cells, such as {shown[:30]!r}, are numbers with other signs about them or in two styles; "

@@ -35,9 +35,9 @@ from pipeline.core.checks.wording import TableFindings
 from pipeline.core.verdict import Bound, Finding, Part
 
 #: The measures that were beyond the narrow limit: 1 above what is usual, -1 below, and twice that if the day was
-#: refused for it; what it was on the first such day, and what was usual.
+#: refused for it; what it was on the first such day, what was usual, and that day as an ordinal number.
 Odd = Mapping[str, Sequence[float]]
-_CALM, _REFUSED = (0.0, math.nan, math.nan), 2
+_CALM, _REFUSED = (0.0, math.nan, math.nan, 0), 2
 TOLD_ONLY = ("slow shifts",)
 """What is told and stops nothing: no day of it is worse than the one before, and seasons shift things slowly, too."""
 #: By how much more a single day must stray where business as usual brings an odd day now and then.
@@ -130,6 +130,7 @@ def check_usual(
         return Learned((about.too_early("as usual", len(past), NEEDED),), {}, {})
     asked = {family_of(measure) for measure in (*now, *(one.measure for one in found))}
     findings: list[Finding] = []
+    order: dict[str, tuple[date, float]] = {}
     largest: dict[str, float] = {}
     odd: dict[str, Sequence[float]] = {name: odd_before[name] for name in unseen}
     for family, all_measures in by_family(found).items():
@@ -159,13 +160,23 @@ def check_usual(
             if (said := limit.rings(one, _before(one, odd_before))) or (said := _LASTING if one in lasting else "")
         ]
         odd.update(
-            {remembered_as(one.measure): _odd(one, 1, odd_before) for one in measures if abs(one.size) > limit.narrow}
+            {
+                remembered_as(one.measure): _odd(one, day, 1, odd_before)
+                for one in measures
+                if abs(one.size) > limit.narrow
+            }
         )
-        odd.update({remembered_as(one.measure): _odd(one, _REFUSED, odd_before) for one, _ in rung})
+        odd.update({remembered_as(one.measure): _odd(one, day, _REFUSED, odd_before) for one, _ in rung})
         known_days = f"by the {len(past)} accepted days to {max(past)}"
         if rung:
-            parts = [_part(one, f"{known_days} ({_far(one)}, {said})", names) for one, said in rung]
+            # What rang before comes first: one cause keeps one name.
+            rung.sort(key=lambda found_one: _since(found_one[0], day, odd_before))
+            parts = [
+                _part(one, f"{known_days} ({_far(one)}, {said}{_begun(one, day, odd_before)})", names)
+                for one, said in rung
+            ]
             found_parts = about.of_parts(family, parts, "", wanted=Bound(0, limit.alone))
+            order[found_parts.name] = (_since(rung[0][0], day, odd_before), -abs(rung[0][0].size) / limit.alone)
             findings.append(replace(found_parts, required=False) if family in TOLD_ONLY else found_parts)
         elif own:
             again = "; odd, and refused if the next day is so too" if abs(own[0].size) > limit.narrow else ""
@@ -175,6 +186,7 @@ def check_usual(
         else:
             text = "nothing in it has moved by enough to matter" + _told(explained, names)
             findings.append(about.finding(family, True, text))
+    findings.sort(key=lambda finding: order.get(finding.name, (date.max, 0.0)))
     return Learned(tuple(findings), largest, odd)
 
 
@@ -244,7 +256,18 @@ class FamilyLimits:
 
 def _part(one: Surprise, judged: str, names: Names) -> Part:
     column, value = subject(one.measure)
-    return Part(f"{sentence(one, names)} {judged}", column, value, abs(one.size))
+    return Part(f"{sentence(one, names)}{names.whose(one)} {judged}", column, value, abs(one.size))
+
+
+def _begun(one: Surprise, day: date, odd_before: Odd) -> str:
+    since = _since(one, day, odd_before)
+    return f"; so since {since}" if since < day else ""
+
+
+def _since(one: Surprise, day: date, odd_before: Odd) -> date:
+    """Since when it has been refused without a break; the day itself where it rings for the first time."""
+    direction, _, _, first = (*odd_before.get(remembered_as(one.measure), _CALM), 0)[:4]
+    return date.fromordinal(int(first)) if abs(direction) == _REFUSED and first else day
 
 
 def _far(one: Surprise) -> str:
@@ -266,18 +289,19 @@ def _came_over(made: Predicted, name: str, rang: float, was_usual: float) -> boo
 def _before(one: Surprise, odd_before: Odd) -> float:
     """How odd it was on the day judged before; of hours, that share a name, only while they are nearly as far off."""
     name = remembered_as(one.measure)
-    direction, value, usual = odd_before.get(name, _CALM)
+    direction, value, usual = odd_before.get(name, _CALM)[:3]
     if name in BY_HOURS and abs(one.value - one.usual) < abs(value - usual) / 2:
         return math.copysign(1, direction)
     return direction
 
 
-def _odd(one: Surprise, times: int, odd_before: Odd) -> tuple[float, float, float]:
+def _odd(one: Surprise, day: date, times: int, odd_before: Odd) -> tuple[float, float, float, int]:
     """What is remembered of a measure that is odd; of one whose day was refused, what it was when it rang first."""
-    direction, value, usual = odd_before.get(remembered_as(one.measure), _CALM)
+    direction, value, usual = odd_before.get(remembered_as(one.measure), _CALM)[:3]
     rang = abs(direction) == _REFUSED
+    since = _since(one, day, odd_before).toordinal()
     sign = math.copysign(1, direction if rang and one.size * direction <= 0 else one.size)
-    return (times * sign, value, usual) if rang else (times * sign, one.value, one.usual)
+    return (times * sign, value, usual, since) if rang else (times * sign, one.value, one.usual, since)
 
 
 def _not_mended(made: Predicted | None, odd_before: Odd, over: Collection[str]) -> tuple[list[Surprise], list[str]]:
@@ -286,7 +310,7 @@ def _not_mended(made: Predicted | None, odd_before: Odd, over: Collection[str]) 
     A shop that sells to firms on weekdays says little on a Saturday: what was missing on Friday may be missing still.
     """
     lasting, unseen = [], []
-    for name, (direction, value, usual) in odd_before.items():
+    for name, (direction, value, usual, *_) in odd_before.items():
         if abs(direction) != _REFUSED or name in over or not math.isfinite(value):
             continue
         if made is None or name not in made.table.place:

@@ -32,6 +32,7 @@ class Names:
         outcomes, numbers, keys: Names of these columns.
         earlier_day: What is said again, the subject of a measure, to the day that said it.
         who: A measure of things to those that it is about.
+        whose: What is odd to the word that its rows share, as a clause.
     """
 
     outcomes: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Names:
     keys: tuple[str, ...] = ()
     earlier_day: Callable[[str], str] = lambda what: "an earlier day"
     who: Callable[[str], Sequence[str]] = lambda measure: ()
+    whose: Callable[[Surprise], str] = lambda one: ""
 
     @classmethod
     def of(
@@ -46,11 +48,20 @@ class Names:
         table: Table,
         earlier_day: Callable[[str], str] | None = None,
         who: Callable[[str], Sequence[str]] | None = None,
+        whose: Callable[[Surprise], str] | None = None,
     ) -> Names:
         """Those of a declared table."""
         outcomes = tuple(column.name for column in table.columns if column.outcome)
         numbers = tuple(c.name for c in table.columns if c.type in ("number", "integer") and c.name not in table.key)
-        return cls(outcomes, numbers, table.key, earlier_day or cls().earlier_day, who or cls().who)
+        nobody = cls()
+        return cls(
+            outcomes,
+            numbers,
+            table.key,
+            earlier_day or nobody.earlier_day,
+            who or nobody.who,
+            whose or nobody.whose,
+        )
 
     def plain(self, subject: str) -> str:
         """The subject with its columns: ``all numbers ('net', 'tax')``."""
