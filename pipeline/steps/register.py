@@ -37,9 +37,9 @@ def read_verdict(usecase: str, day: str, verdict: str, world: World) -> Verdict:
     """The verdict of that digest.
 
     Raises:
-        RefusedError: With code ``MISSING``: its file is gone.
+        RefusedError: With code ``MISSING``: its file is gone; ``TAMPERED``: it is not what was written.
     """
-    return Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase, day, verdict))))
+    return Verdict.from_dict(json.loads(world.files.get(verdict_file(usecase, day, verdict), verdict)))
 
 
 def run_key(usecase: str, day: str) -> str:

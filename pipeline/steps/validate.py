@@ -27,6 +27,7 @@ from pipeline.core.tables import Reference
 from pipeline.core.usecase import Usecase
 from pipeline.core.verdict import Finding, Outcome, joint, stopping
 from pipeline.core.windows import Days
+from pipeline.steps.kept import read_kept
 from pipeline.steps.tables.columns import DayTables
 
 #: So many past days are read and given to their suites at once.
@@ -72,7 +73,7 @@ def accepted_profiles(usecase: Usecase, snapshot: Snapshot, world: World) -> lis
 
 def read_report(name: str, files: Files) -> Report:
     """A report by the name that :class:`Validated` carries."""
-    document = json.loads(files.get(name))
+    document = read_kept(files, name, name.removesuffix("json"))
     findings = tuple(Finding.from_dict(finding) for finding in document["findings"])
     return Report(name, date.fromisoformat(document["day"]), Outcome(document["outcome"]), findings)
 
@@ -215,7 +216,8 @@ class _Bench:
         """What was odd on the day judged last before this one, accepted or refused: a second odd day is no chance."""
         if self._last_report is None or self._last_report[0] >= day:
             return {}
-        found: Mapping[str, Odd] = json.loads(self.files.get(self._last_report[1])).get("odd", {})
+        name = self._last_report[1]
+        found: Mapping[str, Odd] = read_kept(self.files, name, name.removesuffix("json")).get("odd", {})
         return found
 
     def _remember(self, day: date) -> None:
@@ -232,7 +234,7 @@ class _Bench:
         _put(self.files, f"{self._stem(day)}.{what}.json.gz", gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
     def _unpack(self, day: date, what: str) -> Any:
-        return json.loads(gzip.decompress(self.files.get(f"{self._stem(day)}.{what}.json.gz")))
+        return read_kept(self.files, f"{self._stem(day)}.{what}.json.gz", f"{self._stem(day)}.")
 
     def _own(self, day: date) -> str:
         """Names what the day was judged on, apart from its past."""

@@ -98,6 +98,35 @@ def test_only_days_in_reach_are_judged(world: World) -> None:
     assert min(day for _, day in asked(world)) == day_number(29 - REACH)
 
 
+@pytest.mark.parametrize("damage", [None, b"", b"\x1f\x8b\x08 no more", b'{"half'])
+@pytest.mark.parametrize("kind", [".profile.json.gz", ".keys.json.gz", ".json"])
+def test_a_kept_file_that_is_damaged_or_gone_is_a_sentence_whose_advice_works(
+    world: World, kind: str, damage: bytes | None
+) -> None:
+    run(world, day_number(11))
+    deliver(world.store, day_number(12))
+    files: dict[str, bytes] = world.files.kept  # type: ignore[attr-defined]
+    sound = dict(files)
+    (name,) = [
+        one for one in files if "/2020-01-12/" in one and one.endswith(kind) and one.count(".") == kind.count(".")
+    ]
+    if damage is None:
+        del files[name]
+    else:
+        files[name] = damage
+    if (kind, damage) == (".json", None):  # as if the day had never been judged
+        run(world, day_number(12))
+        return
+    with pytest.raises(RefusedError, match="remove every file whose name begins with '") as refused:
+        run(world, day_number(12))
+    assert f"'{name}'" in str(refused.value)
+    stem = str(refused.value).partition("begins with '")[2].partition("'")[0]
+    for one in [one for one in files if one.startswith(stem)]:
+        del files[one]
+    run(world, day_number(12))
+    assert {one: files[one] for one in sound} == sound, "it is made anew, and says the same"
+
+
 def test_a_day_is_judged_once(world: World) -> None:
     first = run(world, day_number(11))
     before = len(asked(world))

@@ -5,7 +5,6 @@ Where it does not, the code that makes its inputs, or a library, is another one:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -19,6 +18,7 @@ from pipeline.core.records import Entry, Scored
 from pipeline.core.usecase import Usecase
 from pipeline.core.windows import Days
 from pipeline.steps.judging.recorded import recorded_file
+from pipeline.steps.kept import read_kept
 from pipeline.steps.register import read_verdict
 from pipeline.steps.tables import block_losses, score_ledger
 from pipeline.steps.tables.score_ledger import ScoreLedger
@@ -80,7 +80,7 @@ def _units_then(usecase: Usecase, day: date, entries: Sequence[Entry], world: Wo
     lines = [line for line in world.ledger.outcomes(usecase.name) if line.verdict and line.day >= day.isoformat()]
     for line in lines:
         verdict = read_verdict(usecase.name, line.day, line.verdict, world)
-        recorded = json.loads(world.files.get(recorded_file(usecase.name, line.day, verdict.measured)))
+        recorded = read_kept(world.files, recorded_file(usecase.name, line.day, verdict.measured))
         trained = Scored.from_dict(recorded["scored"]).trained
         if trained["scored"] == day.isoformat():
             validated = trained["validated"]

@@ -14,6 +14,7 @@ from pipeline.core.ports import Units, World
 from pipeline.core.records import Candidate, Validated, digest
 from pipeline.core.usecase import Recipe, Usecase
 from pipeline.core.windows import Days, training_days
+from pipeline.steps.kept import read_kept
 from pipeline.steps.models.definition import definition
 from pipeline.steps.models.fitting import fitted, learnt_from
 
@@ -21,7 +22,7 @@ from pipeline.steps.models.fitting import fitted, learnt_from
 def candidate_by_identity(usecase: str, model: str, world: World) -> Candidate | None:
     """The candidate of that identity, as it was fitted on some earlier day; None where no note of it is kept."""
     note = _note(usecase, model)
-    return Candidate.from_dict(json.loads(world.files.get(note))) if world.files.exists(note) else None
+    return Candidate.from_dict(read_kept(world.files, note)) if world.files.exists(note) else None
 
 
 def _note(usecase: str, model: str) -> str:
@@ -145,7 +146,7 @@ class RunTraining:
         return _note(self.usecase.name, model)
 
     def _read(self, note: str) -> dict[str, Any]:
-        return dict(json.loads(self.world.files.get(note)))
+        return dict(read_kept(self.world.files, note))
 
     def _keep(self, note: str, document: dict[str, Any]) -> dict[str, Any]:
         try:
