@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -77,7 +77,8 @@ class NotWorse:
 class BeatsBaseline:
     """Is the candidate's loss lower than the plain rule's by more than ``by`` (a share of the rule's loss)?
 
-    Not split among candidates: it guards against a model not worth its upkeep, and never decides alone who ships.
+    Not split among candidates: it guards against a model not worth its upkeep, and never decides alone who ships. Where
+    the champion is not shown to beat the rule either it stops nobody: to keep that one would be no better.
 
     Attributes:
         by: From 0 to below 1.
@@ -96,9 +97,31 @@ class BeatsBaseline:
         check_days(self.name, self.confidence, self.at_least)
 
     def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
-        """One finding; its value is the relative difference of the losses, negative where the candidate is better."""
+        """The last finding's value is the relative difference of the losses, negative where the candidate is better."""
         interval = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
-        return (_finding(self.name, interval, -self.by, _lower_by(self.by), evidence, strictly=True),)
+        finding = _finding(self.name, interval, -self.by, _lower_by(self.by), evidence, strictly=True)
+        if finding.outcome is not Outcome.PASS and (standing := self._champion(evidence)):
+            return (
+                Finding(self.name, Outcome.PASS, standing, wanted=finding.wanted),
+                replace(finding, name=f"{self.name}, told only", required=False),
+            )
+        return (finding,)
+
+    def _champion(self, evidence: Evidence) -> str:
+        """That the champion is not shown to beat the rule; empty where it is, or is the rule, or nobody knows."""
+        if evidence.paired is None or not evidence.champion_is_recipe:
+            return ""
+        paired = evidence.paired
+        interval = relative_difference(
+            evidence.loss(paired.labels, paired.champion),
+            evidence.loss(paired.labels, paired.baseline),
+            paired.clusters,
+            confidence=self.confidence,
+            minimum=self.at_least,
+        )
+        if isinstance(interval, NoInterval) or interval.high < -self.by:
+            return ""
+        return f"asked of nobody while the champion does not: its loss is {change(interval.estimate)} than the rule's"
 
 
 def _lower_by(by: float) -> str:

@@ -333,9 +333,27 @@ def test_the_baseline_is_not_the_champion():
     evidence = world(4, days=14, blocks=40, skill=0.3)
     paired = evidence.paired
     strong_rule = replace(paired, baseline=(paired.candidate + paired.labels) / 2)
-    assert outcome(BeatsBaseline(), replace(evidence, paired=strong_rule)) is FAIL
+    stronger = replace(strong_rule, champion=(paired.candidate + 3 * paired.labels) / 4)
+    assert outcome(BeatsBaseline(), replace(evidence, paired=stronger)) is FAIL
     strong_champion = replace(paired, champion=(paired.candidate + paired.labels) / 2)
     assert outcome(BeatsBaseline(), replace(evidence, paired=strong_champion)) is PASS
+
+
+def test_who_does_not_beat_the_rule_is_stopped_only_while_the_champion_does():
+    evidence = world(4, days=14, blocks=40, skill=0.3)
+    paired = evidence.paired
+    strong_rule = replace(evidence, paired=replace(paired, baseline=(paired.candidate + paired.labels) / 2))
+    weak = replace(strong_rule, plain=replace(strong_rule.paired, champion=strong_rule.paired.baseline))
+    asked, told = BeatsBaseline().judge(weak)
+    assert (told.outcome, told.required) == (FAIL, False)
+    assert (asked.outcome, asked.required) == (PASS, True)
+    assert "asked of nobody while the champion does not" in asked.text
+    assert outcome(BeatsBaseline(), weak) is PASS
+    (strict,) = BeatsBaseline().judge(replace(weak, champion_is_recipe=False))
+    assert (strict.outcome, strict.required) == (FAIL, True), "the rule itself serves"
+    strong_champion = replace(weak.paired, champion=(3 * paired.labels + paired.candidate) / 4)
+    assert BeatsBaseline().judge(replace(weak, paired=strong_champion))[0].outcome is FAIL
+    assert BeatsBaseline().judge(replace(weak, paired=None))[0].outcome is FAIL, "of the champion nothing is known"
 
 
 def test_the_sentence_names_what_was_found_and_allowed_and_on_how_much():
