@@ -100,7 +100,8 @@ class BeatsBaseline:
         """The last finding's value is the relative difference of the losses, negative where the candidate is better."""
         interval = _compare(evidence, evidence.plain, self.confidence, 1, self.at_least)
         finding = _finding(self.name, interval, -self.by, _lower_by(self.by), evidence, strictly=True)
-        if finding.outcome is not Outcome.PASS and (standing := self._champion(evidence)):
+        compared = finding.value is not None
+        if finding.outcome is not Outcome.PASS and compared and (standing := self._champion(evidence)):
             return (
                 Finding(self.name, Outcome.PASS, standing, wanted=finding.wanted),
                 replace(finding, name=f"{self.name}, told only", required=False),
