@@ -60,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     # An audit cuts the frames that features read, in the features' own language.
     "pipeline.steps.judging": {"narwhals", "numpy", CORE, "pipeline.report", "pipeline.steps"},
     # The same bits on any machine: what computes under a fit is held to one thread.
-    "pipeline.steps.models": {"numpy", "threadpoolctl", CORE, "pipeline.steps.register"},
+    "pipeline.steps.models": {"numpy", "threadpoolctl", CORE, "pipeline.steps.kept", "pipeline.steps.register"},
     "pipeline.steps.tables": {"numpy", "pyarrow", CORE, "pipeline.steps.models"},
     "pipeline.steps.replaying": {"numpy", "pyarrow", CORE, "pipeline.report", "pipeline.steps"},
     # The doors: each knows its own vendor, and no other door unless it is named.

@@ -78,7 +78,7 @@ class BeatsBaseline:
     """Is the candidate's loss lower than the plain rule's by more than ``by`` (a share of the rule's loss)?
 
     Not split among candidates: it guards against a model not worth its upkeep, and never decides alone who ships. Where
-    the champion is not shown to beat the rule either it stops nobody: to keep that one would be no better.
+    the champion itself loses no less than the rule it stops nobody: to keep that one would be no better.
 
     Attributes:
         by: From 0 to below 1.
@@ -109,7 +109,7 @@ class BeatsBaseline:
         return (finding,)
 
     def _champion(self, evidence: Evidence) -> str:
-        """That the champion is not shown to beat the rule; empty where it is, or is the rule, or nobody knows."""
+        """That the champion loses no less than the rule; empty where it does, or is the rule, or nobody knows."""
         if evidence.paired is None or not evidence.champion_is_recipe:
             return ""
         paired = evidence.paired
@@ -120,7 +120,7 @@ class BeatsBaseline:
             confidence=self.confidence,
             minimum=self.at_least,
         )
-        if isinstance(interval, NoInterval) or interval.high < -self.by:
+        if isinstance(interval, NoInterval) or interval.estimate < 0:
             return ""
         return f"asked of nobody while the champion does not: its loss is {change(interval.estimate)} than the rule's"
 

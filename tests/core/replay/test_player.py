@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.replay import drawn_history
-from pipeline.core.gates import BeatsBaseline, EverySlice, SimplerPreferred, Sound, run_gates
+from pipeline.core.gates import BeatsBaseline, EverySlice, Floor, SimplerPreferred, Sound, run_gates
 from pipeline.core.gates.better import Better
 from pipeline.core.kinds import Binary
 from pipeline.core.replay import player as replaying
@@ -147,7 +147,7 @@ def test_a_fit_that_could_not_be_made_has_no_loss_and_wins_nothing(history: Hist
 
 
 def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(history: History) -> None:
-    policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], BeatsBaseline(by=0.99)))
+    policy = Policy("declared", "gates", RECIPES, (GATES[0], GATES[1], Floor(limit=0.0)))
 
     def changes(*waivers: Waiver) -> list[int]:
         made = Replayer("drawn", history, FitKey("usual", 0), 0, "usual", waivers=waivers).run(policy)
@@ -155,7 +155,7 @@ def test_a_waiver_counts_on_the_days_it_covers_as_in_the_daily_run(history: Hist
 
     def until(day: int) -> Waiver:
         last = history.stretch.days[day].astype(object)
-        return Waiver("beats the baseline", "ada", "the plain rule is enough for now", last)
+        return Waiver("loss floor", "ada", "what there is will do for now", last)
 
     assert changes() == []
     free = changes(until(len(history) - 1))
