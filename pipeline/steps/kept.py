@@ -5,27 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from datetime import date
 from typing import Any
 
 from pipeline.core.errors import RefusedError
 from pipeline.core.ports import Files
 
 
-def read_kept(files: Files, name: str, stem: str = "") -> Any:
+def read_kept(files: Files, name: str, stem: str = "", day: date | None = None) -> Any:
     """The value of a JSON file, packed if its name says so.
 
     Args:
         files: The file store.
         name: The file's name.
         stem: How the names begin of everything that is to be removed with it; empty: the file alone.
+        day: Which day its ``day`` must be; None: it has none.
 
     Raises:
-        RefusedError: With code ``DAMAGED``: it is cut or overwritten; ``MISSING``: it is gone.
+        RefusedError: With code ``DAMAGED``: it is cut, overwritten or another day's; ``MISSING``: it is gone.
     """
     anew = f"remove {f'every file whose name begins with {stem!r}' if stem else 'it'} from the file store and run again"
     try:
         data = files.get(name)
-        return json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
+        found = json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
+        if day is not None and found.get("day") != day.isoformat():
+            raise ValueError(f"it is of {found.get('day')}")
+        return found
     except RefusedError as gone:
         if not stem:
             raise

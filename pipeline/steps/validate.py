@@ -226,15 +226,15 @@ class _Bench:
 
     def _profile(self, day: date) -> Profile:
         if day not in self._profiles:
-            self._profiles[day] = Profile.from_dict(self._unpack(day, "profile"))
+            self._profiles[day] = Profile.from_dict(self._unpack(day, "profile", day))
         return self._profiles[day]
 
     def _pack(self, day: date, what: str, value: Any) -> None:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
         _put(self.files, f"{self._stem(day)}.{what}.json.gz", gzip.compress(text.encode(), compresslevel=6, mtime=0))
 
-    def _unpack(self, day: date, what: str) -> Any:
-        return read_kept(self.files, f"{self._stem(day)}.{what}.json.gz", f"{self._stem(day)}.")
+    def _unpack(self, day: date, what: str, of: date | None = None) -> Any:
+        return read_kept(self.files, f"{self._stem(day)}.{what}.json.gz", f"{self._stem(day)}.", of)
 
     def _own(self, day: date) -> str:
         """Names what the day was judged on, apart from its past."""

@@ -127,6 +127,16 @@ def test_a_kept_file_that_is_damaged_or_gone_is_a_sentence_whose_advice_works(
     assert {one: files[one] for one in sound} == sound, "it is made anew, and says the same"
 
 
+def test_what_is_kept_of_another_day_is_not_taken_for_this_ones(world: World) -> None:
+    run(world, day_number(11))
+    deliver(world.store, day_number(12))
+    files: dict[str, bytes] = world.files.kept  # type: ignore[attr-defined]
+    profiles = sorted(one for one in files if one.endswith(".profile.json.gz"))
+    files[profiles[-1]] = files[profiles[-2]]
+    with pytest.raises(RefusedError, match="is damaged \\(it is of 2020-01-11\\); remove every file whose name begins"):
+        run(world, day_number(12))
+
+
 def test_a_day_is_judged_once(world: World) -> None:
     first = run(world, day_number(11))
     before = len(asked(world))
