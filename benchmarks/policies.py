@@ -33,7 +33,7 @@ from pipeline.report.progress import bars
 from pipeline.steps.replaying.fit_maker import FitMaker
 from pipeline.steps.replaying.fits import make_history
 
-PRICES = (0.02, 0.05, 0.08, 0.12, 0.3)
+PRICES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
 #: The prices of a promotion, in days of loss, at which total costs are told.
 COSTS = (0.02, 0.08, 0.3)
 #: The aim: within so much of the loss of shipping every day, at most so many of its promotions and harmful ones.

@@ -173,6 +173,18 @@ def test_the_table_names_every_policy_with_its_figures_and_what_was_left_out(mad
         assert f"{days_of_loss(part.cost)} with {part.promotions}" in text
 
 
+def test_a_window_of_eighty_columns_shows_the_policies_without_breaking_a_figure(
+    made: ReplayResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = as_text(made).splitlines()
+    assert max(len(line) for line in lines) <= 80
+    for one in made.played:
+        loss = f"{one.figures.loss:.4f}"
+        assert any(f" {one.figures.cost:.1f} " in line and f" {loss} " in line for line in lines), one.name
+    assert len(lines) < 4 * len(made.played) + 30, "no column is a letter wide"
+
+
 def test_a_search_proposes_only_what_cost_less_on_both_parts(made: ReplayResult) -> None:
     proposal = made.proposal
     assert proposal is not None

@@ -98,7 +98,7 @@ def hindsight(
 
     A fit may be shipped while it is younger than the history's horizon, and kept for as long as its predictions are
     known without making it anew: of those that some policy kept longer, all are. So no policy that was replayed before
-    is cheaper, and a cheaper one that keeps another fit for more than four weeks may be missed.
+    is cheaper, and a cheaper one that keeps another fit for longer than that may be missed.
 
     Args:
         history: Fits and what they said.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from io import StringIO
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from pipeline.core.replay.result import PolicyResult, ReplayResult, days_of_loss
@@ -16,7 +17,7 @@ from pipeline.report.terminal.tables import plain_table, show
 HEAD = (
     "policy",
     "total cost",
-    "served loss",
+    "loss",
     "against the best daily",
     "promotions",
     "harmful",
@@ -25,13 +26,15 @@ HEAD = (
     "age",
     "fits",
 )
+#: From how many columns of a window on all of them are shown; which are in a narrower one, and which never break.
+_WIDE, _NARROW, _UNBROKEN = 120, (0, 1, 2, 3, 4), (1, 2, 3, 4, 8, 9)
 
 
 def replay_view(made: ReplayResult) -> RenderableType:
     """The sentence, the table, what was left out, and the proposal."""
     parts: list[RenderableType] = [
         Text(f"{made.usecase.name}, {made.days}: {made.sentence()}", "bold", overflow="fold"),
-        _table(made),
+        _Policies(made),
         Text(
             f"total cost: days of loss above the best daily, and {days_of_loss(made.price)} for each promotion; "
             "against the best daily: served loss relative to that of the recipe that shipped daily was best, with its "
@@ -77,16 +80,26 @@ def remarks(made: ReplayResult) -> list[str]:
     return lines
 
 
-def _table(made: ReplayResult) -> RenderableType:
+class _Policies:
+    """The policies beside each other, as many of their figures as the window has room for."""
+
+    def __init__(self, made: ReplayResult) -> None:
+        self.made = made
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _table(self.made, range(len(HEAD)) if options.max_width >= _WIDE else _NARROW)
+
+
+def _table(made: ReplayResult, columns: Sequence[int]) -> RenderableType:
     shown = plain_table()
-    for n, name in enumerate(HEAD):
-        shown.add_column(name, justify="right" if n else "left", overflow="fold", no_wrap=n in (1, 2, 4, 8, 9))
+    for n in columns:
+        shown.add_column(HEAD[n], justify="right" if n else "left", overflow="fold", no_wrap=n in _UNBROKEN)
     for one in made.played:
-        is_asked = one in made.played[: made.asked]
-        shown.add_row(*cells(one, made.best), style="bold" if is_asked else "")
+        row, is_asked = cells(one, made.best), one in made.played[: made.asked]
+        shown.add_row(*(row[n] for n in columns), style="bold" if is_asked else "")
     if made.hindsight is not None:
-        least, n = cost(made.hindsight.cost), made.hindsight.promotions
-        shown.add_row("best schedule, in hindsight", least, "", "", f"{n:,}", *[""] * 5, style="dim")
+        known = {0: "best schedule, in hindsight", 1: cost(made.hindsight.cost), 4: f"{made.hindsight.promotions:,}"}
+        shown.add_row(*(known.get(n, "") for n in columns), style="dim")
     return shown
 
 

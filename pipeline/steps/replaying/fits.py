@@ -29,7 +29,8 @@ from pipeline.steps.replaying.fit_store import FitStore
 
 log = logging.getLogger(__name__)
 
-#: For how many days on a fit is asked at once, its holdout day the first; few champions grow older.
+#: For how many days on a fit is asked at once, its holdout day the first: four weeks of serving, and the week after in
+#: which a change is held against what it replaced. Few champions grow older.
 HORIZON = 35
 
 
